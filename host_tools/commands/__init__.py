@@ -1,0 +1,1 @@
+"""The verbs of `pigtail`: one module per verb, each defining `command`; argument handling only."""
