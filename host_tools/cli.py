@@ -14,7 +14,7 @@ from host_tools.errors import PigtailError
 
 
 class Verbs(click.Group):
-    """A click group whose verbs are the modules of `host_tools.commands`, imported when they are asked for."""
+    """A click group whose verbs are the modules of `host_tools.commands`, imported when asked for."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Names of all verbs, in alphabetical order."""

