@@ -17,6 +17,7 @@ test: setup lint  ## what CI runs: lint, then all tests
 lint: setup .cache/stubs/setup  ## ruff and mypy on the host, mypy with MicroPython stubs on the firmware
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/mypy --no-error-summary
+	@.venv/bin/python -m host_tools.toolchain.lint
 
 bench: setup  ## print the table of figures and write build/bench.json
 	@.venv/bin/python -m host_tools.bench
