@@ -1,0 +1,102 @@
+"""`pigtail listen`: what a broker brings, decoded, each sample once, as a live table or as lines."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from host_tools.errors import InputError
+from host_tools.reader import BatchEvent, Gap, Listener, ProfileSeen, Status, Subscribed, Trouble, listen
+from host_tools.reader.lines import FORMATS, Lines, printable
+from host_tools.reader.table import LiveTable
+
+Show = Callable[[BatchEvent], None]
+Note = Callable[[str], None]
+
+EXAMPLES = """\b
+Examples:
+  pigtail listen
+  pigtail listen --broker mqtt://me:secret@192.0.2.7 --device kona
+  pigtail listen --format jsonl --out kona.jsonl
+"""
+
+
+@click.command("listen", epilog=EXAMPLES)
+@click.option("--broker", metavar="URL", default="mqtt://127.0.0.1:1883", show_default=True)
+@click.option("--device", metavar="ID", help="Only this device.  [default: all]")
+@click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE.  [default: stdout]")
+def command(broker: str, device: str | None, form: str, out: Path | None) -> None:
+    """Show what devices publish: names, values, units and ages, each sample once.
+
+    jsonl and csv write one sample a line; so does table where its output is no terminal. Ctrl-C ends it.
+    """
+    listener = listen(broker, device, reconnect=True)
+    try:
+        with _output(form, out) as (show, note):
+            asyncio.run(_run(listener, show, note))
+    except KeyboardInterrupt:
+        click.echo(summary(listener), err=True)
+
+
+@contextmanager
+def _output(form: str, out: Path | None) -> Iterator[tuple[Show, Note]]:
+    """What shows a batch and what tells of other events. Raises InputError when `out` cannot be written."""
+    if out is not None:
+        try:
+            with out.open("w", encoding="utf-8", newline="") as file:
+                yield Lines(file, form).show, _to_stderr
+        except OSError as error:
+            raise InputError(f"cannot write {out}: {error.strerror}; name another file with --out") from error
+    elif form == "table" and sys.stdout.isatty():
+        with LiveTable(Console()) as table:
+            yield table.show, table.note
+    else:
+        yield Lines(sys.stdout, form).show, _to_stderr
+
+
+def _to_stderr(line: str) -> None:
+    click.echo(printable(line), err=True)
+
+
+async def _run(listener: Listener, show: Show, note: Note) -> None:
+    async for event in listener:
+        if isinstance(event, BatchEvent):
+            show(event)
+        else:
+            note(describe(event))
+
+
+def describe(event: Status | Gap | ProfileSeen | Trouble | Subscribed) -> str:
+    """An event as one line."""
+    match event:
+        case Subscribed(address):
+            return f"listening to {address}; Ctrl-C ends"
+        case Status(device, fields):
+            return f"{device}: status {json.dumps(fields)}"
+        case Gap(device, boot, first, count, reason):
+            return f"{device}: {count} samples of boot {boot} from {first} on are lost ({reason})"
+        case ProfileSeen(device, profile_hash, profile):
+            return f"{device}: profile {profile.name} {profile_hash:08x}, {len(profile.signals)} signals"
+        case Trouble(device, reason):
+            return f"{device}: {reason}" if device else reason
+
+
+def summary(listener: Listener) -> str:
+    """The books over all devices as one line."""
+    totals = listener.totals
+    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(totals.lost.items()))
+    parts = [
+        f"{totals.received} samples",
+        f"{totals.duplicates} duplicates",
+        f"{totals.lost.total()} lost" + (f" ({reasons})" if reasons else ""),
+        f"{totals.missing} missing",
+    ]
+    if listener.inbox.held:
+        parts.append(f"{len(listener.inbox.held)} batches whose profile did not come")
+    return printable(", ".join(parts))

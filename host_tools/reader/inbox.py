@@ -1,0 +1,161 @@
+"""MQTT messages to events, without any network: it keeps the profiles, the books, and what waits for a profile."""
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from host_tools.errors import InputError
+from host_tools.reader.account import Account
+from host_tools.reader.batch import Batch, decode, read_header
+from host_tools.signals.pack import identity, unpack
+from host_tools.signals.profile import Profile
+
+ROOT = "pigtail/v1"
+HELD_BATCHES = 1000  # how many batches may wait for their profile
+_TOPIC = re.compile(rf"{ROOT}/([^/]+)/(status|telemetry|gap|profile/([0-9a-f]{{8}}))")
+
+
+@dataclass(frozen=True)
+class Status:
+    """The device's birth, status or last will: the JSON object as it came."""
+
+    device: str
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The device says: `count` samples of `boot` from sequence `first` on will not come."""
+
+    device: str
+    boot: int
+    first: int
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class ProfileSeen:
+    """A profile that was not known yet came; `profile_hash` is its identity in batch headers."""
+
+    device: str
+    profile_hash: int
+    profile: Profile
+
+
+@dataclass(frozen=True)
+class BatchEvent:
+    """A batch came: its `samples` are those that had not come before; `size` is its payload in bytes."""
+
+    device: str
+    batch: Batch
+    size: int
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something could not be read, or the connection broke (then `device` is empty)."""
+
+    device: str
+    reason: str
+
+
+Event = Status | Gap | ProfileSeen | BatchEvent | Trouble
+
+
+class Inbox:
+    """Turns messages into events, each sample once. `accounts` are the books by device."""
+
+    def __init__(self, device: str | None = None, held_batches: int = HELD_BATCHES) -> None:
+        if device is not None and (not device or set(device) & set("/+#\0")):
+            raise InputError(f"{device!r} cannot be a device: it is empty or has one of / + # in it")
+        self.accounts: dict[str, Account] = {}
+        self.held: deque[tuple[str, int, bytes]] = deque()
+        self._device = device
+        self._held_batches = held_batches
+        self._profiles: dict[tuple[str, int], Profile] = {}
+
+    @property
+    def filters(self) -> list[str]:
+        """The MQTT topic filters that bring everything this inbox reads."""
+        below = f"{ROOT}/{self._device or '+'}"
+        return [f"{below}/profile/+", f"{below}/status", f"{below}/gap", f"{below}/telemetry"]
+
+    def receive(self, topic: str, payload: bytes) -> Iterator[Event]:
+        """The events that a message makes. Never raises for its content; topics of others make no event."""
+        match = _TOPIC.fullmatch(topic)
+        if not match or self._device not in (None, match[1]):
+            return  # amqtt hands retained messages of any topic to every new connection
+        device, kind = match[1], match[2]
+        try:
+            if kind == "telemetry":
+                yield from self._telemetry(device, payload)
+            elif payload and kind == "status":  # an empty payload only clears what was retained
+                yield Status(device, _json_object(payload))
+            elif payload and kind == "gap":
+                yield self._gap(device, _json_object(payload))
+            elif payload:
+                yield from self._profile(device, int(match[3], 16), payload)
+        except InputError as error:
+            yield Trouble(device, f"{kind}: {error}")
+
+    def _telemetry(self, device: str, payload: bytes) -> Iterator[Event]:
+        header = read_header(payload)
+        profile = self._profiles.get((device, header.profile_hash))
+        if profile is None:
+            self.held.append((device, header.profile_hash, payload))
+            if len(self.held) > self._held_batches:
+                yield self._given_up(*self.held.popleft())
+            return
+        account = self.accounts.setdefault(device, Account())
+        batch = decode(payload, profile)
+        fresh = account.fresh(header.boot, header.first, header.count)
+        account.add(header.boot, header.first, header.count)
+        samples = (batch.samples[first - header.first : stop - header.first] for first, stop in fresh)
+        if fresh or not header.count:
+            yield BatchEvent(device, replace(batch, samples=sum(samples, ())), len(payload))
+
+    def _profile(self, device: str, profile_hash: int, payload: bytes) -> Iterator[Event]:
+        if (device, profile_hash) in self._profiles:
+            return
+        profile = unpack(payload)
+        if identity(payload) != profile_hash:
+            raise InputError(f"its identity is {identity(payload):08x}, not the one its topic names")
+        self._profiles[device, profile_hash] = profile
+        yield ProfileSeen(device, profile_hash, profile)
+        waiting, self.held = self.held, deque()
+        for held in waiting:
+            if held[:2] == (device, profile_hash):
+                yield from self.receive(f"{ROOT}/{device}/telemetry", held[2])
+            else:
+                self.held.append(held)
+
+    def _gap(self, device: str, fields: dict[str, Any]) -> Gap:
+        boot, first, count, reason = (fields.get(name) for name in ("boot", "first", "count", "reason"))
+        least = ((boot, 1), (first, 0), (count, 1))
+        if not isinstance(reason, str) or any(type(number) is not int or number < low for number, low in least):
+            raise InputError("it does not name boot, first and count as whole numbers and the reason as text")
+        gap = Gap(device, boot, first, count, reason)  # type: ignore[arg-type]  # checked in `least`
+        self.accounts.setdefault(device, Account()).ledgered(gap.boot, gap.first, gap.count, reason)
+        return gap
+
+    def _given_up(self, device: str, profile_hash: int, payload: bytes) -> Trouble:
+        header = read_header(payload)
+        return Trouble(
+            device,
+            f"telemetry: {header.count} samples of boot {header.boot} from {header.first} on are given up: "
+            f"their profile {profile_hash:08x} did not come",
+        )
+
+
+def _json_object(payload: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"it is no JSON ({error})") from error
+    if not isinstance(fields, dict):
+        raise InputError("it is no JSON object")
+    return fields

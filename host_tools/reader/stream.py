@@ -1,0 +1,91 @@
+"""What a broker brings, decoded and each sample once, as an async iterator.
+
+    async for event in listen("mqtt://127.0.0.1:1883"):
+        if isinstance(event, BatchEvent):
+            for sample in event.batch.samples: ...
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from host_tools.errors import BrokerError
+from host_tools.reader.account import Account, Totals
+from host_tools.reader.connection import Address, connect, parse
+from host_tools.reader.inbox import ROOT, Event, Inbox, Trouble
+
+FIRST_DELAY_S = 0.5
+LAST_DELAY_S = 30.0
+
+
+@dataclass(frozen=True)
+class Subscribed:
+    """The subscriptions are in force: whatever is published from now on arrives."""
+
+    address: Address
+
+
+def listen(url: str, device: str | None = None, *, reconnect: bool = False) -> "Listener":
+    """Events of one device, or of all, from the broker at `mqtt://[user:password@]host[:port]`.
+
+    Raises InputError at once for a bad URL or device. The iteration raises BrokerError when the broker cannot be
+    reached, and when the connection breaks later unless `reconnect` is set: then it tries for ever, with
+    back-off. What is published while there is no connection does not come.
+    """
+    return Listener(parse(url), Inbox(device), reconnect)
+
+
+class Listener(AsyncIterator[Event | Subscribed]):
+    """The iterator that `listen` makes. `aclose()` (or cancelling its consumer) ends the connection."""
+
+    def __init__(self, address: Address, inbox: Inbox, reconnect: bool) -> None:
+        self.inbox = inbox
+        self._address = address
+        self._reconnect = reconnect
+        self._events = self._all()
+
+    async def __anext__(self) -> Event | Subscribed:
+        return await anext(self._events)
+
+    async def aclose(self) -> None:
+        """Ends the connection and the iteration."""
+        await self._events.aclose()
+
+    @property
+    def accounts(self) -> dict[str, Account]:
+        """The books on each device seen, by device."""
+        return self.inbox.accounts
+
+    @property
+    def totals(self) -> Totals:
+        """The sums over all devices: received, duplicates, missing, lost by reason."""
+        return sum((account.totals() for account in self.accounts.values()), Totals())
+
+    async def _all(self) -> AsyncGenerator[Event | Subscribed, None]:
+        delay_s = 0.0
+        while True:
+            try:
+                async with aclosing(self._one_connection()) as events:
+                    async for event in events:
+                        if isinstance(event, Subscribed):
+                            delay_s = FIRST_DELAY_S
+                        yield event
+            except BrokerError as error:
+                if not self._reconnect or not delay_s:  # delay 0: it never was subscribed
+                    raise
+                yield Trouble("", f"{error}; trying again in {delay_s:.1f} s")
+            await asyncio.sleep(delay_s * random.uniform(0.8, 1.2))
+            delay_s = min(2 * delay_s, LAST_DELAY_S)
+
+    async def _one_connection(self) -> AsyncGenerator[Event | Subscribed, None]:
+        async with connect(self._address) as client:
+            granted = await client.subscribe([(topic, 1) for topic in self.inbox.filters])
+            if any(code.is_failure for code in granted if not isinstance(code, int)):
+                raise BrokerError(f"the broker {self._address} does not let this user read {ROOT}/#")
+            yield Subscribed(self._address)
+            async for message in client.messages:
+                assert isinstance(message.payload, bytes)
+                for event in self.inbox.receive(message.topic.value, message.payload):
+                    yield event

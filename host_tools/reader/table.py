@@ -1,0 +1,58 @@
+"""The live table of `pigtail listen` on a terminal: the latest value of each signal and its age."""
+
+import time
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from host_tools.reader.batch import Sample
+from host_tools.reader.inbox import BatchEvent
+from host_tools.reader.lines import origin_text, printable, value_text
+
+
+class _Key(NamedTuple):
+    device: str
+    place: int  # in the profile
+    name: str
+
+
+class LiveTable:
+    """A context manager that keeps the table on the terminal while it is open."""
+
+    def __init__(self, console: Console) -> None:
+        self._latest: dict[_Key, Sample] = {}
+        self._live = Live(get_renderable=self.render, console=console, refresh_per_second=4)
+
+    def __enter__(self) -> "LiveTable":
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, event: BatchEvent) -> None:
+        """Takes over the samples of a batch; the table shows them at its next refresh."""
+        self._latest.update((_Key(event.device, s.index, s.name), s) for s in event.batch.samples)
+
+    def note(self, line: str) -> None:
+        """Prints a line above the table."""
+        self._live.console.print(Text(printable(line)))
+
+    def render(self) -> Table:
+        """The table as of now, by device and place in the profile."""
+        table = Table("device", "signal", "value", "age", "source", box=None, pad_edge=False)
+        now = time.time()
+        for key, sample in sorted(self._latest.copy().items()):
+            cells = (key.device, key.name, value_text(sample), age_text(sample, now), origin_text(sample))
+            table.add_row(*(Text(printable(cell)) for cell in cells))
+        return table
+
+
+def age_text(sample: Sample, now: float) -> str:
+    """Seconds from the sample to `now` (UTC seconds); its time since boot while it has no UTC."""
+    if sample.utc is None:
+        return f"at {sample.time_ms / 1000:.1f} s since boot"
+    return f"{now - sample.utc:.1f} s"

@@ -1,0 +1,1 @@
+"""The simulation: a virtual board, a virtual car, and the network between them and a reader."""
