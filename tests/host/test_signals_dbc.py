@@ -1,0 +1,196 @@
+"""DBC import: each repair, each reason to leave a signal out, and every real DBC of the shared data."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from host_tools.errors import InputError
+from host_tools.paths import ROOT
+from host_tools.signals import dbc, descriptor
+from host_tools.signals.pack import pack, unpack
+from host_tools.signals.profile import Profile
+
+DATA = ROOT.parent / "shared" / "data"
+REAL = sorted(path for path in DATA.glob("*/*.dbc") if "LICENSE" not in path.name)
+
+HEADER = 'VERSION "2.1"\n\nNS_ :\n\nBS_:\n\nBU_: A\n\n'
+
+
+def load(tmp_path: Path, text: str | bytes, period_ms: int = 100) -> tuple[Profile, list[str]]:
+    path = tmp_path / "car.dbc"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    reports: list[str] = []
+    return dbc.profile(dbc.load(path, reports.append), "car", period_ms, reports.append), reports
+
+
+def message(body: str, message_id: int = 256, name: str = "M", size: int = 8) -> str:
+    return (
+        f"BO_ {message_id} {name}: {size} A\n"
+        + "".join(f" SG_ {line} A\n" for line in body.split("\n"))
+        + "\n"
+    )
+
+
+SIMPLE = 'Speed : 0|16@1+ (0.01,-5) [0|300] "km/h"'
+
+
+def test_a_plain_dbc(tmp_path: Path) -> None:
+    text = (
+        HEADER + message(SIMPLE + '\nGear : 23|8@0- (1,0) [0|0] ""') + 'VAL_ 256 Gear -1 "R" 0 "N" 1 "D";\n'
+    )
+    profile, reports = load(tmp_path, text)
+    speed, gear = profile.signals
+    assert (speed.name, speed.start, speed.length, speed.byte_order) == ("M.Speed", 0, 16, "little_endian")
+    assert (speed.scale, speed.offset, speed.unit, speed.minimum, speed.maximum) == (0.01, -5, "km/h", 0, 300)
+    assert (gear.is_signed, gear.minimum, gear.maximum) == (True, None, None)
+    assert gear.labels == {-1: "R", 0: "N", 1: "D"}
+    assert (profile.name, profile.version, profile.grid_ms, reports) == ("car", "2.1", 100, [])
+
+
+def test_a_missing_node_list_is_put_in_and_reported_by_line(tmp_path: Path) -> None:
+    profile, reports = load(tmp_path, 'VERSION ""\n\nNS_ :\n  NS_DESC_\n\n' + message(SIMPLE))
+    assert profile.signals[0].name == "M.Speed"
+    assert reports == ["car.dbc, line 6: put the missing BS_ and BU_ before the first message"]
+
+
+def test_names_from_digits_are_renamed_everywhere(tmp_path: Path) -> None:
+    text = HEADER + message('5_SEC : 0|3@1+ (1,0) [0|7] ""', name="2017_1")
+    text += 'CM_ SG_ 256 5_SEC "timer";\nVAL_ 256 5_SEC 0 "off" 1 "on";\n'
+    profile, reports = load(tmp_path, text)
+    assert profile.signals[0].name == "_2017_1._5_SEC"
+    assert profile.signals[0].labels == {0: "off", 1: "on"}
+    assert [line.split(":")[0] for line in reports] == [f"car.dbc, line {n}" for n in (9, 10, 12, 13)]
+
+
+def test_29_bit_ids_without_bit_31(tmp_path: Path) -> None:
+    text = HEADER + message(SIMPLE, 0x12DD54A7) + f'VAL_ {0x12DD54A7} Speed 0 "none";\n'
+    profile, reports = load(tmp_path, text)
+    assert (profile.messages[0].arbitration_id, profile.messages[0].is_extended_id) == (0x12DD54A7, True)
+    assert profile.signals[0].labels == {0: "none"}
+    assert len(reports) == 2 and "bit 31" in reports[0]
+
+
+def test_comment_on_a_bare_id(tmp_path: Path) -> None:
+    _, reports = load(tmp_path, HEADER + message(SIMPLE) + 'CM_ 256 "about M";\n')
+    assert reports == ["car.dbc, line 12: a comment on a message must say BO_"]
+
+
+def test_value_table_without_semicolon(tmp_path: Path) -> None:
+    text = HEADER + message(SIMPLE) + 'VAL_ 256 Speed 0 "a" 1 "b"\nVAL_ 256 Speed 0 "c"\n1 "d" ;\n'
+    profile, reports = load(tmp_path, text)
+    assert profile.signals[0].labels == {0: "c", 1: "d"}
+    assert reports == ["car.dbc, line 12: put the missing ; at the end"]
+
+
+def test_lines_of_a_comment_are_not_repaired(tmp_path: Path) -> None:
+    text = HEADER + message(SIMPLE) + 'CM_ BO_ 256 "first\nSG_ 5_SEC : \\" \nBO_ 256 5_X\n";\n'
+    assert load(tmp_path, text)[1] == []
+
+
+def test_latin_1_is_read_and_reported(tmp_path: Path) -> None:
+    profile, reports = load(tmp_path, (HEADER + message('T : 0|8@1+ (1,-40) [0|0] "°C"')).encode("latin-1"))
+    assert profile.signals[0].unit == "°C"
+    assert reports == ["car.dbc: not UTF-8, read as Windows-1252"]
+
+
+def test_byte_order_mark_and_crlf(tmp_path: Path) -> None:
+    assert (
+        load(tmp_path, b"\xef\xbb\xbf" + (HEADER + message(SIMPLE)).replace("\n", "\r\n").encode())[1] == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "size", "reason"),
+    [
+        ('Long : 0|33@1+ (1,0) [0|0] ""', 8, "not of 1 to 32 bits"),
+        ('None : 0|0@1+ (1,0) [0|0] ""', 8, "not of 1 to 32 bits"),
+        ('Over : 8|16@1+ (1,0) [0|0] ""', 2, "beyond the end of their message"),
+        ('Over : 7|24@0+ (1,0) [0|0] ""', 2, "beyond the end of their message"),
+        ('Over : 62|5@1+ (1,0) [0|0] ""', 8, "beyond the end of their message"),
+        ('Over : 56|16@0+ (1,0) [0|0] ""', 8, "beyond the end of their message"),
+        ('Fd : 0|8@1+ (1,0) [0|0] ""', 64, "in messages longer than 8 bytes"),
+        ('Mux M : 0|8@1+ (1,0) [0|0] ""\nA m0 : 8|8@1+ (1,0) [0|0] ""', 8, "multiplexed"),
+    ],
+)
+def test_what_the_table_cannot_carry_is_left_out_and_counted(
+    tmp_path: Path, body: str, size: int, reason: str
+) -> None:
+    profile, reports = load(tmp_path, HEADER + message(SIMPLE, 257, "Other") + message(body, 256, "M", size))
+    assert reports == [f"car: 1 signal left out: {reason}"]
+    assert "Other.Speed" in [signal.name for signal in profile.signals]
+
+
+def test_float_is_left_out(tmp_path: Path) -> None:
+    text = HEADER + message(SIMPLE + '\nF : 32|32@1- (1,0) [0|0] ""') + "SIG_VALTYPE_ 256 F : 1;\n"
+    assert load(tmp_path, text)[1] == ["car: 1 signal left out: floating point"]
+
+
+def test_names_and_ids_taken_twice(tmp_path: Path) -> None:
+    text = HEADER + message(SIMPLE) + message(SIMPLE, 257) + message(SIMPLE, 256, "Again")
+    profile, reports = load(tmp_path, text)
+    assert [signal.name for signal in profile.signals] == ["M.Speed", "M_101.Speed"]
+    assert len(reports) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", "not a DBC|no message"),
+        (b'VERSION ""\n', "no message"),
+        (b"Copyright (c) 2023, A. Nobody.\n", "not a DBC that can be read: Invalid syntax at line 1"),
+        (bytes(range(256)) * 40, "not a DBC"),
+        ((HEADER + message('L : 0|64@1+ (1,0) [0|0] ""')).encode(), "no signal that can be sampled"),
+    ],
+)
+def test_what_is_no_dbc_is_refused_in_one_line(tmp_path: Path, content: bytes, text: str) -> None:
+    with pytest.raises(InputError, match=text) as caught:
+        load(tmp_path, content)
+    assert "\n" not in str(caught.value) and ">>!<<" not in str(caught.value)
+
+
+def test_missing_file_and_directory_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        dbc.load(tmp_path / "none.dbc", print)
+    with pytest.raises(InputError, match="Is a directory"):
+        dbc.load(tmp_path, print)
+
+
+@pytest.mark.skipif(not REAL, reason=f"no real DBC files: {DATA} is absent")
+@pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
+def test_real_files_import_and_read_as_cantools_does(path: Path) -> None:
+    rng = random.Random(5)
+    database = dbc.load(path, lambda line: None)
+    profile = dbc.profile(database, path.stem, 100, lambda line: None)
+    assert unpack(pack(profile)) == profile
+    by_id = {
+        (message.frame_id, message.is_extended_frame): message for message in reversed(database.messages)
+    }
+    compared = 0
+    for ours in profile.messages:
+        theirs = by_id[ours.arbitration_id, ours.is_extended_id]
+        # signals that overrun make cantools read more than there is, and the selector of a multiplex may be any
+        data = rng.randbytes(8)
+        for signal in ours.signals:
+            reference = theirs.get_signal_by_name(signal.name.removeprefix(f"{ours.name}."))
+            raw = descriptor.extract(descriptor.encode(signal), data[: theirs.length])
+            assert signal.number(raw) == decoded(theirs.length, reference, data), signal.name
+            compared += 1
+    assert compared == len(profile.signals)
+
+
+def decoded(size: int, reference: dbc.DbcSignal, data: bytes) -> int:
+    """The raw value that cantools reads for this one signal."""
+    alone = dbc.DbcSignal("s", reference.start, reference.length, reference.byte_order, reference.is_signed)
+    value = dbc.DbcMessage(1, "m", size, [alone]).decode(data[:size], scaling=False)["s"]
+    assert isinstance(value, int)
+    return value
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no real DBC files: {DATA} is absent")
+def test_kona_pcan_needs_one_repair_and_a_text_is_refused() -> None:
+    reports: list[str] = []
+    dbc.load(DATA / "kona-ev" / "pcan.dbc", reports.append)
+    assert reports == ["pcan.dbc, line 6: put the missing BS_ and BU_ before the first message"]
+    with pytest.raises(InputError, match="not a DBC"):
+        dbc.load(DATA / "kona-ev" / "LICENSE.dbc", reports.append)
