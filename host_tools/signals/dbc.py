@@ -66,8 +66,8 @@ def reason_to_leave_out(message: DbcMessage, signal: DbcSignal) -> str:
         return "multiplexed"
     if signal.is_float:
         return "floating point"
-    if not 1 <= signal.length <= _MAX_LENGTH:
-        return f"not of 1 to {_MAX_LENGTH} bits"
+    if signal.length > _MAX_LENGTH:
+        return f"longer than {_MAX_LENGTH} bits"
     start, byte_order = descriptor.from_dbc(signal.start, signal.length, signal.byte_order)
     if start < 0 or start + signal.length > 8 * _MAX_DATA:
         return _OVERRUN

@@ -103,8 +103,7 @@ def test_byte_order_mark_and_crlf(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "size", "reason"),
     [
-        ('Long : 0|33@1+ (1,0) [0|0] ""', 8, "not of 1 to 32 bits"),
-        ('None : 0|0@1+ (1,0) [0|0] ""', 8, "not of 1 to 32 bits"),
+        ('Long : 0|33@1+ (1,0) [0|0] ""', 8, "longer than 32 bits"),
         ('Over : 8|16@1+ (1,0) [0|0] ""', 2, "beyond the end of their message"),
         ('Over : 7|24@0+ (1,0) [0|0] ""', 2, "beyond the end of their message"),
         ('Over : 62|5@1+ (1,0) [0|0] ""', 8, "beyond the end of their message"),
