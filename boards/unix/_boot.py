@@ -1,0 +1,32 @@
+"""Power-on of the simulated board: what ROM and MicroPython's own `_boot.py` do on an ESP32.
+
+Run by the host as a script, with PIGTAIL_BOARD naming the folder of these modules and PIGTAIL_SIM the folder of this
+run (flash image, link, trace). Mounts the flash image at `/`, then runs its `boot.py` and `main.py`.
+"""
+
+import os
+import sys
+import vfs
+
+_board = os.getenv("PIGTAIL_BOARD")
+_run = os.getenv("PIGTAIL_SIM")
+sys.path.insert(0, _board)
+
+from _flash import Flash  # noqa: E402
+
+_flash = Flash(_run + "/flash.img")
+_posix = vfs.VfsPosix(_board), vfs.VfsPosix(_run)
+vfs.mount(vfs.VfsLfs2(_flash), "/")
+vfs.mount(_posix[0], "/board")
+vfs.mount(_posix[1], "/run")
+os.chdir("/")
+sys.path[:] = ["/board", "", ".frozen", "/lib"]
+
+for _script in "boot.py", "main.py":
+    with open("/" + _script) as _file:
+        _source = _file.read()
+    if _script == "main.py":
+        import _trace
+
+        _trace.install()
+    exec(_source, {"__name__": "__main__"})

@@ -1,0 +1,210 @@
+"""MicroPython's `machine.CAN` over a socket: a controller with a finite receive queue, fed by the virtual car.
+
+The car sends 20-byte records ahead of their time: u32 time since the filters were set (0.1 ms), u32 id, u32 data length +
+256 for a 29-bit id + 512 for a remote frame, data padded to eight bytes. A record arrives when its time has come, into the
+queue if there is room and else as an overrun, whenever the firmware looks: stalls cost exactly what they would on the chip.
+"""
+
+import micropython
+import os
+import usocket
+from array import array
+from utime import ticks_diff, ticks_us
+
+from _meter import meter
+
+_RECORD = micropython.const(20)
+_INBOX = micropython.const(64)  # records
+_SO_RCVBUF = 8
+_UNDER_WAY = b"\x00\x80\x00\x00"  # 32 KiB: how far ahead of the clock the car can run
+
+
+@micropython.viper
+def _arrive(inbox: ptr32, queue: ptr32, filters: ptr32, state: ptr32, now: int) -> int:
+    # state: 0 next record, 1 records, 2 queue head, 3 depth, 4 size, 5 arrived, 6 received, 7 overrun, 8 filtered, 9 filters
+    pos = state[0]
+    came = 0
+    while pos < state[1]:
+        w = ptr32(int(inbox) + pos * 20)
+        if w[0] > now:
+            break
+        pos += 1
+        came += 1
+        match = 0
+        f = 0
+        while f < state[9]:
+            rule = ptr32(int(filters) + f * 12)
+            if ((w[1] ^ rule[0]) & rule[1]) == 0 and (((w[2] >> 8) ^ rule[2]) & 1) == 0:
+                match = 1
+            f += 1
+        if state[9] < 0:
+            match = 1
+        if match == 0:
+            state[8] += 1
+        elif state[3] == state[4]:
+            state[7] += 1
+        else:
+            slot = state[2] + state[3]
+            if slot >= state[4]:
+                slot -= state[4]
+            q = ptr32(int(queue) + slot * 16)
+            q[0] = w[1]
+            q[1] = w[2]
+            q[2] = w[3]
+            q[3] = w[4]
+            state[3] += 1
+    state[0] = pos
+    state[5] += came
+    return came
+
+
+@micropython.viper
+def _take(queue: ptr32, state: ptr32, data: ptr32, head: ptr32):
+    q = ptr32(int(queue) + state[2] * 16)
+    head[0] = q[0]
+    head[1] = q[1]
+    data[0] = q[2]
+    data[1] = q[3]
+    state[2] += 1
+    if state[2] == state[4]:
+        state[2] = 0
+    state[3] -= 1
+    state[6] += 1
+
+
+class CAN:
+    """One controller. `rx_queue` frames deep, as board.toml says (PIGTAIL_RX_QUEUE)."""
+
+    MODE_NORMAL, MODE_SLEEP, MODE_LOOPBACK, MODE_SILENT, MODE_SILENT_LOOPBACK = 0, 1, 2, 3, 4
+    STATE_STOPPED, STATE_ACTIVE, STATE_WARNING, STATE_PASSIVE, STATE_BUS_OFF = 0, 1, 2, 3, 4
+    FLAG_RTR, FLAG_EXT_ID, FLAG_UNORDERED = 1, 2, 4
+    RECV_ERR_FULL, RECV_ERR_OVERRUN = 1, 2
+    IRQ_RX, IRQ_TX, IRQ_STATE = 1, 2, 4
+    FILTERS_MAX = 16
+    TX_QUEUE_LEN = 3
+
+    def __init__(self, id, bitrate, mode=0, **timing):
+        size = int(os.getenv("PIGTAIL_RX_QUEUE") or "64")
+        self._inbox = bytearray(_RECORD * _INBOX)
+        self._queue = bytearray(16 * size)
+        self._filters = array("I", [0] * (3 * self.FILTERS_MAX))
+        self._state = array("i", [0, 0, 0, 0, size, 0, 0, 0, 0, 0])
+        self._head = array("I", [0, 0])
+        data = bytearray(8)
+        self._data = data
+        self._views = [memoryview(data)[:n] for n in range(9)]
+        self._counters = [0] * 5
+        self._seen = 0
+        self._overruns = 0
+        self._socket = None
+        self._irq = None
+        self._mode = None
+        self.init(bitrate, mode, **timing)
+
+    def init(self, bitrate, mode=0, **timing):
+        self._mode = mode
+
+    def deinit(self):
+        self._mode = None
+        if self._socket:
+            self._socket.close()
+            self._socket = None
+
+    def set_filters(self, filters):
+        """None accepts all; else up to FILTERS_MAX (identifier, mask, flags). The bus is heard from the first call on."""
+        if filters is not None and len(filters) > self.FILTERS_MAX:
+            raise ValueError("too many filters")
+        self._state[9] = -1 if filters is None else len(filters)
+        for i, (identifier, mask, flags) in enumerate(filters or ()):
+            if identifier | mask > (0x1FFFFFFF if flags & self.FLAG_EXT_ID else 0x7FF):
+                raise ValueError("invalid id")
+            self._filters[3 * i] = identifier
+            self._filters[3 * i + 1] = mask
+            self._filters[3 * i + 2] = 1 if flags & self.FLAG_EXT_ID else 0
+        if self._socket is None:
+            self._attach()
+
+    def _attach(self):
+        car = usocket.socket()
+        car.setsockopt(usocket.SOL_SOCKET, _SO_RCVBUF, _UNDER_WAY)
+        car.connect(usocket.getaddrinfo("127.0.0.1", int(os.getenv("PIGTAIL_CAN")))[0][-1])
+        car.setblocking(False)
+        self._socket = car
+        self._now = 0
+        self._rest = 0
+        self._last = ticks_us()
+        meter.booted()
+
+    def _look(self):
+        """Brings the controller up to now: every record whose time has come has arrived."""
+        us = ticks_us()
+        self._rest += ticks_diff(us, self._last)
+        self._last = us
+        self._now += self._rest // 100
+        self._rest %= 100
+        state = self._state
+        came = 0
+        while True:
+            came += _arrive(self._inbox, self._queue, self._filters, state, self._now)
+            if state[0] < state[1] or not self._refill():
+                break
+        if came and self._irq:
+            micropython.schedule(self._irq, self)
+
+    def _refill(self):
+        got = self._socket.readinto(self._inbox)
+        if not got:
+            return False
+        while got % _RECORD:  # the stream was cut inside a record: its rest is on the way
+            got += self._socket.readinto(memoryview(self._inbox)[got:], _RECORD - got % _RECORD) or 0
+        self._state[0] = 0
+        self._state[1] = got // _RECORD
+        return True
+
+    def recv(self, arg=None):
+        self._look()
+        state = self._state
+        if not state[3]:
+            if state[5] != self._seen:
+                self._report()
+            return None
+        _take(self._queue, state, self._data, self._head)
+        if arg is None:
+            arg = [0, None, 0, 0]
+        code = self._head[1]
+        arg[0] = self._head[0]
+        arg[1] = self._views[code & 15]
+        arg[2] = (2 if code & 256 else 0) | (1 if code & 512 else 0)
+        arg[3] = 0
+        if state[7] != self._overruns:
+            self._overruns = state[7]
+            arg[3] = self.RECV_ERR_OVERRUN
+        return arg
+
+    def _report(self):
+        state, counters = self._state, self._counters
+        self._seen = counters[0] = state[5]
+        counters[1] = state[6]
+        counters[2] = state[7]
+        counters[3] = state[8]
+        counters[4] = self._now
+        meter.bus(counters)
+
+    def send(self, id, data, flags=0):
+        raise OSError("this board cannot transmit yet")
+
+    def state(self):
+        return self.STATE_STOPPED if self._mode is None else self.STATE_ACTIVE
+
+    def get_counters(self, list=None):
+        if list is None:
+            list = [0] * 8
+        for i in range(6):
+            list[i] = 0
+        list[6] = self._state[3]
+        list[7] = self._state[7]
+        return list
+
+    def irq(self, handler=None, trigger=0, hard=False):
+        """Called when frames are found to have arrived: at the next look, since nothing interrupts a process."""
+        self._irq = handler if trigger & self.IRQ_RX else None

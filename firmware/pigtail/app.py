@@ -1,0 +1,133 @@
+"""The application: builds the parts, wires them, supervises them. The only module that sees all others.
+
+bus → table → values → sampler → batch → outbox → session → broker; the tasks are bus, link, clock and uplink.
+"""
+
+import asyncio
+import gc
+import machine
+import sys
+from asyncio import sleep_ms
+from binascii import hexlify
+from micropython import const
+from time import sleep_ms as block_ms
+
+import board
+from pigtail import uptime
+from pigtail.can.bus import Bus
+from pigtail.config import store
+from pigtail.health.supervisor import Supervisor
+from pigtail.outbox.batch import Batch
+from pigtail.outbox.boots import next_boot
+from pigtail.outbox.ledger import Ledger
+from pigtail.outbox.ring import Ring
+from pigtail.policy.sampling import Sampler
+from pigtail.signals.reschedule import scheduled
+from pigtail.signals.table import Table
+from pigtail.signals.values import Values
+from pigtail.uplink.clock import QUALITY, Clock
+from pigtail.uplink.link import Link
+from pigtail.uplink.mqtt import Client
+from pigtail.uplink.session import Session
+from pigtail.uplink.topics import Topics
+from pigtail.uplink.uplink import Uplink
+
+VERSION = "0.1.0"
+_BATCH_SIZE = const(1024)
+_PACKET_SIZE = const(1536)
+_BUS_TURN_MS = const(2)
+_WATCHDOG_MS = const(8000)
+_OFFLINE = b'{"state": "offline"}'
+_RESTART_AFTER_MS = const(2000)
+_CAUSES = {1: "power_on", 2: "hard", 3: "watchdog", 4: "deep_sleep", 5: "soft"}
+
+
+class App:
+    def __init__(self):
+        gc.collect()
+        self.config, self.config_error = config, _ = store.load()
+        self._ledger = Ledger()
+        self.outbox = Ring(config["outbox.bytes"], self._ledger)  # first: the largest piece of the heap
+        self.device = config["device"] or hexlify(machine.unique_id()).decode()
+        self.boot = next_boot()
+        profile = self._profile = scheduled(config["profile"], config["periods"])
+        self._values = Values(profile)
+        self._table = Table(profile, self._values)
+        self._batch = Batch(profile, self._values, _BATCH_SIZE)
+        self._sampler = Sampler(profile, self._batch, uptime.tick_of, config["batch_ms"], self._deliver)
+        self._bus = Bus(board.make_can(config["can.bitrate"]))
+        self._link = Link(config["wifi.ssid"], config["wifi.password"])
+        self._clock = Clock(config["clock.host"], config["clock.port"])
+        self._topics = Topics(self.device)
+        self._client = Client(
+            self.device, config["mqtt.host"], config["mqtt.port"], config["mqtt.user"] or None,
+            config["mqtt.password"] or None, config["mqtt.keepalive_s"], _PACKET_SIZE,
+        )  # fmt: skip
+        self._client.set_last_will(self._topics.status, _OFFLINE, True, 1)
+        self._uplink = Uplink(self._client, self._link, self._new_session)
+
+    def _new_session(self):
+        return Session(
+            self._client, self._topics, self.outbox, self._ledger, self._profile, self.status, self.config["mqtt.window"]
+        )
+
+    def _deliver(self):
+        """Closes the batch into the outbox."""
+        batch, clock = self._batch, self._clock
+        first, count = batch.sequence, batch.count
+        record = batch.close(self.boot, clock.quality, clock.utc_of_boot_ms, (self.config["version"], 0))
+        self.outbox.append(record, self.boot, first, count)
+
+    async def _read_bus(self, beat):
+        bus, table, sampler = self._bus, self._table, self._sampler
+        bus.open()
+        sampler.start(uptime.ms())
+        while True:
+            filled = bus.drain()
+            for i in range(table.decode(bus.slots, filled) if filled else 0):
+                sampler.changes(table.events, table.changes(bus.slots, i))
+            sampler.run(uptime.ms())
+            beat()
+            await sleep_ms(_BUS_TURN_MS)
+
+    def status(self) -> dict:
+        """What the device says of itself, published on `status`."""
+        bus, table, outbox = self._bus, self._table, self.outbox
+        return {
+            "state": "online",
+            "firmware": VERSION,
+            "boot": self.boot,
+            "uptime_ms": uptime.ms(),
+            "reset": _CAUSES.get(machine.reset_cause(), "unknown"),
+            "clock": QUALITY[self._clock.quality],
+            "profile": "%08x" % self._profile.identity,
+            "config": self.config["version"],
+            "config_error": self.config_error,
+            "frames": {"received": bus.received, "overrun": bus.overruns(), "unknown": table.unknown, "short": table.short},
+            "messages": {"known": self._profile.messages, "heard": self._values.messages_heard()},
+            "outbox": {"records": len(outbox), "bytes": outbox.bytes, "dropped_samples": outbox.dropped_samples},
+            "gaps": len(self._ledger),
+            "link": {"losses": self._link.losses, "connects": self._uplink.connects, "failures": self._uplink.failures},
+            "heap_used": self._supervisor.heap_used,
+            "restarts": self._supervisor.restarts(),
+        }
+
+    async def run(self):
+        gc.threshold(-1)  # from here on the supervisor collects
+        watchdog = machine.WDT(timeout=_WATCHDOG_MS)
+        self._supervisor = supervisor = Supervisor(watchdog.feed)
+        supervisor.add("bus", self._read_bus)
+        supervisor.add("link", self._link.run)
+        supervisor.add("clock", lambda beat: self._clock.run(self._link, beat))
+        supervisor.add("uplink", self._uplink.run)
+        await supervisor.run()
+
+
+def main() -> None:
+    """Runs for ever; what gets through to here restarts the chip."""
+    try:
+        asyncio.run(App().run())
+    except Exception as error:
+        sys.print_exception(error)
+    block_ms(_RESTART_AFTER_MS)
+    machine.reset()

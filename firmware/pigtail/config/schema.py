@@ -1,0 +1,53 @@
+"""What can be set: every key with its type, its range and its default. The device and the host tools read this one table."""
+
+# key: (type, default, least, most); for text the range is that of its length. `secret` keys are never published.
+KEYS = {
+    "version": (int, 0, 0, 0xFFFF),
+    "device": (str, "", 0, 32),
+    "wifi.ssid": (str, "pigtail", 1, 32),
+    "wifi.password": (str, "", 0, 63),
+    "mqtt.host": (str, "127.0.0.1", 1, 253),
+    "mqtt.port": (int, 1883, 1, 65535),
+    "mqtt.user": (str, "", 0, 64),
+    "mqtt.password": (str, "", 0, 128),
+    "mqtt.keepalive_s": (int, 30, 5, 3600),
+    "mqtt.window": (int, 8, 1, 32),
+    "clock.host": (str, "pool.ntp.org", 0, 253),
+    "clock.port": (int, 123, 1, 65535),
+    "can.bitrate": (int, 500000, 10000, 1000000),
+    "profile": (str, "/profile.bin", 1, 64),
+    "periods": (dict, {}, 0, 64),
+    "batch_ms": (int, 2000, 100, 60000),
+    "outbox.bytes": (int, 24576, 4096, 1048576),
+}
+
+
+class ConfigError(Exception):
+    """One line: which key is wrong and what it takes."""
+
+
+def check(given) -> dict:
+    """The whole configuration, defaults filled in. Raises ConfigError on an unknown key, a wrong type or a value out of range."""
+    if not isinstance(given, dict):
+        raise ConfigError("not a JSON object")
+    for key in given:
+        if key not in KEYS:
+            raise ConfigError("unknown key " + repr(key))
+    config = {key: KEYS[key][1] for key in KEYS}
+    for key in given:
+        config[key] = _value(key, given[key])
+    return config
+
+
+def _value(key, value):
+    kind, _, least, most = KEYS[key]
+    if type(value) is not kind:
+        raise ConfigError("%s: takes %s" % (key, kind.__name__))
+    if kind is dict:
+        for name in value:
+            if type(value[name]) is not int or not 0 <= value[name] <= 3600000:
+                raise ConfigError("%s: %s takes 0 (on change) to 3600000 ms" % (key, name))
+    extent = value if kind is int else len(value)
+    if not least <= extent <= most:
+        raise ConfigError("%s: %d is not in %d to %d" % (key, extent, least, most))
+    return value

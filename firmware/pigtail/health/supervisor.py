@@ -1,0 +1,85 @@
+"""Supervision: every part is a task with a heartbeat. One that dies or stalls is started again, later each time, and counted;
+the watchdog is fed only while all beat."""
+
+import asyncio
+import gc
+import sys
+from micropython import const
+from time import ticks_diff, ticks_ms
+
+_CHECK_MS = const(1000)
+_STALL_MS = const(30000)
+_LEAST_WAIT_MS = const(500)
+_MOST_WAIT_MS = const(60000)
+
+
+class Part:
+    """`run(beat)` is a coroutine function that does not return."""
+
+    def __init__(self, name: str, run):
+        self.name = name
+        self.restarts = 0
+        self.error = ""
+        self._run = run
+        self._beat_at = ticks_ms()
+        self._task = None
+
+    def beat(self) -> None:
+        self._beat_at = ticks_ms()
+
+    def stalled(self) -> bool:
+        return ticks_diff(ticks_ms(), self._beat_at) > _STALL_MS
+
+    def start(self) -> None:
+        self.beat()
+        self._task = asyncio.create_task(self._keep())
+
+    def restart(self) -> None:
+        self.restarts += 1
+        self.error = "stalled"
+        self._task.cancel()
+        self.start()
+
+    async def _keep(self):
+        wait_ms = _LEAST_WAIT_MS
+        while True:
+            try:
+                await self._run(self.beat)
+                self.error = "ended"
+            except Exception as error:  # whatever it was, this part begins anew and the others go on
+                self.error = repr(error)
+                sys.print_exception(error)
+            self.restarts += 1
+            for _ in range(wait_ms // _LEAST_WAIT_MS):
+                self.beat()
+                await asyncio.sleep_ms(_LEAST_WAIT_MS)
+            wait_ms = min(2 * wait_ms, _MOST_WAIT_MS)
+
+
+class Supervisor:
+    """`feed()` feeds the watchdog."""
+
+    def __init__(self, feed):
+        self._feed = feed
+        self.parts = []
+        self.heap_used = 0
+
+    def add(self, name: str, run) -> None:
+        self.parts.append(Part(name, run))
+
+    async def run(self) -> None:
+        for part in self.parts:
+            part.start()
+        while True:
+            await asyncio.sleep_ms(_CHECK_MS)
+            stalled = [part for part in self.parts if part.stalled()]
+            for part in stalled:
+                part.restart()
+            gc.collect()  # here, at a known pace, rather than anywhere in the hot path
+            self.heap_used = max(self.heap_used, gc.mem_alloc())
+            if not stalled:
+                self._feed()
+
+    def restarts(self) -> dict:
+        """Parts that had to be started again: name to number of times."""
+        return {part.name: part.restarts for part in self.parts if part.restarts}

@@ -1,0 +1,13 @@
+"""The boot number: counted on flash before the first sample of a boot is taken, so that no two boots share identities."""
+
+import struct
+from pair import Pair
+
+
+def next_boot() -> int:
+    """Counts this boot; raises OSError when the flash cannot keep it, for then no sample may be numbered."""
+    pair = Pair("/boots")
+    before = pair.read()
+    boot = 1 + (struct.unpack("<I", before)[0] if before and len(before) == 4 else 0)
+    pair.write(struct.pack("<I", boot))
+    return boot

@@ -1,0 +1,18 @@
+"""The latest values: one raw 32-bit integer a signal, and for each message when it was last heard and what is still unread.
+
+`ticks[m]` is the low 28 bits of `ticks_ms` at message m's last frame, with bit 28 set; 0 when it was never heard.
+`dirty[m]` has bit c set while message m brought something that period class c has not been given yet.
+"""
+
+from array import array
+
+
+class Values:
+    def __init__(self, profile):
+        self.raw = array("i", bytes(4 * profile.signals))
+        self.ticks = array("I", bytes(4 * profile.messages))
+        self.dirty = bytearray(profile.messages)
+
+    def messages_heard(self) -> int:
+        """How many of the profile's messages have been on this bus since boot."""
+        return sum(1 for tick in self.ticks if tick)

@@ -1,0 +1,177 @@
+"""The virtual board: the firmware's own process, started from its flash image and started again when it dies.
+
+What the firmware cannot see lies in the run's folder: `link` (the Wi-Fi, `1` or `0`), `trace.bin` (every `outbox.append`),
+`meter.bin` (what the controller saw), `device.log` (the console).
+"""
+
+import asyncio
+import os
+import signal
+import struct
+import time
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from host_tools.errors import SimError
+from host_tools.paths import BOARDS, BUILD
+from host_tools.toolchain import build, micropython
+
+_RESET_STATUS = 42  # boards/unix/machine.py
+_POWER_ON, _HARD, _WATCHDOG = 1, 2, 3
+_DEATHS_BEFORE_FIRST_BUS = 3
+
+
+class Meter(NamedTuple):
+    """boards/unix/_meter.py: frame counts, time of the last look in 0.1 ms since the bus was opened, bytes, ms."""
+
+    arrived: int = 0
+    received: int = 0
+    overrun: int = 0
+    filtered: int = 0
+    looked: int = 0
+    heap_peak: int = 0
+    boot_ms: int = 0
+
+
+@dataclass
+class Life:
+    """One run of the process: from power-on to its end."""
+
+    cause: int
+    started: float  # monotonic, s
+    ended: float | None = None
+    death: str = ""  # power_cut, watchdog, reset or crash
+    meter: Meter = field(default_factory=Meter)
+    traced: int = 0  # rows of the trace when it ended
+
+
+def facts() -> dict[str, object]:
+    """boards/unix/board.toml."""
+    return tomllib.loads((BOARDS / "unix" / "board.toml").read_text())
+
+
+def compiled() -> tuple[Path, Path]:
+    """(firmware tree, folder of the board's own modules), compiled for the interpreter of this machine."""
+    arch = micropython.find().mpy_arch
+    firmware = build.firmware(BUILD / "unix" / "firmware", arch)
+    modules = BUILD / "unix" / "board"
+    modules.mkdir(parents=True, exist_ok=True)
+    for source in sorted((BOARDS / "unix").glob("*.py")):
+        target = modules / source.with_suffix(".mpy").name
+        if source.name == "_boot.py":  # MicroPython starts a script only as text
+            (modules / source.name).write_bytes(source.read_bytes())
+        else:
+            target.write_bytes(build.module(source, source.name, arch).read_bytes())
+    return firmware, modules
+
+
+class VirtualBoard:
+    """One board in `folder`, which holds its flash.img. `can_port` is where the virtual car listens."""
+
+    def __init__(self, folder: Path, device: str, can_port: int, heap: str, speed: float, modules: Path) -> None:
+        self.folder = folder
+        self.lives: list[Life] = []
+        self._heap = heap
+        self._speed = speed
+        self._modules = modules
+        self._environment = {
+            "PIGTAIL_SIM": str(folder),
+            "PIGTAIL_BOARD": str(modules),
+            "PIGTAIL_CAN": str(can_port),
+            "PIGTAIL_SPEED": f"{speed:g}",
+            "PIGTAIL_RX_QUEUE": str(facts()["rx_queue"]),
+            "PIGTAIL_DEVICE": device,
+        }
+        self._process: asyncio.subprocess.Process | None = None
+        self.link(True)
+
+    def link(self, up: bool) -> None:
+        """Puts the Wi-Fi up or down, as the firmware sees it."""
+        fresh = self.folder / "link.new"
+        fresh.write_bytes(b"1" if up else b"0")
+        fresh.replace(self.folder / "link")
+
+    async def run(self) -> None:
+        """Keeps the process alive until cancelled. Raises SimError when the firmware does not get as far as the bus."""
+        cause = _POWER_ON
+        try:
+            while True:
+                await self._live(cause)
+                self._check_boots()
+                cause = _WATCHDOG if self.lives[-1].death == "watchdog" else _POWER_ON
+                if self.lives[-1].death in ("reset", "crash"):
+                    cause = _HARD
+        finally:
+            await self._end()
+
+    async def _live(self, cause: int) -> None:
+        argv, extra = micropython.find().argv([str(self._modules / "_boot.py")], self._heap, self._speed)
+        environment = {**self._environment, **extra, "PIGTAIL_RESET_CAUSE": str(cause)}
+        (self.folder / "meter.bin").unlink(missing_ok=True)
+        with (self.folder / "device.log").open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *argv, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        life = Life(cause, time.monotonic())
+        self.lives.append(life)
+        status = await self._process.wait()
+        self._close(life, status)
+
+    def _close(self, life: Life, status: int) -> None:
+        life.ended = time.monotonic()
+        life.meter = self.meter()
+        life.traced = len(self.trace())
+        if status == -signal.SIGALRM:
+            life.death = "watchdog"
+        elif status < 0:
+            life.death = "power_cut"
+        else:
+            life.death = "reset" if status == _RESET_STATUS else "crash"
+
+    def _check_boots(self) -> None:
+        if any(life.meter.boot_ms for life in self.lives):
+            return
+        said = self.console()
+        if "MemoryError" in said:
+            raise SimError(f"the firmware does not fit into a heap of {self._heap}: give a larger --heap (128k is what it needs)")
+        if len(self.lives) >= _DEATHS_BEFORE_FIRST_BUS:
+            last = said.strip().splitlines()[-1:] or ["it said nothing"]
+            raise SimError(f"the firmware does not start ({last[0]})")
+
+    def kill(self) -> None:
+        """Cuts the power."""
+        if self._process and self._process.returncode is None:
+            self._process.kill()
+
+    async def _end(self) -> None:
+        if self._process and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+            self.lives[-1].meter = self.meter()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running firmware."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    def meter(self) -> Meter:
+        """What the meter of the present life shows."""
+        try:
+            row = (self.folder / "meter.bin").read_bytes()
+        except FileNotFoundError:
+            return Meter()
+        return Meter(*struct.unpack("<7I", row)) if len(row) == 28 else Meter()
+
+    def trace(self) -> list[tuple[int, int, int]]:
+        """Every append to the outbox so far: (boot, first sequence, count)."""
+        try:
+            data = (self.folder / "trace.bin").read_bytes()
+        except FileNotFoundError:
+            return []
+        return list(struct.iter_unpack("<III", data[: len(data) // 12 * 12]))
+
+    def console(self) -> str:
+        """All that the firmware printed."""
+        return (self.folder / "device.log").read_text(errors="replace")

@@ -1,0 +1,148 @@
+"""The virtual car: feeds frames to the virtual controller, ahead of their time and each with its time.
+
+Records are those of boards/unix/_can.py. The device's own clock decides when a frame arrives; the socket's back-pressure
+decides how far ahead this side runs. After a power cut the car has driven on: what went by meanwhile is gone.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import can
+
+_UNITS = 10_000  # time stamps per second
+_BATCH = 200  # records handed to the socket at once
+_BUFFER = 32_768  # bytes of socket buffer on either side: what may be under way
+_BACKLOG = 20_000  # records kept for a device that comes back; more than can be under way
+
+
+@dataclass
+class Hearing:
+    """What was sent to one life of the device."""
+
+    began: float  # s since the car started
+    known: bytearray = field(default_factory=bytearray)  # for each frame sent, whether the profile knows its id
+    recent: deque[tuple[float, bytes, bool]] = field(default_factory=lambda: deque(maxlen=_BACKLOG))
+    finished: bool = False
+    last: int = 0  # time stamp of the last record, 0.1 ms since the device opened the bus
+
+
+class VirtualCar:
+    """`frames` in order of time (s, from 0 on); `known` are the ids of the profile, with bit 29 for a 29-bit id."""
+
+    def __init__(self, frames: Iterator[can.Message], known: frozenset[int], speed: float) -> None:
+        self._frames = self._encoded(frames)
+        self._known = known
+        self._speed = speed
+        self._started: float | None = None
+        self._server: asyncio.Server | None = None
+        self._sender: asyncio.Task[None] | None = None
+        self._pending: deque[tuple[float, bytes, bool]] = deque()
+        self._read = 0  # frames taken from `frames`
+        self.hearings: list[Hearing] = []
+        self.attached = asyncio.Event()
+        self.failure: Exception | None = None
+
+    @property
+    def now(self) -> float:
+        """Device seconds since the car started; 0 before the device first opened its bus."""
+        return self.at(time.monotonic())
+
+    def at(self, monotonic: float) -> float:
+        """Device seconds since the car started at a time of the host's monotonic clock."""
+        return 0.0 if self._started is None else (monotonic - self._started) * self._speed
+
+    def unknown(self, arrived: Sequence[int]) -> int:
+        """Frames whose id the profile does not know among the first `arrived` of each hearing."""
+        return sum(hearing.known[:n].count(0) for hearing, n in zip(self.hearings, arrived, strict=True))
+
+    def passed_by(self, arrived: Sequence[int]) -> int:
+        """Frames that went by while the device was off, when `arrived` reached it in each hearing."""
+        return self._read - sum(arrived[:-1]) - len(self.hearings[-1].known)
+
+    async def start(self) -> int:
+        """Listens; returns the port."""
+        self._server = await asyncio.start_server(self._attach, "127.0.0.1", 0)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def stop(self) -> None:
+        """Ends all connections."""
+        if self._server:
+            self._server.close()
+        await self._hush()
+
+    async def _hush(self) -> None:
+        if self._sender:
+            self._sender.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sender
+            self._sender = None
+
+    async def _attach(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._hush()
+        if self._started is None:
+            self._started = time.monotonic()
+        hearing = Hearing(self.now if self.hearings else 0.0)
+        self._rewind(hearing.began)
+        self.hearings.append(hearing)
+        self._sender = asyncio.create_task(self._feed(writer, hearing))
+        self.attached.set()
+
+    def _rewind(self, began: float) -> None:
+        """Puts back what the last life was sent but had not yet reached; drops what went by."""
+        if self.hearings:
+            self._pending.extendleft(reversed(self.hearings[-1].recent))
+            self.hearings[-1].recent.clear()
+        while self._pending and self._pending[0][0] < began:
+            self._pending.popleft()
+
+    async def _feed(self, writer: asyncio.StreamWriter, hearing: Hearing) -> None:
+        writer.transport.set_write_buffer_limits(high=_BUFFER)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+        try:
+            while batch := self._next(hearing):
+                writer.write(b"".join(batch))
+                await writer.drain()
+            hearing.finished = True
+            await asyncio.Event().wait()  # the bus stays, silent
+        except ConnectionError:
+            pass  # the device lost power; it will be back
+        except Exception as error:
+            self.failure = error  # a log that cannot be read on: the simulation tells
+        finally:
+            writer.close()
+
+    def _next(self, hearing: Hearing) -> list[bytes]:
+        batch: list[bytes] = []
+        while len(batch) < _BATCH:
+            if self._pending:
+                entry = self._pending.popleft()
+            elif fresh := next(self._frames, None):
+                entry = fresh
+                self._read += 1
+            else:
+                break
+            at, record, known = entry
+            if at < hearing.began:
+                continue
+            hearing.last = int((at - hearing.began) * _UNITS)
+            batch.append(struct.pack("<I", hearing.last) + record)
+            hearing.recent.append(entry)
+            hearing.known.append(known)
+        return batch
+
+    def _encoded(self, frames: Iterator[can.Message]) -> Iterator[tuple[float, bytes, bool]]:
+        """(s, record without its time, known) of each frame; times count from the first frame."""
+        origin: float | None = None
+        for frame in frames:
+            origin = frame.timestamp if origin is None else origin
+            identity = frame.arbitration_id | (1 << 29 if frame.is_extended_id else 0)
+            code = len(frame.data) | (256 if frame.is_extended_id else 0)
+            data = bytes(frame.data[:8]).ljust(8, b"\0")
+            yield frame.timestamp - origin, struct.pack("<II8s", frame.arbitration_id, code, data), identity in self._known

@@ -1,0 +1,42 @@
+"""The flash image of a virtual board: littlefs in a file, as a freshly flashed device would have it."""
+
+import json
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from littlefs import LittleFS
+
+BLOCK_SIZE = 4096
+
+
+def pair(payload: bytes, count: int = 1) -> bytes:
+    """One copy of a pair (SPEC section 3)."""
+    body = struct.pack("<4sII", b"PAIR", count, len(payload)) + payload
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
+def make(path: Path, size: int, firmware: Path, profile: bytes, config: Mapping[str, object]) -> None:
+    """Writes an image of `size` bytes: compiled `firmware` (of `toolchain.build`) in slot /a, its profile and configuration."""
+    files = {f"/{file.name}": file.read_bytes() for file in (firmware / "root").iterdir()}
+    slot = firmware / "slot"
+    files |= {f"/a/{file.relative_to(slot)}": file.read_bytes() for file in slot.rglob("*.mpy")}
+    files |= {"/slot.1": pair(b"a"), "/profile.bin": profile, "/config.json": json.dumps(config).encode()}
+    flash = LittleFS(block_size=BLOCK_SIZE, block_count=size // BLOCK_SIZE)
+    for name, content in files.items():
+        flash.makedirs(str(Path(name).parent), exist_ok=True)
+        with flash.open(name, "wb") as file:
+            file.write(content)
+    path.write_bytes(bytes(flash.context.buffer))  # type: ignore[attr-defined]
+
+
+def read(path: Path, name: str) -> bytes:
+    """Content of one file of an image; FileNotFoundError when it is not there."""
+    image = path.read_bytes()
+    flash = LittleFS(block_size=BLOCK_SIZE, block_count=len(image) // BLOCK_SIZE, mount=False)
+    flash.context.buffer[:] = image  # type: ignore[attr-defined]
+    flash.mount()
+    with flash.open(name, "rb") as file:
+        content: bytes = file.read()
+    return content

@@ -1,0 +1,84 @@
+"""The report: every frame and every sample of a simulation accounted for, from what was measured outside the firmware.
+
+Taken is what the trace saw going into the outbox; delivered is what came out at the subscriber; nothing is read from the
+device's own counters.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from host_tools.reader import Account
+from host_tools.sim.board import Life, Meter
+
+WINDOW = 8  # records that may be under way at once, hence out of order (mqtt.window)
+TraceRow = tuple[int, int, int]  # boot, first sequence, count
+
+
+@dataclass(frozen=True)
+class Death:
+    """What one end of the firmware's process cost. Times in device seconds."""
+
+    boot: int
+    cause: str  # power_cut, watchdog, reset or crash
+    at: float
+    samples_lost: int  # in the RAM outbox, and gone with it
+    dark_s: float | None  # from the last delivered sample of this boot to the first of the next
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `pigtail sim` writes as JSON. Frames are counted at the controller, samples as the module says."""
+
+    frames_offered: int
+    frames_received: int
+    frames_dropped: int
+    frames_unknown: int
+    samples_taken: int
+    samples_delivered: int
+    samples_accounted_lost: int
+    samples_missing: int
+    duplicates: int
+    bytes_published: int
+    bytes_per_sample: float | None
+    heap_peak: int
+    boot_ms: int
+    restarts: int
+    device: str
+    device_seconds: float
+    broker: str
+    frames_while_off: int
+    duplicates_dropped: int
+    lost_by_reason: dict[str, int] = field(default_factory=dict)
+    deaths: list[Death] = field(default_factory=list)
+    undecodable: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def missing(trace: Sequence[TraceRow], account: Account, ended: bool) -> tuple[int, int]:
+    """(samples missing, samples that went with the RAM) of one boot's trace rows.
+
+    A boot that `ended` lost what its outbox held: the rows after the last delivered one, and holes among those that
+    could be under way together with it. A hole before them nothing explains.
+    """
+    holes = [sum(stop - at for at, stop in account.missing(boot, first, first + count)) for boot, first, count in trace]
+    if not ended:
+        return sum(holes), 0
+    delivered = [i for i, (boot, first, count) in enumerate(trace) if account.fresh(boot, first, count) == []]
+    explained_from = (delivered[-1] - WINDOW if delivered else -1) + 1
+    return sum(holes[: max(explained_from, 0)]), sum(holes[max(explained_from, 0) :])
+
+
+def sums(lives: Sequence[Life]) -> Meter:
+    """The meters of all lives added up; heap and boot time as their largest."""
+    rows = [life.meter for life in lives]
+    total = Meter(*(sum(column) for column in zip(*rows, strict=True)))
+    return total._replace(heap_peak=max(row.heap_peak for row in rows), boot_ms=max(row.boot_ms for row in rows))
+
+
+def lost_by_reason(account: Account) -> Counter[str]:
+    """Samples that the device's ledger names and that did not come."""
+    return sum((account.lost(boot) for boot in account.boots), Counter())

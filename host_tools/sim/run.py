@@ -1,0 +1,265 @@
+"""One simulation: virtual car → firmware on its virtual board → access point → broker → reader, and the books on all of it."""
+
+import asyncio
+import contextlib
+import secrets
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import can
+
+from host_tools.errors import SimError
+from host_tools.reader import Account, BatchEvent, Listener, Sample, Status, Subscribed, Trouble, listen
+from host_tools.signals import pack
+from host_tools.signals.profile import Profile
+from host_tools.sim import access_point, broker, image, report, sntp
+from host_tools.sim.board import Life, VirtualBoard, compiled, facts
+from host_tools.sim.car import VirtualCar
+
+BOOT_S = 30.0  # real seconds until the firmware must have opened its bus
+DRAIN_S = 60.0  # device seconds for the outbox to empty after the log's end
+TURN_S = 0.05
+BATCH_MS = 2000
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is simulated. Times in device seconds since the bus was opened; `outages` are (start, end) of the link."""
+
+    profile: Profile
+    frames: Callable[[], Iterator[can.Message]]
+    speed: float = 1.0
+    seconds: float | None = None
+    outages: tuple[tuple[float, float], ...] = ()
+    broker: str | None = None
+    heap: str = "128k"
+    config: Mapping[str, object] = field(default_factory=dict)
+    folder: Path | None = None  # where flash, trace and console are kept; a temporary one when None
+
+
+class Simulation:
+    """Runs a scenario; while it runs, a view may look at its attributes."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.device = f"sim-{secrets.token_hex(3)}"
+        self.account = Account()  # of what the reader handed on
+        self.latest: dict[str, Sample] = {}
+        self.status: dict[str, object] = {}
+        self.bytes_published = 0
+        self.connected = False
+        self.link_up = True
+        self.broker_kind = ""
+        self.undecodable: list[str] = []
+        self.on_sample: Callable[[int, Sample], None] | None = None
+        self._spans: dict[int, tuple[int, int]] = {}  # boot: uptime of its first and last delivered sample, ms
+        self._utc_at_start = time.time()
+        known = frozenset(m.arbitration_id | (1 << 29 if m.is_extended_id else 0) for m in scenario.profile.messages)
+        self.car = VirtualCar(self._cut_short(scenario.frames()), known, scenario.speed)
+        self.board: VirtualBoard
+        self._listener: Listener
+
+    def _cut_short(self, frames: Iterator[can.Message]) -> Iterator[can.Message]:
+        """The frames of the first `seconds`. A log without a frame is an error."""
+        origin: float | None = None
+        for frame in frames:
+            origin = frame.timestamp if origin is None else origin
+            if self.scenario.seconds is not None and frame.timestamp - origin >= self.scenario.seconds:
+                return
+            yield frame
+
+    async def run(self, tick: Callable[[], None] = lambda: None) -> report.Report:
+        """Runs to the end; `tick` is called twenty times a second. Raises a PigtailError, and leaves nothing running."""
+        firmware, modules = compiled()
+        async with contextlib.AsyncExitStack() as stack:
+            folder = self.scenario.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pigtail-")))
+            server = await stack.enter_async_context(broker.start(self.scenario.broker, directory=folder))
+            self.broker_kind = server.kind
+            clock = await stack.enter_async_context(sntp.start(self._utc))
+            address = server.address.host, server.address.port
+            ap = await stack.enter_async_context(access_point.start(address, ("127.0.0.1", clock.port)))
+            port = await self.car.start()
+            stack.push_async_callback(self.car.stop)
+            config = {
+                "device": self.device, "mqtt.port": ap.port, "clock.host": "127.0.0.1", "clock.port": ap.sntp_port, "batch_ms": BATCH_MS,
+                "mqtt.user": server.address.user or "", "mqtt.password": server.address.password or "",
+                **self.scenario.config,
+            }  # fmt: skip
+            size = int(str(facts()["flash_size"]))
+            image.make(folder / "flash.img", size, firmware, pack.pack(self.scenario.profile), config)
+            s = self.scenario
+            self.board = VirtualBoard(folder, self.device, port, s.heap, s.speed, modules)
+            return await self._play(server.url, ap, tick)
+
+    def _utc(self) -> float:
+        """UTC of the simulation: it starts now and runs as fast as the device."""
+        return self._utc_at_start + self.car.now
+
+    async def _play(self, url: str, ap: access_point.AccessPoint, tick: Callable[[], None]) -> report.Report:
+        ready = asyncio.Event()
+        self._listener = listen(url, self.device)
+        jobs: list[Awaitable[None]] = [self._read(ready), self._power(ready), self._weather(ap)]
+        tasks = [asyncio.ensure_future(job) for job in jobs]
+        try:
+            return await self._watch(tasks, tick)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._listener.aclose()
+
+    async def _power(self, ready: asyncio.Event) -> None:
+        await ready.wait()
+        await self.board.run()
+
+    async def _weather(self, ap: access_point.AccessPoint) -> None:
+        """Cuts and restores the link as the scenario says."""
+        await self.car.attached.wait()
+        for start, end in sorted(self.scenario.outages):
+            await self._sleep_until(start)
+            self.link_up = False
+            self.board.link(False)
+            ap.cut()
+            await self._sleep_until(end)
+            ap.restore()
+            self.board.link(True)
+            self.link_up = True
+
+    async def _sleep_until(self, device_s: float) -> None:
+        await asyncio.sleep(max(0.0, device_s - self.car.now) / self.scenario.speed)
+
+    async def _read(self, ready: asyncio.Event) -> None:
+        async for event in self._listener:
+            if isinstance(event, Subscribed):
+                ready.set()
+            elif isinstance(event, BatchEvent):
+                self._take(event)
+            elif isinstance(event, Status):
+                self.status = dict(event.fields)
+                self.connected = event.fields.get("state") == "online"
+            elif isinstance(event, Trouble):
+                self.undecodable.append(event.reason)
+
+    def _take(self, event: BatchEvent) -> None:
+        self.bytes_published += event.size
+        boot = event.batch.header.boot
+        for first, count in _runs([sample.sequence for sample in event.batch.samples]):
+            self.account.add(boot, first, count)
+        for sample in event.batch.samples:
+            self.latest[sample.name] = sample
+            first, last = self._spans.get(boot, (sample.time_ms, sample.time_ms))
+            self._spans[boot] = min(first, sample.time_ms), max(last, sample.time_ms)
+            if self.on_sample:
+                self.on_sample(boot, sample)
+
+    async def _watch(self, tasks: list[asyncio.Future[None]], tick: Callable[[], None]) -> report.Report:
+        """Waits for the end of the log and then for the outbox; raises what a task died of."""
+        began = time.monotonic()
+        ended_at: float | None = None
+        while True:
+            await asyncio.wait(tasks, timeout=TURN_S, return_when=asyncio.FIRST_EXCEPTION)
+            for task in tasks:
+                if task.done() and (error := task.exception()):
+                    raise error
+            if self.car.failure:
+                raise self.car.failure
+            tick()
+            if not self.car.attached.is_set():
+                if time.monotonic() - began > BOOT_S:
+                    raise SimError(f"the firmware did not open its bus within {BOOT_S:g} s: {self._last_words()}")
+                continue
+            if ended_at is None and self._log_is_over():
+                ended_at = self.car.now
+            if ended_at is not None and self._is_settled(self.car.now - ended_at):
+                return self._report()
+
+    def _last_words(self) -> str:
+        return (self.board.console().strip().splitlines() or ["it said nothing"])[-1]
+
+    def _log_is_over(self) -> bool:
+        hearing = self.car.hearings[-1]
+        return hearing.finished and self.board.pid is not None and self.board.meter().looked >= hearing.last
+
+    def _is_settled(self, since_s: float) -> bool:
+        """The open batch has been closed, and all that was taken has come or is accounted for, or time is up."""
+        return since_s > DRAIN_S or since_s > 2 * BATCH_MS / 1000 and self.waiting() == 0
+
+    def waiting(self) -> int:
+        """Samples of the present boot taken and neither delivered nor ledgered: what the outbox must hold."""
+        trace = self.board.trace()
+        books = self._books()
+        return report.missing([row for row in trace if row[0] == trace[-1][0]], books, ended=False)[0] if trace else 0
+
+    def _books(self) -> Account:
+        return self._listener.accounts.get(self.device, Account())
+
+    def _report(self) -> report.Report:
+        board, car, books = self.board, self.car, self._books()
+        board.lives[-1].meter = board.meter()
+        arrived = [life.meter.arrived for life in board.lives if life.meter.boot_ms]
+        meter = report.sums(board.lives)
+        trace = board.trace()
+        deaths, unexplained = self._deaths(trace, books)
+        lost = report.lost_by_reason(books)
+        delivered = self.account.totals().received
+        return report.Report(
+            frames_offered=meter.arrived,
+            frames_received=meter.received,
+            frames_dropped=meter.overrun,
+            frames_unknown=car.unknown(arrived),
+            samples_taken=sum(count for _, _, count in trace),
+            samples_delivered=delivered,
+            samples_accounted_lost=lost.total(),
+            samples_missing=unexplained,
+            duplicates=self.account.duplicates,
+            bytes_published=self.bytes_published,
+            bytes_per_sample=round(self.bytes_published / delivered, 3) if delivered else None,
+            heap_peak=meter.heap_peak,
+            boot_ms=meter.boot_ms,
+            restarts=len(board.lives) - 1,
+            device=self.device,
+            device_seconds=round(car.now, 1),
+            broker=self.broker_kind,
+            frames_while_off=car.passed_by(arrived),
+            duplicates_dropped=books.duplicates,
+            lost_by_reason=dict(lost),
+            deaths=deaths,
+            undecodable=self.undecodable,
+        )
+
+    def _deaths(self, trace: list[report.TraceRow], books: Account) -> tuple[list[report.Death], int]:
+        """What each ended life cost, and the samples that nothing explains."""
+        deaths: list[report.Death] = []
+        unexplained = start = 0
+        before: tuple[Life, int] | None = None
+        for life in self.board.lives:
+            rows = trace[start : life.traced if life.ended else None]
+            start += len(rows)
+            boot = rows[0][0] if rows else 0
+            missing, gone = report.missing(rows, books, life.ended is not None)
+            unexplained += missing
+            if before and deaths:
+                deaths[-1] = replace(deaths[-1], dark_s=self._dark(*before, life, boot))
+            if life.ended is not None:
+                deaths.append(report.Death(boot, life.death, round(self.car.at(life.ended), 1), gone, None))
+                before = life, boot
+        return deaths, unexplained
+
+    def _dark(self, life: Life, boot: int, next_life: Life, next_boot: int) -> float | None:
+        """Device seconds from the last delivered sample of one life to the first of the next."""
+        if boot not in self._spans or next_boot not in self._spans:
+            return None
+        apart = (next_life.started - life.started) * self.scenario.speed
+        return round(apart + (self._spans[next_boot][0] - self._spans[boot][1]) / 1000, 1)
+
+
+def _runs(sequences: list[int]) -> Iterator[tuple[int, int]]:
+    """(first, count) of each unbroken run in ascending numbers."""
+    start = 0
+    for i in range(1, len(sequences) + 1):
+        if i == len(sequences) or sequences[i] != sequences[i - 1] + 1:
+            yield sequences[start], i - start
+            start = i
