@@ -1,44 +1,78 @@
 """The `pigtail` command: finds the verbs, and the only place that turns an error into an exit status.
 
-0 all is well, 1 a check failed, 2 bad input or a machine that lacks something, 130 stopped by Ctrl-C.
+0 all is well, 1 a check failed, 2 bad input or something is lacking, 130 stopped by Ctrl-C.
 """
 
+import ast
 import importlib
 import pkgutil
 import sys
+from pathlib import Path
+from typing import Any
 
 import click
 
 from host_tools import __version__, commands
 from host_tools.errors import PigtailError
 
+VERBS = Path(commands.__file__).parent
+
 
 class Verbs(click.Group):
-    """A click group whose verbs are the modules of `host_tools.commands`, imported when asked for."""
+    """The modules of `host_tools.commands`, each with a `command`; imported when it is asked for, not before."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Names of all verbs, in alphabetical order."""
-        return sorted(module.name for module in pkgutil.iter_modules(commands.__path__))
+        return sorted(module.name for module in pkgutil.iter_modules([str(VERBS)]))
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """The verb `name`, or None when there is no such module."""
         if name not in self.list_commands(context):
             return None
-        verb = importlib.import_module(f"{commands.__name__}.{name}").command
-        assert isinstance(verb, click.Command)
+        verb: click.Command = importlib.import_module(f"{commands.__name__}.{name}").command
         return verb
 
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the verbs from their source, without importing what they need to run."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary(VERBS / f"{name}.py")) for name in self.list_commands(context)])
 
-@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+    def invoke(self, context: click.Context) -> Any:
+        """Runs the verb; a reader that went away (`| head`) shows here, where click is quiet about it."""
+        status = super().invoke(context)
+        sys.stdout.flush()
+        return status
+
+
+def summary(source: Path) -> str:
+    """First line of the docstring of the module's click command."""
+    for node in ast.parse(source.read_text()).body:
+        if isinstance(node, ast.FunctionDef) and any("command(" in ast.unparse(d) for d in node.decorator_list):
+            return (ast.get_docstring(node) or "").split("\n")[0]
+    return ""
+
+
+@click.command(
+    cls=Verbs,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="pigtail")
-def pigtail() -> None:
+@click.pass_context
+def pigtail(context: click.Context) -> None:
     """Read a vehicle's CAN signals with a MicroPython dongle, and lose nothing silently."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one verb and exits with its status; never returns."""
     try:
         sys.exit(pigtail.main(arguments, prog_name="pigtail", standalone_mode=False))
+    except click.Abort:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
     except click.ClickException as error:
         fail(error.format_message())
     except PigtailError as error:
