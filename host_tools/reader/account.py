@@ -79,7 +79,7 @@ class Account:
     def totals(self) -> Totals:
         """The sums over all boots."""
         return Totals(
-            sum(map(len, self._received.values())),
+            sum(received.total() for received in self._received.values()),
             self.duplicates,
             sum(stop - first for boot in self._known for first, stop in self.missing(boot)),
             sum(map(self.lost, self._known), Counter()),

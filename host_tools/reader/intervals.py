@@ -14,8 +14,8 @@ class Intervals:
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return zip(self._firsts, self._stops, strict=True)
 
-    def __len__(self) -> int:
-        """How many integers the set holds."""
+    def total(self) -> int:
+        """How many integers the set holds; no `__len__`, which `list` would take for the number of pairs."""
         return sum(self._stops) - sum(self._firsts)
 
     def add(self, first: int, stop: int) -> None:

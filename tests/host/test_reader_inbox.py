@@ -1,0 +1,174 @@
+"""The inbox: messages in any order, foreign, twice, half or forged."""
+
+import json
+
+import pytest
+from batch_encoder import Encoder
+
+from host_tools.errors import InputError
+from host_tools.reader import BatchEvent, Gap, ProfileSeen, Status, Totals, Trouble
+from host_tools.reader.inbox import Event, Inbox
+from host_tools.signals.pack import identity, pack
+from host_tools.signals.profile import Message, Profile, Signal
+
+PROFILE = Profile("test", "1", "none", (Message(0x100, False, "A", (Signal("speed", 0, 32, period_ms=100),)),))
+PACKED = pack(PROFILE)
+HASH = identity(PACKED)
+
+
+def topic(kind: str, device: str = "kona") -> str:
+    return f"pigtail/v1/{device}/{kind}"
+
+
+PROFILE_TOPIC = topic(f"profile/{HASH:08x}")
+
+
+def batch(first: int, count: int, boot: int = 1, profile_hash: int = HASH) -> bytes:
+    readings = {(tick, 0): tick for tick in range(first, first + count)}
+    return Encoder(PROFILE, profile_hash, boot=boot, first=first, start=first, ticks=count, readings=readings).encode()
+
+
+def filled(device: str | None = None) -> Inbox:
+    inbox = Inbox(device)
+    assert [type(event) for event in inbox.receive(PROFILE_TOPIC, PACKED)] == [ProfileSeen]
+    return inbox
+
+
+def sequences(events: list[Event]) -> list[list[int]]:
+    return [[sample.sequence for sample in event.batch.samples] for event in events if isinstance(event, BatchEvent)]
+
+
+def test_batch_behind_its_profile():
+    (event,) = filled().receive(topic("telemetry"), batch(0, 3))
+    assert isinstance(event, BatchEvent)
+    assert (event.device, event.size) == ("kona", len(batch(0, 3)))
+    assert sequences([event]) == [[0, 1, 2]]
+
+
+def test_batch_twice_is_counted_and_makes_no_event():
+    inbox = filled()
+    assert len(list(inbox.receive(topic("telemetry"), batch(0, 3)))) == 1
+    assert list(inbox.receive(topic("telemetry"), batch(0, 3))) == []
+    assert inbox.accounts["kona"].totals() == Totals(received=3, duplicates=3)
+
+
+def test_overlapping_batches_yield_each_sample_once():
+    inbox = filled()
+    events = [e for first, n in ((0, 3), (5, 3), (1, 9)) for e in inbox.receive(topic("telemetry"), batch(first, n))]
+    assert sequences(events) == [[0, 1, 2], [5, 6, 7], [3, 4, 8, 9]]
+    assert inbox.accounts["kona"].duplicates == 5
+
+
+def test_same_sequences_of_another_boot_or_device_are_new():
+    inbox = filled()
+    other = topic(f"profile/{HASH:08x}", "zoe"), PACKED
+    messages = [
+        other, (topic("telemetry"), batch(0, 3)), (topic("telemetry"), batch(0, 3, boot=2)),
+        (topic("telemetry", "zoe"), batch(0, 3)),
+    ]  # fmt: skip
+    events = [event for message in messages for event in inbox.receive(*message)]
+    assert sequences(events) == [[0, 1, 2]] * 3
+
+
+def test_batches_before_their_profile_are_held_and_come_in_order():
+    inbox = Inbox()
+    for first in (0, 3, 0):
+        assert list(inbox.receive(topic("telemetry"), batch(first, 3))) == []
+    assert list(inbox.receive(topic("telemetry", "zoe"), batch(0, 1))) == []
+    events = list(inbox.receive(PROFILE_TOPIC, PACKED))
+    assert sequences(events) == [[0, 1, 2], [3, 4, 5]]
+    assert [held[0] for held in inbox.held] == ["zoe"]
+    assert inbox.accounts["kona"].duplicates == 3
+
+
+def test_held_batches_are_bounded_and_the_oldest_is_reported():
+    inbox = Inbox(held_batches=2)
+    events = [e for first in (0, 3, 6) for e in inbox.receive(topic("telemetry"), batch(first, 3))]
+    assert events == [
+        Trouble("kona", f"telemetry: 3 samples of boot 1 from 0 on are given up: their profile {HASH:08x} did not come")
+    ]
+    assert sequences(list(inbox.receive(PROFILE_TOPIC, PACKED))) == [[3, 4, 5], [6, 7, 8]]
+
+
+def test_profile_again_is_no_event():
+    assert list(filled().receive(PROFILE_TOPIC, PACKED)) == []
+
+
+def test_profile_under_a_foreign_identity():
+    (event,) = Inbox().receive(topic("profile/00000000"), PACKED)
+    assert isinstance(event, Trouble)
+    assert f"its identity is {HASH:08x}" in event.reason
+
+
+def test_damaged_profile():
+    (event,) = Inbox().receive(PROFILE_TOPIC, PACKED[:-9] + bytes(9))
+    assert isinstance(event, Trouble)
+
+
+def test_undecodable_batch_is_not_booked():
+    inbox = filled()
+    cut = batch(0, 3)[:-1] + b"\x80"
+    (event,) = inbox.receive(topic("telemetry"), cut)
+    assert isinstance(event, Trouble) and event.reason.startswith("telemetry: batch: ")
+    assert sequences(list(inbox.receive(topic("telemetry"), batch(0, 3)))) == [[0, 1, 2]]
+
+
+def test_gap_is_an_event_and_booked():
+    inbox = filled()
+    fields = {"boot": 1, "first": 3, "count": 4, "reason": "ram_full"}
+    assert list(inbox.receive(topic("gap"), json.dumps(fields).encode())) == [Gap("kona", 1, 3, 4, "ram_full")]
+    list(inbox.receive(topic("telemetry"), batch(0, 2)))
+    assert inbox.accounts["kona"].totals() == Totals(2, 0, 1, inbox.accounts["kona"].lost(1))
+    assert inbox.accounts["kona"].lost(1) == {"ram_full": 4}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"boot": 0, "first": 0, "count": 1, "reason": ""},
+        {"boot": 1, "first": -1, "count": 1, "reason": ""},
+        {"boot": 1, "first": 0, "count": 0, "reason": ""},
+        {"boot": 1, "first": 0, "count": 1.5, "reason": ""},
+        {"boot": True, "first": 0, "count": 1, "reason": ""},
+        {"boot": 1, "first": 0, "count": 1, "reason": 7},
+        {"boot": "1", "first": 0, "count": 1, "reason": ""},
+    ],
+)
+def test_gap_with_wrong_fields(fields):
+    inbox = Inbox()
+    (event,) = inbox.receive(topic("gap"), json.dumps(fields).encode())
+    assert isinstance(event, Trouble)
+    assert inbox.accounts == {}
+
+
+def test_status():
+    assert list(Inbox().receive(topic("status"), b'{"state": "online"}')) == [Status("kona", {"state": "online"})]
+
+
+@pytest.mark.parametrize("payload", [b"{", b"[1]", b"\xff\xfe{", b"[" * 100_000, b"1" * 5000])
+@pytest.mark.parametrize("kind", ["status", "gap"])
+def test_json_that_is_none(kind, payload):
+    (event,) = Inbox().receive(topic(kind), payload)
+    assert isinstance(event, Trouble)
+    assert "\n" not in event.reason
+
+
+@pytest.mark.parametrize("kind", ["status", "gap", f"profile/{HASH:08x}"])
+def test_cleared_retained_message_is_no_event(kind):
+    assert list(Inbox().receive(topic(kind), b"")) == []
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    ["a/b", "pigtail/v2/kona/status", "pigtail/v1/kona/status/x", "pigtail/v1/kona", "pigtail/v1/kona/profile/XYZ",
+     "pigtail/v1//status", "x/pigtail/v1/kona/status", "pigtail/v1/zoe/status"],
+)  # fmt: skip
+def test_foreign_topic(foreign):
+    assert list(Inbox("kona").receive(foreign, b"{}")) == []
+
+
+@pytest.mark.parametrize("device", ["", "a/b", "+", "#", "a#"])
+def test_device_that_cannot_be_a_topic_level(device):
+    with pytest.raises(InputError, match="cannot be a device"):
+        Inbox(device)
