@@ -10,6 +10,7 @@ from host_tools.errors import SetupError
 from host_tools.paths import CACHE
 from host_tools.toolchain import debian
 
+_SYSTEM = "/usr/sbin"  # where Debian puts it, which is not on a plain user's PATH
 _FETCHED = CACHE / "mosquitto"
 
 
@@ -19,7 +20,7 @@ def find() -> tuple[list[str], dict[str, str]] | None:
 
     Looks only at what is there: `fetch` brings one.
     """
-    own = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    own = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:{_SYSTEM}")
     if own and _runs([own], {}):
         return [own], {}
     libraries = sorted({str(library.parent) for library in _FETCHED.glob("**/*.so.*")})
