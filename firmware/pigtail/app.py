@@ -22,7 +22,7 @@ from pigtail.outbox.boots import next_boot
 from pigtail.outbox.ledger import Ledger
 from pigtail.outbox.ring import Ring
 from pigtail.policy.sampling import Sampler
-from pigtail.signals.reschedule import scheduled
+from pigtail.signals.profile import Profile
 from pigtail.signals.table import Table
 from pigtail.signals.values import Values
 from pigtail.uplink.clock import QUALITY, Clock
@@ -50,7 +50,7 @@ class App:
         self.outbox = Ring(config["outbox.bytes"], self._ledger)  # first: the largest piece of the heap
         self.device = config["device"] or hexlify(machine.unique_id()).decode()
         self.boot = next_boot()
-        profile = self._profile = scheduled(config["profile"], config["periods"])
+        profile = self._profile = self._load_profile()
         self._values = Values(profile)
         self._table = Table(profile, self._values)
         self._batch = Batch(profile, self._values, _BATCH_SIZE)
@@ -65,6 +65,14 @@ class App:
         )  # fmt: skip
         self._client.set_last_will(self._topics.status, _OFFLINE, True, 1)
         self._uplink = Uplink(self._client, self._link, self._new_session)
+
+    def _load_profile(self):
+        path, periods = self.config["profile"], self.config["periods"]
+        if not periods:
+            return Profile(path)
+        from pigtail.signals.reschedule import scheduled  # only where the owner has set periods
+
+        return scheduled(path, periods)
 
     def _new_session(self):
         return Session(

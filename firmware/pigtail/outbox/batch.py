@@ -92,6 +92,13 @@ def _event(events: ptr32, i: int, previous: ptr32, out: ptr8, state: ptr32):
     state[2] += 1
 
 
+@micropython.viper
+def _clear(words: ptr32, n: int):
+    while n:
+        n -= 1
+        words[n] = 0
+
+
 def varint(out: bytearray, value: int) -> None:
     while value > 127:
         out.append(value & 127 | 128)
@@ -106,7 +113,6 @@ class Batch:
         self._profile = profile
         self._values = values
         self._previous = array("i", bytes(4 * profile.signals))
-        self._zero = bytes(4 * profile.signals)
         self._out = bytearray(size)
         self._view = memoryview(self._out)
         half = (size - _HEAD) // 2
@@ -124,7 +130,7 @@ class Batch:
         self._periodic[0] = _HEAD
         self._periodic[2] = self._changed[0] = self._changed[2] = 0
         self._changed[5] = tick & 0x0FFFFFFF
-        memoryview(self._previous)[:] = array("i", self._zero)
+        _clear(self._previous, self._profile.signals)
 
     @property
     def count(self) -> int:

@@ -14,6 +14,7 @@ from micropython import const
 ON_CHANGE = const(8)
 _HEADER = "<4sBBHHHI"
 _HEADER_SIZE = const(48)
+_MOST_MESSAGES = const(255)  # a row's number fits a byte of the table's index
 _CHUNK = const(512)
 _ID_MASK = const(0x3FFFFFFF)
 _RESIDUE = 0x2144DF1C  # CRC-32 of anything followed by its own CRC-32
@@ -35,6 +36,8 @@ class Profile:
             _, version, _, self.messages, self.signals, self.grid_ms, self.text_size = struct.unpack_from(_HEADER, head)
             if version != 1:
                 raise ProfileError("format version %d" % version)
+            if self.messages > _MOST_MESSAGES:
+                raise ProfileError("%d messages, 255 at most" % self.messages)
             self.periods = array("I", struct.unpack_from("<8I", head, 16))
             self.rows = self._table(f, 12 * self.messages)
             self.descriptors = self._table(f, 4 * self.signals)

@@ -21,7 +21,7 @@ _EXTENDED = const(0x20000000)
 # The first four arguments are dummies: viper keeps its first locals in registers, and arguments come first.
 @micropython.viper
 def _decode(
-    d: int, v: int, sp: int, op: int, slots: ptr32, n: int, index: ptr16, hashed: ptr16, mask: int, rows: ptr32,
+    d: int, v: int, sp: int, op: int, slots: ptr32, n: int, index: ptr8, hashed: ptr8, mask: int, rows: ptr32,
     descriptors: ptr32, raw: ptr32, ticks: ptr32, dirty: ptr8, mark: int, marked: ptr16, counts: ptr32,
 ):
     p = int(slots)
@@ -119,7 +119,7 @@ class Table:
     def __init__(self, profile, values):
         self._profile = profile
         self._values = values
-        self._index = array("H", bytes(2 * 2048))
+        self._index = bytearray(2048)
         self._hashed, self._mask = self._build_index(profile)
         self._marked = array("H", bytes(4 * _SLOTS))
         self._counts = array("i", bytes(12))
@@ -138,7 +138,7 @@ class Table:
         size = 2
         while size < 2 * extended:
             size *= 2
-        hashed = array("H", bytes(2 * size))
+        hashed = bytearray(size)
         for m in range(profile.messages - extended, profile.messages):
             ident = profile.message_id(m)
             h = (ident ^ ident >> 7 ^ ident >> 15) & size - 1

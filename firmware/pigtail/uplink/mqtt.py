@@ -130,29 +130,31 @@ class Client(MQTTClient):
             self._out_view[at : at + size] = msg
             at += size
         self._start(at)
+        self._write()
         return self.pid if qos else 0
 
     def _queue(self, packet):
         self._out_view[: len(packet)] = packet
         self._start(len(packet))
+        self._write()
 
     def _start(self, size):
         self._out_at, self._out_end = 0, size
         self._sent_at = ticks_ms()
-        self._write()
 
     def _write(self):
-        while self._out_at < self._out_end:
-            n = self.sock.write(self._out_view[self._out_at : self._out_end])
-            if not n:
-                return
-            self._out_at += n
-        if self._more:
-            chunk = next(self._more, None)
+        while True:
+            while self._out_at < self._out_end:
+                n = self.sock.write(self._out_view[self._out_at : self._out_end])
+                if not n:
+                    return
+                self._out_at += n
+            chunk = next(self._more, None) if self._more else None
             if chunk is None:
                 self._more = None
-            else:
-                self._queue(chunk)
+                return
+            self._out_view[: len(chunk)] = chunk
+            self._start(len(chunk))
 
     def step(self) -> None:
         """Writes what waits, reads what has come, keeps the connection alive. Raises OSError when it is lost."""
