@@ -161,10 +161,8 @@ def test_frames_come_before_the_file_is_read_to_its_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", WRITTEN_BY_PYTHON_CAN + OURS)
 def test_a_file_of_garbage_is_refused_in_one_line(
-    tmp_path: Path, suffix: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, suffix: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    complaints: list[object] = []  # of a library's half-made reader, when it is collected
-    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
     suffix = ".csv" if suffix == ".gvret" else suffix
     for number, garbage in enumerate([b"", b"hello\nworld\n", bytes(range(256)) * 8]):
         for pack in (bytes, gzip.compress):
@@ -173,9 +171,7 @@ def test_a_file_of_garbage_is_refused_in_one_line(
             with pytest.raises(InputError) as caught:
                 list(read(path))
             assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-            del caught
-            gc.collect()
-    assert capfd.readouterr() == ("", "") and not complaints
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("suffix", [".blf", ".mf4"])
@@ -188,7 +184,8 @@ def test_a_binary_file_cut_short_is_refused(
         path.write_bytes(whole[:size])
         with pytest.raises(InputError):
             list(read(path))
-    assert capfd.readouterr() == ("", "")
+    gc.collect()
+    assert capfd.readouterr() == ("", "") and not complaints
 
 
 def test_gz_cut_short_is_refused(tmp_path: Path) -> None:
