@@ -35,7 +35,9 @@ class Verbs(click.Group):
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the verbs from their source, without importing what they need to run."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, summary(VERBS / f"{name}.py")) for name in self.list_commands(context)])
+            formatter.write_dl(
+                [(name, summary(VERBS / f"{name}.py")) for name in self.list_commands(context)]
+            )
 
     def invoke(self, context: click.Context) -> Any:
         """Runs the verb; a reader that went away (`| head`) shows here, where click is quiet about it."""
@@ -47,7 +49,9 @@ class Verbs(click.Group):
 def summary(source: Path) -> str:
     """First line of the docstring of the module's click command."""
     for node in ast.parse(source.read_text()).body:
-        if isinstance(node, ast.FunctionDef) and any("command(" in ast.unparse(d) for d in node.decorator_list):
+        if isinstance(node, ast.FunctionDef) and any(
+            "command(" in ast.unparse(d) for d in node.decorator_list
+        ):
             return (ast.get_docstring(node) or "").split("\n")[0]
     return ""
 

@@ -1,10 +1,10 @@
 """The host's errors: one root, caught once in `cli.main` and shown as one line.
 
-    PigtailError            what the user is told: what is wrong and what to do
-      InputError            a file or an argument
-      SetupError            the machine lacks something, or it could not be brought
-      BrokerError           the MQTT broker cannot be reached, or refused
-      SimError              the simulation could not run
+PigtailError            what the user is told: what is wrong and what to do
+  InputError            a file or an argument
+  SetupError            the machine lacks something, or it could not be brought
+  BrokerError           the MQTT broker cannot be reached, or refused
+  SimError              the simulation could not run
 """
 
 

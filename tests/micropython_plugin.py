@@ -27,7 +27,16 @@ from host_tools.toolchain import build, micropython
 TIME_LIMIT_S = 60.0
 _RUNNER = ROOT / "tests" / "firmware" / "runner.py"
 _REPORT, _TRACEBACK = "\x02", "\x03"  # the runner's marks: a line of JSON follows, a traceback follows
-_OPERATORS = {"Eq": "==", "NotEq": "!=", "Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">=", "In": "in", "Is": "is"}
+_OPERATORS = {
+    "Eq": "==",
+    "NotEq": "!=",
+    "Lt": "<",
+    "LtE": "<=",
+    "Gt": ">",
+    "GtE": ">=",
+    "In": "in",
+    "Is": "is",
+}
 _PLACE = re.compile(r'\s*File "(?P<file>[^"]+)", line (?P<line>\d+)')
 
 
@@ -104,7 +113,13 @@ def run(path: Path, names: list[str], time_limit_s: float = TIME_LIMIT_S) -> dic
         argv, _ = micropython.find().argv(["-c", "import runner"], heap[1] if heap else "128k")
         tree, modules = _board()
         (Path(folder) / "flash").mkdir()
-        facts = {"slot": tree / "slot", "root": tree / "root", "board": modules, "tests": compiled, "names": names}
+        facts = {
+            "slot": tree / "slot",
+            "root": tree / "root",
+            "board": modules,
+            "tests": compiled,
+            "names": names,
+        }
         environment = os.environ | {
             "MICROPYPATH": f"{compiled}:.frozen",
             "PIGTAIL_SIM": folder,
@@ -130,7 +145,9 @@ def _explain(lines: list[str], node: ast.Assert, test: ast.Compare) -> None:
     if operator is None or len(test.ops) > 1 or not alone:
         return
     left, right = ast.unparse(test.left), ast.unparse(test.comparators[0])
-    told = f"assert (_left := ({left})) {operator} (_right := ({right})), '%r {operator} %r' % (_left, _right)"
+    told = (
+        f"assert (_left := ({left})) {operator} (_right := ({right})), '%r {operator} %r' % (_left, _right)"
+    )
     lines[first] = lines[first][: node.col_offset] + told + "\n"
     lines[first + 1 : last] = ["\n"] * (last - first - 1)
 

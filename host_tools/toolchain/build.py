@@ -1,7 +1,7 @@
 """Compiles the firmware to the tree that goes to the device's flash; only what changed is compiled again.
 
-    out/root/   boot.py and main.py as they are, other modules of firmware/ as .mpy
-    out/slot/   pigtail/**.mpy and umqtt/simple.mpy, for the folder of one slot
+out/root/   boot.py and main.py as they are, other modules of firmware/ as .mpy
+out/slot/   pigtail/**.mpy and umqtt/simple.mpy, for the folder of one slot
 """
 
 import hashlib

@@ -20,7 +20,12 @@ _KNOWN = re.compile(r'"(None|object|DeflateIO)" has no attribute|module named "b
 
 def faults(folder: Path = FIRMWARE) -> list[str]:
     """One line for each place below `folder` that MicroPython would refuse when it comes there."""
-    options = ["--config-file=", "--cache-dir", str(ROOT / ".mypy_cache" / "firmware"), "--check-untyped-defs"]
+    options = [
+        "--config-file=",
+        "--cache-dir",
+        str(ROOT / ".mypy_cache" / "firmware"),
+        "--check-untyped-defs",
+    ]
     options += ["--explicit-package-bases", "--follow-imports=silent", "--no-strict-optional"]
     options += ["--custom-typeshed-dir", str(_STUBS), "--no-error-summary", "--hide-error-context"]
     environment = os.environ | {"MYPYPATH": f"{_STUBS}:{folder}"}

@@ -55,7 +55,9 @@ def sizes() -> list[Size]:
     imports = imports_of(FIRMWARE)
     order = list(graphlib.TopologicalSorter(imports).static_order())
     names = _COUNTED_TOO + [name for name in order if name in imports]
-    before = [name for name in order if name not in imports and name.split(".")[0] not in ("asyncio", "umqtt")]
+    before = [
+        name for name in order if name not in imports and name.split(".")[0] not in ("asyncio", "umqtt")
+    ]
     heaps = _heaps(interpreter, simulator, before, names)
     return [
         Size(name, _bytes(simulator, name), _bytes(device, name), heap)
@@ -66,7 +68,9 @@ def sizes() -> list[Size]:
 def imports_of(source: Path) -> dict[str, set[str]]:
     """For each module of the firmware, by its dotted name, the modules that it imports, built-in ones too."""
     paths = [*source.glob("*.py"), *(source / "pigtail").rglob("*.py")]
-    modules = {_dotted(path.relative_to(source)): path for path in paths if path.name not in ("boot.py", "main.py")}
+    modules = {
+        _dotted(path.relative_to(source)): path for path in paths if path.name not in ("boot.py", "main.py")
+    }
     found: dict[str, set[str]] = {}
     for name, path in modules.items():
         found[name] = set()
@@ -79,7 +83,9 @@ def imports_of(source: Path) -> dict[str, set[str]]:
     return found
 
 
-def _heaps(interpreter: micropython.Micropython, tree: Path, before: list[str], names: list[str]) -> list[int]:
+def _heaps(
+    interpreter: micropython.Micropython, tree: Path, before: list[str], names: list[str]
+) -> list[int]:
     """Bytes of heap that each import took, in a fresh interpreter."""
     script = _LOAD.format(before=before, names=names)
     argv, clock = interpreter.argv(["-c", script])
@@ -110,14 +116,19 @@ def main() -> int:
         print(f"size: error: {error}", file=sys.stderr)
         return 2
     total = Size(
-        "total", sum(r.simulator or 0 for r in rows), sum(r.device or 0 for r in rows), sum(r.heap for r in rows)
+        "total",
+        sum(r.simulator or 0 for r in rows),
+        sum(r.device or 0 for r in rows),
+        sum(r.heap for r in rows),
     )
     table = Table("module", caption="bytes; heap as loaded on the Unix port")
     for title in ("Unix .mpy", "ESP32 .mpy", "heap"):
         table.add_column(title, justify="right")
     for row in [*rows, total]:
         figures = (row.simulator, row.device, row.heap)
-        table.add_row(row.name, *("-" if n is None else f"{n:,}" for n in figures), end_section=row is rows[-1])
+        table.add_row(
+            row.name, *("-" if n is None else f"{n:,}" for n in figures), end_section=row is rows[-1]
+        )
     Console(width=80).print(table)
     return 0
 

@@ -1,5 +1,6 @@
 """The command line: verbs found, errors as one line, exit statuses."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,9 @@ def test_every_verb_loads_and_says_what_it_does() -> None:
 def test_help_lists_verbs_without_importing_them(
     verbs: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
-    (verbs / "broken.py").write_text('import nothing_of_that_name\n@click.command()\ndef command():\n    """Is broken."""\n')
+    (verbs / "broken.py").write_text(
+        'import nothing_of_that_name\n@click.command()\ndef command():\n    """Is broken."""\n'
+    )
     assert status(*arguments) == 0
     out = capsys.readouterr().out
     assert "broken" in out and "Is broken." in out and "Is fine." in out
@@ -91,7 +94,10 @@ def test_reader_that_goes_away_is_no_error(verbs: Path, name: str) -> None:
         "import sys; from pathlib import Path; from host_tools import cli, commands;"
         f"commands.__path__ = [{str(verbs)!r}]; cli.VERBS = Path({str(verbs)!r}); cli.main([{name!r}])"
     )
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered
+    )
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
     assert process.stderr.read() == b""

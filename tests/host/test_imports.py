@@ -74,7 +74,9 @@ def transmit_faults(firmware: Path) -> list[str]:
 
 
 def _getattr_send(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr" and "'send'" in ast.unparse(node)
+    return (
+        isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr" and "'send'" in ast.unparse(node)
+    )
 
 
 def simulator_faults(firmware: Path) -> list[str]:
@@ -133,9 +135,15 @@ def test_import_against_the_flow_is_caught(tmp_path: Path, name: str, code: str)
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("pigtail/uplink/session.py", "from pigtail.outbox import ring\nfrom pigtail import uptime\nimport pigtail.can.bus"),
+        (
+            "pigtail/uplink/session.py",
+            "from pigtail.outbox import ring\nfrom pigtail import uptime\nimport pigtail.can.bus",
+        ),
         ("pigtail/app.py", "from pigtail.uplink import mqtt\nimport pigtail.can.bus"),
-        ("pigtail/can/bus.py", "import machine\nfrom pigtail.can import rates\nfrom pigtail.config import store"),
+        (
+            "pigtail/can/bus.py",
+            "import machine\nfrom pigtail.can import rates\nfrom pigtail.config import store",
+        ),
     ],
 )
 def test_import_with_the_flow_passes(tmp_path: Path, name: str, code: str) -> None:
@@ -162,7 +170,10 @@ def test_transmission_is_caught(tmp_path: Path, name: str, code: str) -> None:
 
 
 def test_sending_to_the_network_passes(tmp_path: Path) -> None:
-    assert transmit_faults(plant(tmp_path, "pigtail/uplink/mqtt.py", "def f(self):\n    self._sock.send(b'')")) == []
+    assert (
+        transmit_faults(plant(tmp_path, "pigtail/uplink/mqtt.py", "def f(self):\n    self._sock.send(b'')"))
+        == []
+    )
 
 
 @pytest.mark.parametrize("code", ["SIM = simulator()", "import os\nx = os.getenv('X')", "PIGTAIL_SIM = 1"])

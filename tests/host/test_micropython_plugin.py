@@ -108,7 +108,9 @@ def test_process_that_dies_fails_the_rest_of_the_file(tmp_path: Path) -> None:
 
 
 def test_process_that_hangs_is_ended(tmp_path: Path) -> None:
-    ends = outcomes(tmp_path, "def test_first(): pass\ndef test_hangs():\n    while True: pass\n", time_limit_s=1)
+    ends = outcomes(
+        tmp_path, "def test_first(): pass\ndef test_hangs():\n    while True: pass\n", time_limit_s=1
+    )
     assert [end.state for end in ends.values()] == ["passed", "failed"]
     assert "still running after 1 s" in ends["test_hangs"].text
 

@@ -60,7 +60,9 @@ def test_what_is_compiled_runs(source: Path, tmp_path: Path) -> None:
     interpreter = micropython.find()
     out = build.firmware(tmp_path / "out", interpreter.mpy_arch, source)
     argv, _ = interpreter.argv(["-c", "from pigtail.can.bus import f; import umqtt.simple; print(f(21))"])
-    done = subprocess.run(argv, env=os.environ | {"MICROPYPATH": f"{out / 'slot'}:.frozen"}, capture_output=True)
+    done = subprocess.run(
+        argv, env=os.environ | {"MICROPYPATH": f"{out / 'slot'}:.frozen"}, capture_output=True
+    )
     assert done.stdout == b"42\n", done.stderr
 
 

@@ -38,7 +38,11 @@ def test_packages_are_unpacked_from_the_machines_own_site(apt: Path, tmp_path: P
     assert "download -q a b" in (apt / "calls").read_text()
 
 
-def test_security_archive_is_not_taken_for_the_site(apt: Path) -> None:
+@pytest.mark.parametrize("suite", ["bookworm", "one that apt's sources call stable"])
+def test_security_archive_is_not_taken_for_the_site(
+    apt: Path, monkeypatch: pytest.MonkeyPatch, suite: str
+) -> None:
+    monkeypatch.setattr(debian, "own_suite", lambda: suite)
     assert debian._site() == "http://deb.example/debian/"
 
 
@@ -52,7 +56,11 @@ def test_only_what_the_machine_lacks_is_fetched(apt: Path, tmp_path: Path) -> No
 
 
 def test_apt_that_fails_says_why_in_one_line(apt: Path, tmp_path: Path) -> None:
-    tool(apt, "apt-get", '[ "$1" = download ] && { echo "W: slow" >&2; echo "E: No such package x" >&2; exit 100; }; true')
+    tool(
+        apt,
+        "apt-get",
+        '[ "$1" = download ] && { echo "W: slow" >&2; echo "E: No such package x" >&2; exit 100; }; true',
+    )
     with pytest.raises(SetupError) as error:
         debian.fetch(["x"], "i386", "trixie", tmp_path / "out")
     assert str(error.value) == "apt-get download failed: E: No such package x"

@@ -7,7 +7,9 @@ import pytest
 from host_tools.paths import CACHE
 from host_tools.toolchain import lint
 
-pytestmark = pytest.mark.skipif(not (CACHE / "stubs" / "setup").exists(), reason="no stubs yet: run make lint")
+pytestmark = pytest.mark.skipif(
+    not (CACHE / "stubs" / "setup").exists(), reason="no stubs yet: run make lint"
+)
 
 
 @pytest.mark.parametrize(

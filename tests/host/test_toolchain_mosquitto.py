@@ -40,7 +40,10 @@ def test_mosquitto_that_does_not_start_is_passed_over(tmp_path: Path) -> None:
     program(tmp_path / "cache/usr/sbin/mosquitto", '[ -n "$LD_LIBRARY_PATH" ] && echo mosquitto version 2.0')
     libraries = tmp_path / "cache/usr/lib/any"
     program(libraries / "libx.so.1", "")
-    assert mosquitto.find() == ([str(tmp_path / "cache/usr/sbin/mosquitto")], {"LD_LIBRARY_PATH": str(libraries)})
+    assert mosquitto.find() == (
+        [str(tmp_path / "cache/usr/sbin/mosquitto")],
+        {"LD_LIBRARY_PATH": str(libraries)},
+    )
 
 
 def test_fetched_one_that_does_not_run_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

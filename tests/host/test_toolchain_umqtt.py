@@ -19,7 +19,10 @@ def sdist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     index = tmp_path / "index"
     index.mkdir()
     with tarfile.open(index / f"{NAME}.tar.gz", "w:gz") as archive:
-        for name, text in ((f"{NAME}/umqtt/simple.py", b"class MQTTClient: pass\n"), (f"{NAME}/PKG-INFO", b"")):
+        for name, text in (
+            (f"{NAME}/umqtt/simple.py", b"class MQTTClient: pass\n"),
+            (f"{NAME}/PKG-INFO", b""),
+        ):
             entry = tarfile.TarInfo(name)
             entry.size = len(text)
             archive.addfile(entry, io.BytesIO(text))
