@@ -5,7 +5,6 @@ What the firmware cannot see lies in the run's folder: `link` (the Wi-Fi, `1` or
 """
 
 import asyncio
-import os
 import signal
 import struct
 import time

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import can
 
 _UNITS = 10_000  # time stamps per second
+_BASE_BITS, _EXTENDED_BITS = 47, 20  # of a data frame with an 11-bit id and no data, interframe space included; more for 29
 _BATCH = 200  # records handed to the socket at once
 _BUFFER = 32_768  # bytes of socket buffer on either side: what may be under way
 _BACKLOG = 20_000  # records kept for a device that comes back; more than can be under way
@@ -44,6 +45,8 @@ class VirtualCar:
         self._sender: asyncio.Task[None] | None = None
         self._pending: deque[tuple[float, bytes, bool]] = deque()
         self._read = 0  # frames taken from `frames`
+        self._bits = 0
+        self.fd_frames = 0
         self.hearings: list[Hearing] = []
         self.attached = asyncio.Event()
         self.failure: Exception | None = None
@@ -52,6 +55,11 @@ class VirtualCar:
     def now(self) -> float:
         """Device seconds since the car started; 0 before the device first opened its bus."""
         return self.at(time.monotonic())
+
+    @property
+    def bits_per_frame(self) -> float:
+        """Mean length of the frames so far on the wire, without stuff bits (ISO 11898-1, 10.4)."""
+        return self._bits / self._read if self._read else 0.0
 
     def at(self, monotonic: float) -> float:
         """Device seconds since the car started at a time of the host's monotonic clock."""
@@ -126,6 +134,7 @@ class VirtualCar:
             elif fresh := next(self._frames, None):
                 entry = fresh
                 self._read += 1
+                self._bits += _BASE_BITS + 8 * (entry[1][4] & 15) + (_EXTENDED_BITS if entry[1][5] & 1 else 0)
             else:
                 break
             at, record, known = entry
@@ -142,7 +151,10 @@ class VirtualCar:
         origin: float | None = None
         for frame in frames:
             origin = frame.timestamp if origin is None else origin
+            if frame.is_fd or len(frame.data) > 8:
+                self.fd_frames += 1  # a classic controller does not take part in them
+                continue
             identity = frame.arbitration_id | (1 << 29 if frame.is_extended_id else 0)
             code = len(frame.data) | (256 if frame.is_extended_id else 0)
-            data = bytes(frame.data[:8]).ljust(8, b"\0")
+            data = bytes(frame.data).ljust(8, b"\0")
             yield frame.timestamp - origin, struct.pack("<II8s", frame.arbitration_id, code, data), identity in self._known

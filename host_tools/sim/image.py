@@ -28,14 +28,14 @@ def make(path: Path, size: int, firmware: Path, profile: bytes, config: Mapping[
         flash.makedirs(str(Path(name).parent), exist_ok=True)
         with flash.open(name, "wb") as file:
             file.write(content)
-    path.write_bytes(bytes(flash.context.buffer))  # type: ignore[attr-defined]
+    path.write_bytes(bytes(flash.context.buffer))
 
 
 def read(path: Path, name: str) -> bytes:
     """Content of one file of an image; FileNotFoundError when it is not there."""
     image = path.read_bytes()
     flash = LittleFS(block_size=BLOCK_SIZE, block_count=len(image) // BLOCK_SIZE, mount=False)
-    flash.context.buffer[:] = image  # type: ignore[attr-defined]
+    flash.context.buffer[:] = image
     flash.mount()
     with flash.open(name, "rb") as file:
         content: bytes = file.read()

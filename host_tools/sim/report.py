@@ -48,6 +48,7 @@ class Report:
     device_seconds: float
     broker: str
     frames_while_off: int
+    frames_fd: int
     duplicates_dropped: int
     lost_by_reason: dict[str, int] = field(default_factory=dict)
     deaths: list[Death] = field(default_factory=list)

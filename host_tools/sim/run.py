@@ -5,39 +5,25 @@ import contextlib
 import secrets
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import can
 
 from host_tools.errors import SimError
 from host_tools.reader import Account, BatchEvent, Listener, Sample, Status, Subscribed, Trouble, listen
+from host_tools.reader.connection import Address
 from host_tools.signals import pack
-from host_tools.signals.profile import Profile
 from host_tools.sim import access_point, broker, image, report, sntp
 from host_tools.sim.board import Life, VirtualBoard, compiled, facts
 from host_tools.sim.car import VirtualCar
+from host_tools.sim.scenario import Scenario
 
 BOOT_S = 30.0  # real seconds until the firmware must have opened its bus
 DRAIN_S = 60.0  # device seconds for the outbox to empty after the log's end
 TURN_S = 0.05
 BATCH_MS = 2000
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """What is simulated. Times in device seconds since the bus was opened; `outages` are (start, end) of the link."""
-
-    profile: Profile
-    frames: Callable[[], Iterator[can.Message]]
-    speed: float = 1.0
-    seconds: float | None = None
-    outages: tuple[tuple[float, float], ...] = ()
-    broker: str | None = None
-    heap: str = "128k"
-    config: Mapping[str, object] = field(default_factory=dict)
-    folder: Path | None = None  # where flash, trace and console are kept; a temporary one when None
 
 
 class Simulation:
@@ -58,12 +44,12 @@ class Simulation:
         self._spans: dict[int, tuple[int, int]] = {}  # boot: uptime of its first and last delivered sample, ms
         self._utc_at_start = time.time()
         known = frozenset(m.arbitration_id | (1 << 29 if m.is_extended_id else 0) for m in scenario.profile.messages)
-        self.car = VirtualCar(self._cut_short(scenario.frames()), known, scenario.speed)
+        self.car = VirtualCar(self._cut_short(scenario.frames), known, scenario.speed)
         self.board: VirtualBoard
         self._listener: Listener
 
     def _cut_short(self, frames: Iterator[can.Message]) -> Iterator[can.Message]:
-        """The frames of the first `seconds`. A log without a frame is an error."""
+        """The frames of the first `seconds`."""
         origin: float | None = None
         for frame in frames:
             origin = frame.timestamp if origin is None else origin
@@ -83,16 +69,18 @@ class Simulation:
             ap = await stack.enter_async_context(access_point.start(address, ("127.0.0.1", clock.port)))
             port = await self.car.start()
             stack.push_async_callback(self.car.stop)
-            config = {
-                "device": self.device, "mqtt.port": ap.port, "clock.host": "127.0.0.1", "clock.port": ap.sntp_port, "batch_ms": BATCH_MS,
-                "mqtt.user": server.address.user or "", "mqtt.password": server.address.password or "",
-                **self.scenario.config,
-            }  # fmt: skip
+            config = self._config(server.address, ap)
             size = int(str(facts()["flash_size"]))
             image.make(folder / "flash.img", size, firmware, pack.pack(self.scenario.profile), config)
             s = self.scenario
             self.board = VirtualBoard(folder, self.device, port, s.heap, s.speed, modules)
             return await self._play(server.url, ap, tick)
+
+    def _config(self, address: Address, ap: access_point.AccessPoint) -> dict[str, object]:
+        """The device's configuration: all it needs to find its way out through the access point."""
+        account = {"mqtt.user": address.user or "", "mqtt.password": address.password or ""}
+        ways = {"mqtt.port": ap.port, "clock.host": "127.0.0.1", "clock.port": ap.sntp_port}
+        return {"device": self.device, "batch_ms": BATCH_MS, **account, **ways, **self.scenario.config}
 
     def _utc(self) -> float:
         """UTC of the simulation: it starts now and runs as fast as the device."""
@@ -155,7 +143,7 @@ class Simulation:
             if self.on_sample:
                 self.on_sample(boot, sample)
 
-    async def _watch(self, tasks: list[asyncio.Future[None]], tick: Callable[[], None]) -> report.Report:
+    async def _watch(self, tasks: Sequence[asyncio.Future[None]], tick: Callable[[], None]) -> report.Report:
         """Waits for the end of the log and then for the outbox; raises what a task died of."""
         began = time.monotonic()
         ended_at: float | None = None
@@ -185,7 +173,7 @@ class Simulation:
 
     def _is_settled(self, since_s: float) -> bool:
         """The open batch has been closed, and all that was taken has come or is accounted for, or time is up."""
-        return since_s > DRAIN_S or since_s > 2 * BATCH_MS / 1000 and self.waiting() == 0
+        return since_s > DRAIN_S or (since_s > 2 * BATCH_MS / 1000 and not self.waiting())
 
     def waiting(self) -> int:
         """Samples of the present boot taken and neither delivered nor ledgered: what the outbox must hold."""
@@ -224,6 +212,7 @@ class Simulation:
             device_seconds=round(car.now, 1),
             broker=self.broker_kind,
             frames_while_off=car.passed_by(arrived),
+            frames_fd=car.fd_frames,
             duplicates_dropped=books.duplicates,
             lost_by_reason=dict(lost),
             deaths=deaths,

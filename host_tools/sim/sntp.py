@@ -5,6 +5,7 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import cast
 
 Clock = Callable[[], float]
 
@@ -64,8 +65,7 @@ class _Endpoint(asyncio.DatagramProtocol):
         self._clock, self._responder = clock, responder
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)  # 3.11's own is not derived from it
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         reply = answer(data, self._clock(), self._clock())

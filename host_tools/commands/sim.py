@@ -1,0 +1,116 @@
+"""`pigtail sim`: the firmware against a virtual car, and the books on every frame and sample."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from host_tools.errors import InputError
+from host_tools.sim import scenario
+from host_tools.sim.report import Report
+from host_tools.sim.run import Simulation
+from host_tools.sim.summary import lines
+
+PROGRESS_S = 5.0  # real seconds between two lines of progress
+
+EXAMPLES = """\b
+Examples:
+  pigtail sim
+  pigtail sim --for 300 --speed 10 --outage 60:120
+  pigtail sim --log drive.log.gz --profile car.dbc --outage 5:12 --json report.json
+"""
+
+
+def options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that `sim` and `demo` share."""
+    for option in reversed(
+        [
+            click.option("--log", "logs", metavar="FILE", multiple=True, type=click.Path(path_type=Path),
+                         help="Replay a recorded log (again for more, one after another).  [default: a generated drive]"),
+            click.option("--profile", metavar="NAME|FILE", help="Which signals: a vehicle's name or a DBC.  [default: demo-ev]"),
+            click.option("--channel", metavar="NAME", help="Only this bus of the logs.  [default: all]"),
+            click.option("--period", metavar="MS", type=click.IntRange(0, 3_600_000), default=1000, show_default=True,
+                         help="Sampling period for a DBC, 0 for every change."),
+            click.option("--speed", metavar="N", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True,
+                         help="How many times as fast time runs."),
+            click.option("--load", metavar="FRAMES_PER_S", type=click.IntRange(1, 10_000), help="Fill the bus up to this."),
+            click.option("--for", "seconds", metavar="SECONDS", type=click.FloatRange(0.1), help="End the log after this."),
+            click.option("--broker", metavar="URL", help="Use this MQTT broker.  [default: one of our own]"),
+            click.option("--outage", "outages", metavar="START:END", multiple=True, help="Cut the link (again for more)."),
+            click.option("--heap", metavar="SIZE", default="128k", show_default=True, help="The device's heap."),
+        ]
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def build(
+    logs: tuple[Path, ...], profile: str | None, channel: str | None, period: int, speed: float, load: int | None,
+    seconds: float | None, broker: str | None, outages: tuple[str, ...], heap: str,
+) -> scenario.Scenario:  # fmt: skip
+    """The scenario of these options. Raises InputError."""
+    if seconds is None and not logs:
+        seconds = scenario.GENERATED_S
+    return scenario.Scenario(
+        profile=scenario.profile(profile, logs, period, lambda line: click.echo(line, err=True)),
+        frames=scenario.frames(logs, channel, load),
+        speed=speed,
+        seconds=seconds,
+        outages=tuple(map(scenario.outage, outages)),
+        broker=broker,
+        heap=scenario.heap(heap),
+    )
+
+
+@click.command("sim", epilog=EXAMPLES)
+@options
+@click.option("--json", "out", metavar="FILE", type=click.Path(path_type=Path), help="Write the report to FILE.")
+def command(out: Path | None, **chosen: object) -> None:
+    """Boot the firmware against a virtual car; account for every frame and every sample.
+
+    All times are device seconds. Ends with status 1 when a sample is missing that nothing explains.
+    """
+    if out is not None:
+        _writable(out)
+    simulation = Simulation(build(**chosen))  # type: ignore[arg-type]
+    report = asyncio.run(simulation.run(_progress(simulation)))
+    click.echo("\n".join(lines(report)))
+    if out is not None:
+        out.write_text(json.dumps(report.as_dict(), indent=2) + "\n", encoding="utf-8")
+    sys.exit(status(report))
+
+
+def status(report: Report) -> int:
+    """Exit status that a report deserves."""
+    return 1 if report.samples_missing or report.undecodable else 0
+
+
+def _writable(path: Path) -> None:
+    try:
+        path.open("a").close()
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; name another file with --json") from error
+
+
+def _progress(simulation: Simulation) -> Callable[[], None]:
+    """Prints where the simulation is, every few seconds, to stderr."""
+    next_at = time.monotonic() + PROGRESS_S
+
+    def tick() -> None:
+        nonlocal next_at
+        if time.monotonic() < next_at:
+            return
+        next_at += PROGRESS_S
+        end = f" of {simulation.scenario.seconds:g}" if simulation.scenario.seconds else ""
+        meter, received = simulation.board.meter(), simulation.account.totals().received
+        link = "up" if simulation.link_up else "down"
+        click.echo(
+            f"{simulation.car.now:7.0f}{end} s  {meter.received} frames, {meter.overrun} dropped; "
+            f"{received} samples delivered, {simulation.waiting()} waiting; link {link}", err=True,
+        )  # fmt: skip
+
+    return tick

@@ -1,0 +1,85 @@
+"""The scenario: what is simulated, made from what a person asked for."""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import can
+
+from host_tools import logs
+from host_tools.errors import InputError
+from host_tools.signals import find
+from host_tools.signals.profile import Profile
+from host_tools.sim import drive
+
+DEMO_PROFILE = "demo-ev"
+GENERATED_S = 60.0  # how long a generated drive is unless told otherwise
+PAUSE_S = 0.1  # between two logs
+_OUTAGE = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
+
+Outage = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is simulated. Times in device seconds since the bus was opened; `outages` are (start, end) of the link."""
+
+    profile: Profile
+    frames: Iterator[can.Message]
+    speed: float = 1.0
+    seconds: float | None = None
+    outages: tuple[Outage, ...] = ()
+    broker: str | None = None
+    heap: str = "128k"
+    config: Mapping[str, object] = field(default_factory=dict)
+    folder: Path | None = None  # where flash, trace and console are kept; a temporary one when None
+
+
+def outage(text: str) -> Outage:
+    """START:END in device seconds. Raises InputError."""
+    match = _OUTAGE.fullmatch(text)
+    if not match or float(match[1]) >= float(match[2]):
+        raise InputError(f"outage {text!r}: give START:END in seconds with END after START, such as 5:12")
+    return float(match[1]), float(match[2])
+
+
+def heap(text: str) -> str:
+    """A heap size as MicroPython takes it. Raises InputError."""
+    if not re.fullmatch(r"[1-9]\d*[kKmM]?", text):
+        raise InputError(f"heap {text!r}: give bytes, or with k or m, such as 128k")
+    return text
+
+
+def frames(paths: Sequence[Path], channel: str | None, load: int | None) -> Iterator[can.Message]:
+    """The frames of the logs, one log after another, or of a generated drive; filled up to `load` frames/s.
+
+    Raises InputError at once when the first log cannot be read.
+    """
+    source = _one_after_another([logs.read(path, channel) for path in paths]) if paths else drive.frames()
+    if load is not None:
+        source = drive.load(source, load)
+    first = next(source, None)
+    if first is None:
+        raise InputError(f"{paths[0]}: no data frame in it")
+    return itertools.chain([first], source)
+
+
+def _one_after_another(streams: Sequence[Iterator[can.Message]]) -> Iterator[can.Message]:
+    """Each log begins a moment after the one before it has ended."""
+    ended = -PAUSE_S
+    for stream in streams:
+        shift: float | None = None
+        for frame in stream:
+            shift = ended + PAUSE_S - frame.timestamp if shift is None else shift
+            frame.timestamp += shift
+            ended = frame.timestamp
+            yield frame
+
+
+def profile(name: str | None, paths: Sequence[Path], period_ms: int, report: Callable[[str], None]) -> Profile:
+    """The profile asked for; the demo car's for a generated drive. Raises InputError."""
+    if name is None and paths:
+        raise InputError(f"a log needs a profile that explains it: give --profile FILE.dbc or a name such as {DEMO_PROFILE}")
+    return find.find(name or DEMO_PROFILE, period_ms, report)

@@ -1,0 +1,33 @@
+"""The report in words, for a person."""
+
+from collections.abc import Iterator
+
+from host_tools.sim.report import Report
+
+
+def lines(report: Report) -> Iterator[str]:
+    """One line a subject; figures as in the JSON report."""
+    r = report
+    yield (
+        f"frames   {r.frames_offered:,} offered, {r.frames_received:,} received, {r.frames_dropped:,} dropped; "
+        f"{r.frames_unknown:,} with ids that the profile does not know"
+    )
+    yield (
+        f"samples  {r.samples_taken:,} taken, {r.samples_delivered:,} delivered, {r.samples_accounted_lost:,} accounted lost, "
+        f"{r.samples_missing:,} missing, {r.duplicates:,} duplicates"
+    )
+    per_sample = f"{r.bytes_per_sample:.2f} bytes per sample" if r.bytes_per_sample else "no sample"
+    yield f"wire     {r.bytes_published:,} bytes of batches, {per_sample} (plain codec), broker {r.broker}"
+    yield f"device   heap peak {r.heap_peak:,} bytes, boot {r.boot_ms} ms, {r.restarts} restarts, {r.device_seconds:g} s"
+    for reason, count in sorted(r.lost_by_reason.items()):
+        yield f"lost     {count:,} samples: {reason}, as the device's ledger says"
+    for death in r.deaths:
+        dark = f"dark for {death.dark_s:g} s" if death.dark_s is not None else "nothing came after it"
+        lost = f"{death.samples_lost:,} samples lost with the RAM"
+        yield f"{death.cause:<8} at {death.at:g} s ended boot {death.boot}: {lost}, {dark}"
+    if r.frames_while_off:
+        yield f"off      {r.frames_while_off:,} frames went by while the device was off"
+    if r.frames_fd:
+        yield f"CAN FD   {r.frames_fd:,} frames of the log left out: the controller is a classic one"
+    for reason in r.undecodable:
+        yield f"trouble  {reason}"
