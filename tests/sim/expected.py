@@ -1,0 +1,63 @@
+"""What a subscriber should have got, worked out from the same frames by cantools instead of the firmware."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import can
+
+from host_tools.reader import Sample
+from host_tools.signals import dbc
+from host_tools.signals.profile import Profile
+from host_tools.sim.scenario import Scenario, frames
+
+SLACK_S = 0.4  # between the bus's opening and uptime 0, and a late loop on a busy machine, at speed 4
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A log and its DBC."""
+
+    log: Path
+    dbc: Path
+    channel: str | None = None
+
+    def profile(self, period_ms: int) -> Profile:
+        return dbc.profile(dbc.load(self.dbc, lambda line: None), self.dbc.stem, period_ms, lambda line: None)
+
+    def scenario(self, period_ms: int, **settings: object) -> Scenario:
+        return Scenario(self.profile(period_ms), frames([self.log], self.channel, None), **settings)  # type: ignore[arg-type]
+
+    def decoded(self, seconds: float | None = None) -> dict[str, list[tuple[float, int]]]:
+        """For every signal name its raw values in order, with the time since the first frame (s), by cantools."""
+        database = dbc.load(self.dbc, lambda line: None)
+        by_id = {(m.frame_id, m.is_extended_frame): m for m in database.messages}
+        result: dict[str, list[tuple[float, int]]] = {}
+        for at, frame in _timed(frames([self.log], self.channel, None), seconds):
+            message = by_id.get((frame.arbitration_id, frame.is_extended_id))
+            if message is None or len(frame.data) < message.length:
+                continue
+            raw = message.decode(bytes(frame.data), scaling=False, decode_choices=False)
+            for name, value in raw.items():  # type: ignore[union-attr]
+                result.setdefault(f"{message.name}.{name}", []).append((at, int(value)))
+        return result
+
+
+def _timed(messages: Iterable[can.Message], seconds: float | None) -> Iterator[tuple[float, can.Message]]:
+    origin: float | None = None
+    for frame in messages:
+        origin = frame.timestamp if origin is None else origin
+        if seconds is not None and frame.timestamp - origin >= seconds:
+            return
+        yield frame.timestamp - origin, frame
+
+
+def changes(values: list[tuple[float, int]]) -> list[int]:
+    """The first value and each that differs from the one before."""
+    return [raw for i, (_, raw) in enumerate(values) if i == 0 or raw != values[i - 1][1]]
+
+
+def seen_about(sample: Sample, values: list[tuple[float, int]], period_s: float) -> bool:
+    """Whether the sample's raw value was on the bus within its period before its time, give or take the slack."""
+    at = sample.time_ms / 1000
+    return any(raw == sample.raw for t, raw in values if at - period_s - SLACK_S <= t <= at + SLACK_S)

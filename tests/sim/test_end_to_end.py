@@ -1,0 +1,63 @@
+"""Real drives through the real firmware: what comes out at the subscriber is what cantools reads in the same frames."""
+
+import asyncio
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from host_tools.reader import Sample
+from host_tools.sim.report import Report
+from host_tools.sim.run import Simulation
+from host_tools.sim.scenario import Scenario
+from tests.sim.expected import Recording, changes, seen_about
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+FRS = Recording(DATA / "frs" / "can_sample.log.gz", DATA / "frs" / "sample_can_spec.dbc")
+KONA = Recording(DATA / "kona-ev" / "kona2019_230112-7_pcan0_ccan1.log.gz", DATA / "kona-ev" / "pcan.dbc", "can0")
+
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="real recordings are not here: ../shared/data is absent")
+
+
+def run(scenario: Scenario) -> tuple[Report, dict[str, list[Sample]]]:
+    simulation = Simulation(scenario)
+    samples: dict[str, list[Sample]] = defaultdict(list)
+    simulation.on_sample = lambda boot, sample: samples[sample.name].append(sample)
+    return asyncio.run(simulation.run()), samples
+
+
+def assert_nothing_lost(report: Report) -> None:
+    assert report.frames_dropped == 0
+    assert report.samples_missing == report.samples_accounted_lost == report.duplicates == 0
+    assert report.samples_delivered == report.samples_taken > 0
+    assert report.restarts == 0 and not report.undecodable
+    assert 0 < report.heap_peak <= 128 * 1024
+
+
+@needs_data
+def test_frs_drive_arrives_whole_through_an_outage() -> None:
+    report, samples = run(FRS.scenario(1000, speed=4.0, outages=((5.0, 12.0),)))
+    assert_nothing_lost(report)
+    assert report.frames_offered == report.frames_received == 82_558
+    expected = FRS.decoded()
+    assert samples.keys() == expected.keys()
+    wrong = [s for name, those in samples.items() for s in those if not seen_about(s, expected[name], 1.0)]
+    assert wrong == []
+
+
+@needs_data
+def test_kona_capture_arrives_whole_through_an_outage_at_real_time() -> None:
+    report, samples = run(KONA.scenario(1000, outages=((3.0, 7.0),)))
+    assert_nothing_lost(report)
+    assert report.frames_offered == report.frames_received == 24_263
+    expected = KONA.decoded()
+    wrong = [s for name, those in samples.items() for s in those if not seen_about(s, expected[name], 1.0)]
+    assert wrong == []
+
+
+@needs_data
+def test_every_change_on_the_bus_is_delivered_once_and_in_order() -> None:
+    report, samples = run(FRS.scenario(0, speed=2.0, seconds=12.0))
+    assert_nothing_lost(report)
+    expected = {name: changes(values) for name, values in FRS.decoded(12.0).items()}
+    assert {name: [s.raw for s in those] for name, those in samples.items()} == expected
