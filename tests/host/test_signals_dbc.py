@@ -4,6 +4,8 @@ import random
 from pathlib import Path
 
 import pytest
+from cantools.database import Message as DbcMessage
+from cantools.database import Signal as DbcSignal
 
 from host_tools.errors import InputError
 from host_tools.paths import ROOT
@@ -178,10 +180,10 @@ def test_real_files_import_and_read_as_cantools_does(path: Path) -> None:
     assert compared == len(profile.signals)
 
 
-def decoded(size: int, reference: dbc.DbcSignal, data: bytes) -> int:
+def decoded(size: int, reference: DbcSignal, data: bytes) -> int:
     """The raw value that cantools reads for this one signal."""
-    alone = dbc.DbcSignal("s", reference.start, reference.length, reference.byte_order, reference.is_signed)
-    value = dbc.DbcMessage(1, "m", size, [alone]).decode(data[:size], scaling=False)["s"]
+    alone = DbcSignal("s", reference.start, reference.length, reference.byte_order, reference.is_signed)
+    value = DbcMessage(1, "m", size, [alone]).decode(data[:size], scaling=False)["s"]
     assert isinstance(value, int)
     return value
 
