@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 
 import click
@@ -65,11 +65,12 @@ def _to_stderr(line: str) -> None:
 
 
 async def _run(listener: Listener, show: Show, note: Note) -> None:
-    async for event in listener:
-        if isinstance(event, BatchEvent):
-            show(event)
-        else:
-            note(describe(event))
+    async with aclosing(listener):
+        async for event in listener:
+            if isinstance(event, BatchEvent):
+                show(event)
+            else:
+                note(describe(event))
 
 
 def describe(event: Status | Gap | ProfileSeen | Trouble | Subscribed) -> str:

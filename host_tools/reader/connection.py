@@ -2,9 +2,8 @@
 
 import logging
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
 from urllib.parse import unquote, urlsplit
 
 import aiomqtt
@@ -48,30 +47,49 @@ def parse(url: str) -> Address:
     return Address(host, DEFAULT_PORT if port is None else port, user, password)
 
 
-@asynccontextmanager
-async def connect(address: Address, timeout: float = 5) -> AsyncIterator[aiomqtt.Client]:
-    """An MQTT 3.1.1 connection with a clean session; the broker has `timeout` seconds for each answer.
+class Connection:
+    """An MQTT 3.1.1 connection with a clean session: `async with Connection(address) as client`, an aiomqtt.Client.
 
-    Raises BrokerError when the broker cannot be reached or refuses, and when the connection breaks later.
+    The broker has `timeout` seconds for each answer. Raises BrokerError when the broker cannot be reached or
+    refuses, and when the connection breaks inside the block.
     """
-    connected = False
-    try:
-        async with aiomqtt.Client(
-            address.host,
-            address.port,
-            username=address.user,
-            password=address.password,
+
+    def __init__(self, address: Address, timeout: float = 5) -> None:
+        self._address = address
+        self._timeout = timeout
+
+    async def __aenter__(self) -> aiomqtt.Client:
+        self._client = aiomqtt.Client(
+            self._address.host,
+            self._address.port,
+            username=self._address.user,
+            password=self._address.password,
             identifier=f"pigtail-{secrets.token_hex(6)}",
-            timeout=timeout,
+            timeout=self._timeout,
             keepalive=30,
             logger=_log,
-        ) as client:
-            connected = True
-            yield client
-    except aiomqtt.MqttError as error:
-        reason = " ".join(str(error).split())
-        if connected:
-            raise BrokerError(f"the connection to the broker {address} broke: {reason}") from error
-        raise BrokerError(
-            f"no connection to a broker at {address}: {reason}; start one there or name another with --broker"
-        ) from error
+        )
+        try:
+            return await self._client.__aenter__()
+        except BaseException as error:
+            self._client._client.disconnect()  # aiomqtt leaves the socket open when it is not connected in the end
+            if isinstance(error, aiomqtt.MqttError):
+                raise BrokerError(
+                    f"no connection to a broker at {self._address}: {_one_line(error)}; "
+                    "start one there or name another with --broker"
+                ) from error
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._client.__aexit__(kind, error, trace)
+            if isinstance(error, aiomqtt.MqttError):
+                raise error
+        except aiomqtt.MqttError as broken:
+            raise BrokerError(f"the connection to the broker {self._address} broke: {_one_line(broken)}") from broken
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -47,8 +47,8 @@ def jsonl(device: str, boot: int, sample: Sample) -> str:
 def csv_line(device: str, boot: int, sample: Sample) -> str:
     """The FIELDS in their order, quoted as RFC 4180 has it; what is not known is empty."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(record(device, boot, sample).values())
-    return line.getvalue()
+    csv.writer(line).writerow(record(device, boot, sample).values())
+    return line.getvalue().removesuffix("\r\n")
 
 
 def plain(device: str, boot: int, sample: Sample) -> str:

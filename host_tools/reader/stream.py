@@ -8,12 +8,13 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from dataclasses import dataclass
+
+import aiomqtt
 
 from host_tools.errors import BrokerError
 from host_tools.reader.account import Account, Totals
-from host_tools.reader.connection import Address, connect, parse
+from host_tools.reader.connection import Address, Connection, parse
 from host_tools.reader.inbox import ROOT, Event, Inbox, Trouble
 
 FIRST_DELAY_S = 0.5
@@ -67,11 +68,14 @@ class Listener(AsyncIterator[Event | Subscribed]):
         delay_s = 0.0
         while True:
             try:
-                async with aclosing(self._one_connection()) as events:
-                    async for event in events:
-                        if isinstance(event, Subscribed):
-                            delay_s = FIRST_DELAY_S
-                        yield event
+                async with Connection(self._address) as client:
+                    await self._subscribe(client)
+                    delay_s = FIRST_DELAY_S
+                    yield Subscribed(self._address)
+                    async for message in client.messages:
+                        assert isinstance(message.payload, bytes)
+                        for event in self.inbox.receive(message.topic.value, message.payload):
+                            yield event
             except BrokerError as error:
                 if not self._reconnect or not delay_s:  # delay 0: it never was subscribed
                     raise
@@ -79,13 +83,7 @@ class Listener(AsyncIterator[Event | Subscribed]):
             await asyncio.sleep(delay_s * random.uniform(0.8, 1.2))
             delay_s = min(2 * delay_s, LAST_DELAY_S)
 
-    async def _one_connection(self) -> AsyncGenerator[Event | Subscribed, None]:
-        async with connect(self._address) as client:
-            granted = await client.subscribe([(topic, 1) for topic in self.inbox.filters])
-            if any(code.is_failure for code in granted if not isinstance(code, int)):
-                raise BrokerError(f"the broker {self._address} does not let this user read {ROOT}/#")
-            yield Subscribed(self._address)
-            async for message in client.messages:
-                assert isinstance(message.payload, bytes)
-                for event in self.inbox.receive(message.topic.value, message.payload):
-                    yield event
+    async def _subscribe(self, client: aiomqtt.Client) -> None:
+        granted = await client.subscribe([(topic, 1) for topic in self.inbox.filters])
+        if any(code.is_failure for code in granted if not isinstance(code, int)):
+            raise BrokerError(f"the broker {self._address} does not let this user read {ROOT}/#")

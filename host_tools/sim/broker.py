@@ -13,7 +13,7 @@ from amqtt.broker import Broker as AmqttBroker
 from amqtt.errors import AMQTTError
 
 from host_tools.errors import BrokerError
-from host_tools.reader.connection import Address, connect, parse
+from host_tools.reader.connection import Address, Connection, parse
 from host_tools.toolchain import mosquitto
 
 START_S = 10.0
@@ -55,7 +55,7 @@ async def start(url: str | None, port: int | None = None, *, directory: Path) ->
 
 
 async def _probe(address: Address) -> None:
-    async with connect(address):
+    async with Connection(address):
         pass
 
 
