@@ -29,8 +29,10 @@ clean:  ## remove what was made; keeps .venv and .cache
 	@rm -rf build .mypy_cache .ruff_cache .pytest_cache
 
 .venv/setup: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo 'setup: error: Python 3.11 or newer is needed; name one: make setup PYTHON=...' >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo 'setup: error: this Python cannot make a venv; install it (Debian: python3-venv)' >&2; exit 2; }
 	@echo 'setup: venv'
 	@$(PYTHON) -m venv .venv
 	@echo 'setup: packages'
