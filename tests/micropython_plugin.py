@@ -2,7 +2,8 @@
 
 Every function `test_*`, plain or async, is a test of its own. The file meets the compiled firmware and the board `unix`
 (see tests/firmware/runner.py for what it sees) in 128 KiB of heap; a line `# heap: 256k` asks for another size. A
-failing `assert a == b` shows both values: such lines are rewritten, line for line, before the file is compiled.
+failing `assert a == b` shows both values: such lines are rewritten, line for line, before the file is compiled. Modules
+beside the tests whose names do not begin with `test_` can be imported by them.
 """
 
 import ast
@@ -153,12 +154,13 @@ def _explain(lines: list[str], node: ast.Assert, test: ast.Compare) -> None:
 
 
 def _compiled(path: Path, source: str, folder: Path) -> Path:
-    """A folder with the test file and the runner as .mpy."""
+    """A folder with the test file, the runner and what the tests share as .mpy."""
     arch = micropython.find().mpy_arch
     (folder / "tests").mkdir()
     rewritten = folder / path.name
     rewritten.write_text(source)
-    for file in (rewritten, _RUNNER):
+    shared = sorted(file for file in _RUNNER.parent.glob("*.py") if not file.name.startswith("test_"))
+    for file in (rewritten, *shared):
         compiled = build.module(file, f"tests/firmware/{file.name}", arch)
         (folder / "tests" / file.with_suffix(".mpy").name).write_bytes(compiled.read_bytes())
     return folder / "tests"

@@ -1,0 +1,69 @@
+"""Profiles and frames for the tests, packed from SPEC section 1 alone and as plainly as can be."""
+
+import struct
+from binascii import crc32
+
+EXTENDED = 0x20000000
+
+
+class Signal:
+    """`length` bits from bit `start`, which counts in the byte-swapped word when `big`; period 0 is on change."""
+
+    def __init__(self, start, length, period_ms=100, signed=False, big=False):
+        crosses = start < 32 < start + length
+        self.period_ms = period_ms
+        self.big = big
+        self.size = 8 - start // 8 if big else (start + length + 7) // 8
+        self.descriptor = 32 - length - (0 if crosses else start % 32) | 32 - length << 5 | (start >= 32) << 10
+        self.descriptor |= crosses << 11 | signed << 12 | big << 13 | start % 32 << 14
+
+
+def pack(messages, text=b""):
+    """Bytes of a profile; `messages`: (id, with bit 29 when it has 29 bits; [Signal]) in the order of the ids."""
+    periods = sorted({s.period_ms for _, signals in messages for s in signals} - {0})
+    rows, descriptors, classes = b"", b"", b""
+    for ident, signals in messages:
+        flags = any([s.big for s in signals]) | any([not s.period_ms for s in signals]) << 1
+        size = max([s.size for s in signals])
+        rows += struct.pack("<IHHBBH", ident, len(classes), len(signals), size, flags, 0)
+        for s in signals:
+            descriptors += struct.pack("<I", s.descriptor)
+            classes += bytes([periods.index(s.period_ms) if s.period_ms else 8])
+    head = struct.pack("<4sBBHHHI", b"PTPF", 1, 0, len(messages), len(classes), _grid(periods), len(text))
+    head += struct.pack("<8I", *(periods + [0] * (8 - len(periods))))
+    return sealed(head + rows + descriptors + classes + bytes(-len(classes) % 4) + text)
+
+
+def sealed(body):
+    return body + struct.pack("<I", crc32(body))
+
+
+def _grid(periods):
+    grid = 0
+    for period in periods:
+        while period:
+            grid, period = period, grid % period
+    return grid or 1000
+
+
+def put(path, data):
+    with open(path, "wb") as f:
+        f.write(data)
+
+
+def get(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def load(messages, text=b""):
+    """The Profile of these messages, from a file."""
+    from pigtail.signals.profile import Profile
+
+    put("/profile.bin", pack(messages, text))
+    return Profile("/profile.bin")
+
+
+def slots(*frames):
+    """What the bus makes of frames (id, data, tick): see can/bus."""
+    return b"".join([struct.pack("<II8s", ident, len(data) << 28 | tick, data) for ident, data, tick in frames])
