@@ -45,7 +45,7 @@ def _value(key, value):
         raise ConfigError("%s: takes %s" % (key, kind.__name__))
     if kind is dict:
         for name in value:
-            if type(value[name]) is not int or not 0 <= value[name] <= 3600000:
+            if type(name) is not str or type(value[name]) is not int or not 0 <= value[name] <= 3600000:
                 raise ConfigError("%s: %s takes 0 (on change) to 3600000 ms" % (key, name))
     extent = value if kind is int else len(value)
     if not least <= extent <= most:

@@ -22,14 +22,37 @@ def load():
             return check({}), None
         return _last(last_good), "config.json is missing"
     try:
-        config = check(json.loads(written))
+        config = check(_parsed(written))
     except ValueError:
         return _last(last_good), "config.json is not JSON"
     except ConfigError as error:
         return _last(last_good), "config.json: " + str(error)
     if written != last_good:
-        pair.write(written)
+        try:
+            pair.write(written)
+        except OSError:
+            return config, "config.json is in force, but flash keeps no copy"
     return config, None
+
+
+def _parsed(text):
+    """MicroPython's json takes a file that was cut off for a whole one; here it is a ValueError like all that is not JSON."""
+    depth = 0
+    quoted = escaped = False
+    for c in text:
+        if escaped:
+            escaped = False
+        elif c == 0x22:
+            quoted = not quoted
+        elif quoted:
+            escaped = c == 0x5C
+        elif c in b"{[":
+            depth += 1
+        elif c in b"}]":
+            depth -= 1
+    if depth or quoted:
+        raise ValueError
+    return json.loads(text)
 
 
 def _last(payload):

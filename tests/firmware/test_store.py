@@ -1,0 +1,124 @@
+"""config/store: a configuration that is damaged or wrong never comes into force; the last good one does, and it is said."""
+
+import json
+from packed import get, put
+from pair import Pair
+from pigtail.config import store
+from pigtail.config.schema import check
+
+GOOD = {"mqtt.host": "broker.example", "periods": {"Speed }": 100, "Gear": 0}, "device": "a \" } \\", "mqtt.port": 1}
+
+
+def _fresh(*names):
+    import os
+
+    for name in names or ("/config.json", "/config.0", "/config.1"):
+        try:
+            os.remove(name)
+        except OSError:
+            pass
+
+
+def _good():
+    _fresh()
+    put("/config.json", json.dumps(GOOD))
+    assert store.load() == (check(GOOD), None)
+
+
+def test_no_file_on_a_new_board_is_the_defaults():
+    _fresh()
+    assert store.load() == (check({}), None)
+
+
+def test_good_file_is_in_force_and_kept():
+    _good()
+    assert json.loads(Pair("/config").read()) == GOOD
+
+
+def test_good_file_is_not_written_to_the_pair_twice():
+    _good()
+    before = get("/config.1")
+    store.load()
+    assert get("/config.1") == before
+    assert Pair("/config").read() == get("/config.json")
+    try:
+        get("/config.0")
+        twice = True
+    except OSError:
+        twice = False
+    assert not twice
+
+
+def test_truncated_at_any_byte_keeps_the_last_good_one():
+    _good()
+    whole = json.dumps(GOOD).encode()
+    for size in range(len(whole)):
+        put("/config.json", whole[:size])
+        config, error = store.load()
+        assert config == check(GOOD), whole[:size]
+        assert error == "config.json is not JSON", whole[:size]
+
+
+def test_not_json_keeps_the_last_good_one():
+    _good()
+    for text in b"\xff\xfe\xff", b"\0" * 100, b"mqtt.port: 1", b"{[1]: 2}", b"{{}: 1}", b'{"mqtt.port": 1}}', b'{"device": "\xff"}':
+        put("/config.json", text)
+        assert store.load() == (check(GOOD), "config.json is not JSON"), text
+
+
+def test_wrong_values_keep_the_last_good_one_and_name_the_key():
+    _good()
+    for text, key in (b'{"mqtt.port": "1883"}', "mqtt.port"), (b'{"nope": 1}', "nope"), (b'{"batch_ms": 1e9}', "batch_ms"):
+        put("/config.json", text)
+        config, error = store.load()
+        assert config == check(GOOD)
+        assert error.startswith("config.json: ") and key in error, error
+    put("/config.json", b"[1]")
+    assert store.load() == (check(GOOD), "config.json: not a JSON object")
+
+
+def test_bad_file_without_a_last_good_one_is_the_defaults():
+    _fresh()
+    put("/config.json", b"[")
+    config, error = store.load()
+    assert config == check({})
+    assert error == "config.json is not JSON"
+
+
+def test_missing_file_keeps_the_last_good_one():
+    _good()
+    _fresh("/config.json")
+    assert store.load() == (check(GOOD), "config.json is missing")
+
+
+def test_last_good_one_that_this_firmware_no_longer_takes_is_the_defaults():
+    _fresh()
+    put("/config.json", b"?")
+    for payload in b'{"retired.key": 1}', b"\xff", b"":
+        Pair("/config").write(payload)
+        assert store.load() == (check({}), "config.json is not JSON"), payload
+
+
+def test_repaired_file_comes_into_force():
+    _good()
+    put("/config.json", b"{")
+    store.load()
+    put("/config.json", b'{"mqtt.port": 1884}')
+    assert store.load() == (check({"mqtt.port": 1884}), None)
+
+
+def test_flash_that_refuses_the_copy_is_told_and_the_file_is_in_force():
+    _fresh()
+    put("/config.json", b'{"mqtt.port": 1884}')
+
+    class FullPair(Pair):
+        def write(self, payload):
+            raise OSError(28)
+
+    inner, store.Pair = store.Pair, FullPair
+    try:
+        config, error = store.load()
+    finally:
+        store.Pair = inner
+    assert config == check({"mqtt.port": 1884})
+    assert error == "config.json is in force, but flash keeps no copy"
