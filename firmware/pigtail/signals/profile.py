@@ -38,32 +38,30 @@ class Profile:
                 raise ProfileError("format version %d" % version)
             if self.messages > _MOST_MESSAGES:
                 raise ProfileError("%d messages, 255 at most" % self.messages)
+            classes_size = (self.signals + 3) & ~3
+            self.text_at = _HEADER_SIZE + 12 * self.messages + 4 * self.signals + classes_size
+            size = f.seek(0, 2)
+            if size != self.size:  # before any table is made: a damaged count could ask for more than there is of memory
+                raise ProfileError("%d bytes, not %d" % (size, self.size))
+            f.seek(_HEADER_SIZE)
             self.periods = array("I", struct.unpack_from("<8I", head, 16))
-            self.rows = self._table(f, 12 * self.messages)
-            self.descriptors = self._table(f, 4 * self.signals)
-            self.classes = self._table(f, (self.signals + 3) & ~3)
-        self.text_at = _HEADER_SIZE + 12 * self.messages + 4 * self.signals + len(self.classes)
+            self.rows = _table(f, 12 * self.messages)
+            self.descriptors = _table(f, 4 * self.signals)
+            self.classes = _table(f, classes_size)
         stored = self._checked_crc()
         self.widest = 0  # most signals in one message
         self._check_rows()
         self._check_classes()
         self.identity = stored
 
-    def _table(self, f, size):
-        table = bytearray(size)
-        if f.readinto(table) != size:
-            raise ProfileError("truncated")
-        return table
-
     def _checked_crc(self):
-        crc = size = 0
+        crc = 0
         for chunk in self.chunks():
             crc = crc32(chunk, crc)
-            size += len(chunk)
-        if size != self.size or crc != _RESIDUE:
+        if crc != _RESIDUE:
             raise ProfileError("damaged")
         with open(self.path, "rb") as f:
-            f.seek(size - 4)
+            f.seek(self.size - 4)
             return struct.unpack("<I", f.read(4))[0]
 
     def _check_rows(self):
@@ -120,3 +118,9 @@ class Profile:
     @property
     def size(self) -> int:
         return self.text_at + self.text_size + 4
+
+
+def _table(f, size):
+    table = bytearray(size)
+    f.readinto(table)
+    return table
