@@ -32,6 +32,7 @@ class Bus:
 
     def __init__(self, can):
         self._can = can
+        self._recv = can.recv  # bound here: binding allocates
         self._frame = [0, memoryview(bytearray(8)), 0, 0]
         self._counters = [0] * 8
         self.slots = bytearray(16 * SLOTS)
@@ -47,7 +48,7 @@ class Bus:
 
     def drain(self, budget: int = SLOTS) -> int:
         """Moves up to `budget` waiting frames into `slots`; returns how many slots are filled."""
-        recv = self._can.recv
+        recv = self._recv
         frame = self._frame
         tick = ticks_ms() & _TICK_MASK
         filled = 0

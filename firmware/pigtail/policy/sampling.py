@@ -39,7 +39,8 @@ class Sampler:
 
     def _due(self, k):
         due = 0
-        for c, period in enumerate(self._periods):
+        for c in range(len(self._periods)):  # enumerate would allocate
+            period = self._periods[c]
             if period and k % period == 0:
                 due |= 1 << c
         return due
