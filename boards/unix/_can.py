@@ -1,8 +1,9 @@
 """MicroPython's `machine.CAN` over a socket: a controller with a finite receive queue, fed by the virtual car.
 
-The car sends 20-byte records ahead of their time: u32 time since the filters were set (0.1 ms), u32 id, u32 data length +
-256 for a 29-bit id + 512 for a remote frame, data padded to eight bytes. A record arrives when its time has come, into the
-queue if there is room and else as an overrun, whenever the firmware looks: stalls cost exactly what they would on the chip.
+The car sends a greeting of 20 bytes, at which time begins, and then 20-byte records ahead of their time: u32 time since then
+(0.1 ms), u32 id, u32 data length + 256 for a 29-bit id + 512 for a remote frame, data padded to eight bytes. A record arrives
+when its time has come, into the queue if there is room and else as an overrun, whenever the firmware looks: a stall costs
+exactly what it would on the chip.
 """
 
 import micropython
@@ -16,7 +17,7 @@ from _meter import meter
 _RECORD = micropython.const(20)
 _INBOX = micropython.const(64)  # records
 _SO_RCVBUF = 8
-_UNDER_WAY = b"\x00\x80\x00\x00"  # 32 KiB: how far ahead of the clock the car can run
+_UNDER_WAY = b"\x00\x00\x04\x00"  # 256 KiB is how far ahead the car can run; less than the loopback's MTU stalls it
 
 
 @micropython.viper
@@ -128,6 +129,7 @@ class CAN:
         car = usocket.socket()
         car.setsockopt(usocket.SOL_SOCKET, _SO_RCVBUF, _UNDER_WAY)
         car.connect(usocket.getaddrinfo("127.0.0.1", int(os.getenv("PIGTAIL_CAN")))[0][-1])
+        car.read(_RECORD)  # a greeting: the car is ready, time begins
         car.setblocking(False)
         self._socket = car
         self._now = 0

@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 
 import can
 
+_RECORD = 20  # bytes
 _UNITS = 10_000  # time stamps per second
 _BASE_BITS, _EXTENDED_BITS = 47, 20  # of a data frame with an 11-bit id and no data, interframe space included; more for 29
 _BATCH = 200  # records handed to the socket at once
-_BUFFER = 32_768  # bytes of socket buffer on either side: what may be under way
-_BACKLOG = 20_000  # records kept for a device that comes back; more than can be under way
+_HEAD_START = 10  # such batches sent before the device's time begins
+_BUFFER = 1 << 18  # bytes of socket buffer on either side; Linux doubles it
+_BACKLOG = 1 << 16  # records kept for a device that comes back: more than can be under way
 
 
 @dataclass
@@ -111,12 +113,15 @@ class VirtualCar:
             self._pending.popleft()
 
     async def _feed(self, writer: asyncio.StreamWriter, hearing: Hearing) -> None:
-        writer.transport.set_write_buffer_limits(high=_BUFFER)
+        writer.transport.set_write_buffer_limits(high=_BATCH * _RECORD)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         try:
+            head_start = [record for _ in range(_HEAD_START) for record in self._next(hearing)]
+            writer.write(bytes(_RECORD) + b"".join(head_start))
             while batch := self._next(hearing):
                 writer.write(b"".join(batch))
                 await writer.drain()
+                await asyncio.sleep(0)  # drain alone lets nobody else in while there is room
             hearing.finished = True
             await asyncio.Event().wait()  # the bus stays, silent
         except ConnectionError:

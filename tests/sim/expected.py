@@ -35,9 +35,11 @@ class Recording:
         result: dict[str, list[tuple[float, int]]] = {}
         for at, frame in _timed(frames([self.log], self.channel, None), seconds):
             message = by_id.get((frame.arbitration_id, frame.is_extended_id))
-            if message is None or len(frame.data) < message.length:
+            if message is None:
                 continue
-            raw = message.decode(bytes(frame.data), scaling=False, decode_choices=False)
+            raw = message.decode(bytes(frame.data), scaling=False, decode_choices=False, allow_truncated=True)
+            if len(raw) < len(message.signals):
+                continue  # too short for one of them: the firmware counts it and takes nothing from it
             for name, value in raw.items():  # type: ignore[union-attr]
                 result.setdefault(f"{message.name}.{name}", []).append((at, int(value)))
         return result
