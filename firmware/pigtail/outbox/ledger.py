@@ -21,7 +21,8 @@ class Ledger:
                 self._ranges[-1] = (boot, last[1], last[2] + count, reason)
                 return
             if len(self._ranges) >= _MOST and last[0] == boot:
-                self._ranges[-1] = (boot, last[1], first + count - last[1], "several")
+                begin, end = min(last[1], first), max(last[1] + last[2], first + count)
+                self._ranges[-1] = (boot, begin, end - begin, "several")
                 return
         self._ranges.append((boot, first, count, reason))
 
