@@ -1,0 +1,53 @@
+"""outbox/boots: every boot has a number of its own, whatever the flash went through."""
+
+from packed import get, put
+from pair import Pair
+from pigtail.outbox.boots import next_boot
+from runner import raises
+
+
+def _forget():
+    put("/boots.0", b"")
+    put("/boots.1", b"")
+
+
+def test_first_boot_is_1():
+    _forget()
+    assert next_boot() == 1
+
+
+def test_each_boot_counts():
+    _forget()
+    assert [next_boot() for _ in range(5)] == [1, 2, 3, 4, 5]
+
+
+def test_number_is_on_flash_when_it_is_given_out():
+    _forget()
+    boot = next_boot()
+    assert Pair("/boots").read() == bytes([boot, 0, 0, 0])
+
+
+def test_power_cut_while_counting_gives_no_number_twice():
+    _forget()
+    given = [next_boot(), next_boot()]
+    older = get("/boots.1")
+    for size in range(len(older)):
+        put("/boots.1", older[:size])  # the copy that boot 3 was being written to
+        assert next_boot() not in given
+
+
+def test_flash_that_refuses_gives_no_number():
+    import pigtail.outbox.boots as boots
+
+    inner, boots.Pair = boots.Pair, lambda name: inner("/nowhere/boots")
+    try:
+        with raises(OSError):
+            next_boot()
+    finally:
+        boots.Pair = inner
+
+
+def test_foreign_payload_counts_from_1():
+    _forget()
+    Pair("/boots").write(b"abc")
+    assert next_boot() == 1
