@@ -15,7 +15,9 @@ _EVENT_ROOM = const(15)
 
 
 @micropython.viper
-def _take(rows: ptr32, messages: int, classes: ptr8, raw: ptr32, previous: ptr32, dirty: ptr8, out: ptr8, state: ptr32, due: int) -> int:
+def _take(
+    rows: ptr32, messages: int, classes: ptr8, raw: ptr32, previous: ptr32, dirty: ptr8, out: ptr8, state: ptr32, due: int
+) -> int:  # fmt: skip
     # state: 0 bytes in use, 1 limit, 2 samples, 3 message and 4 signal to go on with. Returns 1 when the tick is complete.
     op = state[0]
     m = state[3]
@@ -124,7 +126,7 @@ class Batch:
         self._first_signal = 0
 
     def open(self, k: int, tick: int) -> None:
-        """Starts at grid tick `k`, whose time is `tick` (as `ticks_ms`); goes on inside the tick where the batch before was full."""
+        """Starts at grid tick `k`, whose time is `tick` (as `ticks_ms`); inside it where the batch before was full."""
         self._start = k
         self._first_signal = self._periodic[4]
         self._periodic[0] = _HEAD
@@ -149,7 +151,7 @@ class Batch:
         return True
 
     def close(self, boot: int, flags: int, utc_of_boot_ms: int, versions):
-        """The finished record as a view of this batch's buffer, valid until the next `open`. `versions`: configuration, consent."""
+        """The finished record as a view of a buffer, valid until the next `open`. `versions`: configuration, consent."""
         count = self.count
         size = self._periodic[0] - _HEAD
         head = bytearray(struct.pack("<BBI", _VERSION, flags, self._profile.identity))

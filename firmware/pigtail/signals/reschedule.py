@@ -17,7 +17,7 @@ _MARKED = const(2)
 
 
 def scheduled(path: str, periods: dict) -> Profile:
-    """The profile at `path` with `periods` (signal name: ms, 0 on change) applied. Raises ProfileError on a name it does not know."""
+    """The profile at `path` with `periods` (signal name: ms, 0 on change). Raises ProfileError on a name it does not know."""
     base = Profile(path)
     wanted = _periods_by_index(base, periods)
     target = path + ".own"

@@ -1,7 +1,7 @@
 """The MQTT 3.1.1 client: umqtt.simple's, with its own non-blocking reading and writing.
 
-Constructor, last will and MQTTException are those of `umqtt.simple`. A packet is built in one buffer and written at once; what the
-socket does not take waits, and `writable` is False until it is gone. `step` never blocks: it writes, reads and judges time-outs.
+Constructor, last will and MQTTException are those of `umqtt.simple`. A packet is built in one buffer and written at once; what
+the socket does not take waits, and `writable` is False until it is gone. `step` never blocks: it writes, reads, judges time-outs.
 A broken connection is OSError, a broker that breaks the protocol or refuses is MQTTException.
 """
 
