@@ -22,6 +22,7 @@ BU_: A
 BO_ 256 M: 8 A
  SG_ Speed : 0|16@1+ (0.01,0) [0|250] "km/h" A
  SG_ Open : 16|1@1+ (1,0) [0|1] "" A
+ SG_ Torque : 17|7@1- (1,0) [0|0] "km/h" A
  SG_ Long : 24|40@1+ (1,0) [0|0] "" A
 
 """
@@ -87,6 +88,11 @@ def test_a_vehicle_file(tmp_path: Path) -> None:
         ('unit = "km/h"\n', "", 'in "" here and in "km/h" in the DBC'),
         ('"float"', '"real"', '"real" is no datatype'),
         ('"float"', '"uint16"', "Vehicle.Speed is no uint16"),
+        (
+            'M.Speed"\npath = "Vehicle.Speed"\nunit = "km/h"\ndatatype = "float"',
+            'M.Torque"\npath = "Vehicle.T"\nunit = "km/h"\ndatatype = "uint8"',
+            "Vehicle.T is no uint8",
+        ),
         ('"float"', '"boolean"', "Vehicle.Speed is no boolean"),
         ('"boolean"', '"string"', "IsOpen is no string"),
         ("period_ms = 100", "period_ms = 0", "period_ms 0 is not in 1 to"),
@@ -129,7 +135,11 @@ def test_find_takes_files_and_lists_names(tmp_path: Path) -> None:
     (tmp_path / "car.toml").write_text(TOML)
     assert find(tmp_path / "car.toml", 0, print).signals[0].name == "Vehicle.Speed"
     bare = find(str(tmp_path / "car.dbc"), 250, print)
-    assert [(signal.name, signal.period_ms) for signal in bare.signals] == [("M.Speed", 250), ("M.Open", 250)]
+    assert [(signal.name, signal.period_ms) for signal in bare.signals] == [
+        ("M.Speed", 250),
+        ("M.Open", 250),
+        ("M.Torque", 250),
+    ]
     assert names() == sorted(path.stem for path in VEHICLES.glob("*.toml"))
     with pytest.raises(InputError, match=r"no profile kona: .*demo-ev"):
         find("kona", 100, print)
