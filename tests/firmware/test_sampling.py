@@ -1,0 +1,132 @@
+"""policy/sampling: what is due when, a late loop catching up, and batches closed in time, never empty."""
+
+from array import array
+from packed import Signal, load
+from pigtail.outbox.batch import Batch
+from pigtail.policy.sampling import Sampler
+from pigtail.signals.values import Values
+
+
+class FakeBatch:
+    """Notes what it is asked; `full_after` calls of take or event it says once that it is full."""
+
+    def __init__(self):
+        self.opened = []
+        self.taken = []
+        self.events = []
+        self.count = 0
+        self.full_after = -1
+
+    def open(self, k, tick):
+        self.opened.append((k, tick))
+        self.count = 0
+
+    def _room(self):
+        self.full_after -= 1
+        return self.full_after != -1
+
+    def take(self, due):
+        if not self._room():
+            return False
+        self.taken.append(due)
+        self.count += 1
+        return True
+
+    def event(self, events, i):
+        if not self._room():
+            return False
+        self.events.append(tuple(events[3 * i : 3 * i + 3]))
+        self.count += 1
+        return True
+
+
+PERIODS = [(1, [Signal(0, 8, 200), Signal(8, 8, 500), Signal(16, 8, 1000), Signal(24, 8, 0)])]  # the grid is 100 ms
+
+
+def _sampler(batch_ms=2000, now=0):
+    batch, delivered = FakeBatch(), []
+    sampler = Sampler(load(PERIODS), batch, lambda ms: ms + 7, batch_ms, lambda: delivered.append(batch.count))
+    sampler.start(now)
+    return sampler, batch, delivered
+
+
+def test_starts_with_the_first_tick_after_now():
+    for now, k in (0, 1), (99, 1), (100, 2), (12345, 124):
+        _, batch, _ = _sampler(now=now)
+        assert batch.opened == [(k, 100 * k + 7)]
+
+
+def test_each_class_is_due_when_its_period_divides_the_time():
+    sampler, batch, _ = _sampler()
+    sampler.run(1000)
+    assert batch.taken == [1, 1, 2, 1, 1, 1 | 2 | 4]  # at 200, 400, 500, 600, 800, 1000 ms
+
+
+def test_nothing_is_taken_before_its_time():
+    sampler, batch, _ = _sampler()
+    sampler.run(199)
+    assert batch.taken == []
+    sampler.run(200)
+    sampler.run(200)
+    sampler.run(299)
+    assert batch.taken == [1]
+
+
+def test_late_loop_catches_up_tick_by_tick():
+    sampler, batch, _ = _sampler()
+    sampler.run(450)
+    assert batch.taken == [1, 1]
+    sampler.run(1000)
+    assert batch.taken == [1, 1, 2, 1, 1, 7]
+
+
+def test_batch_is_closed_at_its_period_and_the_next_begins_there():
+    sampler, batch, delivered = _sampler(batch_ms=500)
+    for now in range(0, 1001, 10):
+        sampler.run(now)
+    assert delivered == [3, 3]
+    assert batch.opened == [(1, 107), (6, 607), (11, 1107)]
+
+
+def test_batch_period_below_the_grid_closes_every_tick():
+    sampler, batch, delivered = _sampler(batch_ms=10)
+    sampler.run(400)
+    assert delivered == [1, 1]
+    assert [k for k, _ in batch.opened] == [1, 2, 3, 4, 5]
+
+
+def test_empty_batch_is_not_handed_on():
+    sampler, batch, delivered = _sampler(batch_ms=100)
+    sampler.run(100)
+    assert delivered == []
+    assert batch.opened == [(1, 107), (2, 207)]
+
+
+def test_full_batch_is_handed_on_and_the_same_tick_goes_on():
+    sampler, batch, delivered = _sampler()
+    batch.full_after = 1
+    sampler.run(400)
+    assert delivered == [1]
+    assert batch.opened == [(1, 107), (4, 407)]
+    assert batch.taken == [1, 1]
+
+
+def test_full_event_buffer_is_handed_on_and_no_change_is_lost():
+    sampler, batch, delivered = _sampler()
+    batch.full_after = 2
+    sampler.changes(array("i", [3, 1, 1, 3, 2, 0, 3, 3, 1]), 3)
+    assert delivered == [2]
+    assert batch.events == [(3, 1, 1), (3, 2, 0), (3, 3, 1)]
+
+
+def test_late_loop_gives_each_value_once_then_absent():
+    profile = load([(1, [Signal(0, 8, 100)])])
+    values, records = Values(profile), []
+    batch = Batch(profile, values, 256)
+    sampler = Sampler(profile, batch, lambda ms: ms, 2000, lambda: records.append(bytes(batch.close(1, 0, 0, (0, 0)))))
+    sampler.start(0)
+    values.raw[0], values.dirty[0] = 3, 255
+    sampler.run(500)
+    values.raw[0], values.dirty[0] = 4, 255
+    sampler.run(2000)
+    assert [record[15:] for record in records] == [b"\7\0\0\0\0\3" + bytes(14)]
