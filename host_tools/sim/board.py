@@ -115,10 +115,11 @@ class VirtualBoard:
             self._process = await asyncio.create_subprocess_exec(
                 *argv, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
             )
-        with contextlib.suppress(PermissionError):  # a chip has its processor to itself; without the right we take our turn
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, -10)
         life = Life(cause, time.monotonic())
         self.lives.append(life)
+        with contextlib.suppress(PermissionError, ProcessLookupError):
+            # a chip has its processor to itself; without the right to that we take our turn
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, -10)
         status = await self._process.wait()
         self._close(life, status)
 
