@@ -89,8 +89,11 @@ class Client(MQTTClient):
             flags |= 4 | self.lw_qos << 3 | self.lw_retain << 5
             fields += [self.lw_topic, self.lw_msg]
         if self.user:
-            flags |= 0xC0
-            fields += [self.user, self.pswd]
+            flags |= 0x80
+            fields.append(self.user)
+            if self.pswd:
+                flags |= 0x40
+                fields.append(self.pswd)
         packet = bytearray(b"\0\x04MQTT\x04") + bytes([flags]) + struct.pack("!H", self.keepalive)
         for field in fields:
             field = field.encode() if isinstance(field, str) else field
