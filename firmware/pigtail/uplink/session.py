@@ -26,13 +26,12 @@ class Session:
         self._profile = profile
         self._status = status
         self._window = window
-        self._waiting = {}  # packet id: (record number, range of the ledger) not yet acknowledged, either may be None
+        self._waiting = {}  # packet id: (record number, range of the ledger, tick when sent), either of the first two may be None
         self._records = 0  # how many of them are records
         self._next = outbox.oldest
         self._gap_told = None
         self._profile_told = False
         self._status_at = None
-        self._progress_at = ticks_ms()
         client.on_puback = self._acknowledged
 
     async def run(self, link, beat) -> None:
@@ -41,10 +40,14 @@ class Session:
             self._client.step()
             while self._client.writable and self._send():
                 pass
-            if self._waiting and ticks_diff(ticks_ms(), self._progress_at) > _ACK_MS:
-                raise OSError(ETIMEDOUT)
+            self._check_overdue(ticks_ms())
             beat()
             await sleep_ms(_TURN_MS)
+
+    def _check_overdue(self, now):
+        for _, _, sent_at in self._waiting.values():  # each on its own: others may be acknowledged all the time
+            if ticks_diff(now, sent_at) > _ACK_MS:
+                raise OSError(ETIMEDOUT)
 
     def _send(self) -> bool:
         """Sends the one thing that is most due; False when there is nothing to say or no window to say it in."""
@@ -76,14 +79,11 @@ class Session:
         return False
 
     def _post(self, packet_id, record, gap):
-        if not self._waiting:
-            self._progress_at = ticks_ms()
-        self._waiting[packet_id] = (record, gap)
+        self._waiting[packet_id] = (record, gap, ticks_ms())
         return True
 
     def _acknowledged(self, packet_id):
-        record, gap = self._waiting.pop(packet_id, (None, None))
-        self._progress_at = ticks_ms()
+        record, gap, _ = self._waiting.pop(packet_id, (None, None, 0))
         if record is not None:
             self._records -= 1
             self._outbox.acknowledge(record)
