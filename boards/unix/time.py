@@ -7,6 +7,7 @@ from utime import *  # noqa: F403
 import utime as _utime
 
 _EPOCH_2000 = 946684800
+_56_YEARS = 1767225600  # s
 _step_ns = _EPOCH_2000 * 1_000_000_000 - _utime.time_ns()
 
 
@@ -20,7 +21,9 @@ def time():
 
 
 def gmtime(seconds=None):
-    return _utime.gmtime((time() if seconds is None else seconds) + _EPOCH_2000)[:8]
+    # 56 years on, the calendar is the same and within the 32 bits that the port's own has: to 2068, as on the chip.
+    shifted = _utime.gmtime((time() if seconds is None else seconds) + _EPOCH_2000 - _56_YEARS)
+    return (shifted[0] + 56,) + shifted[1:8]
 
 
 localtime = gmtime

@@ -17,6 +17,7 @@ NONE, RTC_ONLY, NTP, GNSS = const(0), const(1), const(2), const(3)
 QUALITY = ("none", "rtc", "ntp", "gnss")
 _NTP_TO_UNIX = 2208988800
 _UNIX_TO_DEVICE = 946684800 if time.gmtime(0)[0] == 2000 else 0
+_LAST_S = 0x7FFFFFFF  # of the chip's calendar
 _ANSWER_MS = const(2000)
 _RETRY_MS = const(5000)
 _REPEAT_MS = const(900000)
@@ -62,8 +63,11 @@ class Clock:
             sent_ms = uptime.ms()
             s.write(request)
             while uptime.ms() - sent_ms < _ANSWER_MS:
-                if s.readinto(self._answer) == 48:
-                    return self._take(sent_ms, uptime.ms())
+                size = s.readinto(self._answer)
+                if size is not None:
+                    taken = size == 48 and self._take(sent_ms, uptime.ms())
+                    self.refused += not taken
+                    return taken
                 beat()
                 await sleep_ms(_TURN_MS)
             return False
@@ -71,21 +75,22 @@ class Clock:
             s.close()
 
     def _take(self, sent_ms, now_ms):
-        """RFC 4330 section 5: what makes an answer unusable."""
+        """False for an answer that RFC 4330 section 5 calls unusable, or whose time the chip's calendar cannot hold."""
         answer = self._answer
         stratum = answer[1]
         if answer[0] & 7 != 4 or answer[0] >> 6 == 3 or not 0 < stratum < 16 or answer[24:32] != self._request[40:48]:
-            self.refused += 1
             return False
         seconds, fraction = struct.unpack_from("!II", answer, 40)
         if not seconds:
-            self.refused += 1
             return False
         if seconds < 0x80000000:
             seconds += 0x100000000  # era 1, from 2036 on (section 3)
         utc_ms = (seconds - _NTP_TO_UNIX) * 1000 + (fraction * 1000 >> 32) + (now_ms - sent_ms) // 2
+        device_s = utc_ms // 1000 - _UNIX_TO_DEVICE
+        if not 0 <= device_s <= _LAST_S:
+            return False
         self.utc_of_boot_ms = utc_ms - now_ms
         self.quality = NTP
-        y, mo, d, h, mi, s, wd, _ = time.gmtime(utc_ms // 1000 - _UNIX_TO_DEVICE)
+        y, mo, d, h, mi, s, wd, _ = time.gmtime(device_s)
         RTC().datetime((y, mo, d, wd, h, mi, s, utc_ms % 1000 * 1000))
         return True
