@@ -18,7 +18,11 @@ async def resolve(host: str, port: int, timeout_ms: int):
         await _until(deadline)
     answer = [None]  # made here: the thread only puts its result into a place that is there
     _running[0] = True
-    _thread.start_new_thread(_ask, (host, port, answer))
+    try:
+        _thread.start_new_thread(_ask, (host, port, answer))
+    except Exception:
+        _running[0] = False
+        raise
     while answer[0] is None:
         await _until(deadline)
     if answer[0] is False:
@@ -31,7 +35,8 @@ def _ask(host, port, answer):
         answer[0] = socket.getaddrinfo(host, port)[0][-1]
     except (OSError, IndexError):
         answer[0] = False
-    _running[0] = False
+    finally:
+        _running[0] = False
 
 
 async def _until(deadline):
