@@ -6,6 +6,7 @@
 import ast
 import importlib
 import pkgutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,9 @@ def pigtail(context: click.Context) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one verb and exits with its status; never returns."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
+    for ending in signal.SIGTERM, signal.SIGHUP:
+        signal.signal(ending, _stop)
     try:
         sys.exit(pigtail.main(arguments, prog_name="pigtail", standalone_mode=False))
     except click.Abort:
@@ -81,6 +85,12 @@ def main(arguments: list[str] | None = None) -> None:
         fail(error.format_message())
     except PigtailError as error:
         fail(str(error))
+
+
+def _stop(number: int, _: object) -> None:
+    """Ends as Ctrl-C does, so that whatever was started is stopped; a second such signal changes nothing."""
+    signal.signal(number, signal.SIG_IGN)
+    signal.raise_signal(signal.SIGINT)
 
 
 def fail(message: str) -> None:

@@ -55,9 +55,10 @@ def build(
     """The scenario of these options. Raises InputError."""
     if seconds is None and not logs:
         seconds = scenario.GENERATED_S
+    signals = scenario.profile(profile, logs, period, lambda line: click.echo(line, err=True))
     return scenario.Scenario(
-        profile=scenario.profile(profile, logs, period, lambda line: click.echo(line, err=True)),
-        frames=scenario.frames(logs, channel, load),
+        profile=signals,
+        frames=scenario.frames(logs, channel, load, signals),
         speed=speed,
         seconds=seconds,
         outages=tuple(map(scenario.outage, outages)),

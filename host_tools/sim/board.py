@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from host_tools.errors import SimError
 from host_tools.paths import BOARDS, BUILD
+from host_tools.sim.child import bound
 from host_tools.toolchain import build, micropython
 
 _RESET_STATUS = 42  # boards/unix/machine.py
@@ -113,7 +114,7 @@ class VirtualBoard:
         (self.folder / "meter.bin").unlink(missing_ok=True)
         with (self.folder / "device.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *argv, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
+                *bound(argv), env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
             )
         life = Life(cause, time.monotonic())
         self.lives.append(life)

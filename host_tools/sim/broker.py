@@ -1,6 +1,7 @@
 """The MQTT broker of a simulation: a mosquitto or amqtt of our own, or one that runs already."""
 
 import asyncio
+import getpass
 import logging
 import os
 import socket
@@ -14,6 +15,7 @@ from amqtt.errors import AMQTTError
 
 from host_tools.errors import BrokerError
 from host_tools.reader.connection import Address, Connection, parse
+from host_tools.sim.child import bound
 from host_tools.toolchain import mosquitto
 
 START_S = 10.0
@@ -77,12 +79,13 @@ async def _mosquitto(
     config, log = directory / "mosquitto.conf", directory / "mosquitto.log"
     config.write_text(
         f"listener {address.port} {address.host}\n"
+        f"user {getpass.getuser()}\n"  # as root it would become nobody, and forget that it is bound to us
         "allow_anonymous true\npersistence false\nmax_queued_messages 0\n"
         "set_tcp_nodelay true\nlog_dest stderr\n"
     )
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *command, "-c", str(config), env=os.environ | environment,
+            *bound(command), "-c", str(config), env=os.environ | environment,
             stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     try:

@@ -52,14 +52,17 @@ def heap(text: str) -> str:
     return text
 
 
-def frames(paths: Sequence[Path], channel: str | None, load: int | None) -> Iterator[can.Message]:
-    """The frames of the logs, one log after another, or of a generated drive; filled up to `load` frames/s.
+def frames(
+    paths: Sequence[Path], channel: str | None = None, load: int | None = None, profile: Profile | None = None
+) -> Iterator[can.Message]:
+    """The frames of the logs, one log after another, or of a generated drive; filled up to `load` frames/s with ids
+    that `profile` does not have.
 
     Raises InputError at once when the first log cannot be read.
     """
     source = _one_after_another([logs.read(path, channel) for path in paths]) if paths else drive.frames()
     if load is not None:
-        source = drive.load(source, load)
+        source = drive.load(source, load, profile)
     first = next(source, None)
     if first is None:
         raise InputError(f"{paths[0]}: no data frame in it")
