@@ -113,7 +113,6 @@ def run(path: Path, names: list[str], time_limit_s: float = TIME_LIMIT_S) -> dic
         compiled = _compiled(path, explained(source), Path(folder))
         argv, _ = micropython.find().argv(["-c", "import runner"], heap[1] if heap else "128k")
         tree, modules = _board()
-        (Path(folder) / "flash").mkdir()
         facts = {
             "slot": tree / "slot",
             "root": tree / "root",

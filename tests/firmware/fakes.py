@@ -137,6 +137,11 @@ class Can:
         return counters
 
 
+def steps(times):
+    """What lies between each and the next."""
+    return [times[i + 1] - times[i] for i in range(len(times) - 1)]
+
+
 async def stopped(task):
     """Cancels a task and waits for its end."""
     task.cancel()

@@ -1,7 +1,7 @@
 """Runs the tests of one file inside MicroPython and prints a line of JSON for each: [name, state, text].
 
-Started by tests/micropython_plugin.py. A test sees an empty folder of its own as `/`, the modules of the board `unix`, the
-compiled firmware, and the host's files below `/host`. `SkipTest` and `raises` are for the tests to import.
+Started by tests/micropython_plugin.py. The tests of a file see a littlefs of their own as `/`, the modules of the board
+`unix`, the compiled firmware, and the host's files below `/host`. `SkipTest` and `raises` are for the tests to import.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import os
 import sys
 import vfs
 
+_FLASH_SIZE = 512 * 1024
 
 class SkipTest(Exception):
     """Raised by a test that cannot run here; says why."""
@@ -37,12 +38,24 @@ class raises:
 def _mount(facts):
     run = os.getenv("PIGTAIL_SIM")
     places = [("/" + name, facts[name]) for name in ("board", "tests", "slot", "root")]
-    places += [("/run", run), ("/host", "/"), ("/", run + "/flash")]
+    places += [("/run", run), ("/host", "/")]
     parts = [(vfs.VfsPosix(folder), place) for place, folder in places]
     for part, place in parts:
         vfs.mount(part, place)
-    os.chdir("/")
     sys.path[:] = ["/board", "/tests", "/slot", "/root", ".frozen"]
+    vfs.mount(_flash("/run/flash.img"), "/")
+    os.chdir("/")
+
+
+def _flash(image):
+    from _flash import Flash
+
+    with open(image, "wb") as f:
+        f.seek(_FLASH_SIZE - 1)
+        f.write(b"\xff")
+    flash = Flash(image)
+    vfs.VfsLfs2.mkfs(flash)
+    return vfs.VfsLfs2(flash)
 
 
 def _report(name, state, text):
