@@ -12,7 +12,8 @@ class Open:
     """A batch opened at grid tick 3 (300 ms) over two messages: two signals of 100 and one of 500 ms, one on change."""
 
     def __init__(self, size=1024):
-        self.profile = load([(1, [Signal(0, 32, 100, signed=True), Signal(32, 8, 500)]), (2, [Signal(0, 32, 100), Signal(32, 8, 0)])])
+        first = Signal(0, 32, 100, signed=True), Signal(32, 8, 500)
+        self.profile = load([(1, first), (2, [Signal(0, 32, 100), Signal(32, 8, 0)])])
         self.values = Values(self.profile)
         self.batch = Batch(self.profile, self.values, size)
         self.batch.open(3, 300)

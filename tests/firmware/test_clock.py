@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from fakes import Link, Network, Socket, Time, stopped
+from fakes import Link, Network, Socket, Time, steps, stopped
 from pigtail import uptime
 from pigtail.uplink import clock, resolve
 
@@ -64,7 +64,6 @@ async def test_good_answer_sets_quality_and_the_utc_of_boot():
     assert asking.quality == clock.NTP
     assert asking.utc_of_boot_ms == UTC_2023 * 1000 + 500 - 5000
     assert asking.refused == 0
-    assert clock.socket.opened[0].address[-6:] != b""
     assert clock.socket.opened[0].closed
 
 
@@ -165,5 +164,5 @@ async def test_silent_server_keeps_the_beat_and_is_asked_again():
     task = asyncio.create_task(clock.Clock("10.0.0.1", 123).run(Link(), lambda: beats.append(time.now)))
     await time.passes(9000, step=20)
     assert len(clock.socket.opened) == 2
-    assert max([b - a for a, b in zip(beats, beats[1:])]) <= 520
+    assert max(steps(beats)) <= 520
     await stopped(task)

@@ -16,8 +16,8 @@ MESSAGES = [
     (0x30 | EXTENDED, [Signal(0, 32)]),
 ]
 FRAMES = [
-    (0x10, b"\xff" * 8), (0x30, b"\xff" * 8, 2), (0x20, b"\1\2\3"), (0x20, b"\2\2\3"), (0x7FF, b""), (0x10, b"\1"), (0x20, b"", 1),
-    (0x1FFFFFFF, b"\xff" * 8, 2),
+    (0x10, b"\xff" * 8), (0x30, b"\xff" * 8, 2), (0x20, b"\1\2\3"), (0x20, b"\2\2\3"), (0x7FF, b""), (0x10, b"\1"),
+    (0x20, b"", 1), (0x1FFFFFFF, b"\xff" * 8, 2),
 ]  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def test_truncated_at_any_byte_keeps_the_last_good_one():
 
 def test_not_json_keeps_the_last_good_one():
     _good()
-    for text in b"\xff\xfe\xff", b"\0" * 100, b"mqtt.port: 1", b"{[1]: 2}", b"{{}: 1}", b'{"mqtt.port": 1}}', b'{"device": "\xff"}':
+    for text in b"\xff\xfe\xff", b"\0" * 100, b"mqtt.port: 1", b"{[1]: 2}", b'{"mqtt.port": 1}}', b'{"device": "\xff"}':
         put("/config.json", text)
         assert store.load() == (check(GOOD), "config.json is not JSON"), text
 

@@ -1,0 +1,129 @@
+"""health/supervisor: a part that dies or stalls is begun anew and counted; the watchdog starves while one is silent."""
+
+import asyncio
+from fakes import Time, steps, stopped
+from pigtail.health import supervisor
+
+
+class Scene:
+    def __init__(self):
+        self.time = Time().into(supervisor)
+        self.fed = []
+        self.supervisor = supervisor.Supervisor(lambda: self.fed.append(self.time.now))
+        self.began = {}
+
+    def part(self, name, body):
+        """Adds a part whose body is `await body(beat)` for ever; notes when it begins."""
+        starts = self.began[name] = []
+
+        async def run(beat):
+            starts.append(self.time.now)
+            while True:
+                await body(beat)
+
+        self.supervisor.add(name, run)
+        return starts
+
+    async def healthy(self, beat):
+        beat()
+        await self.time.sleep_ms(500)
+
+    async def run(self, ms):
+        task = asyncio.create_task(self.supervisor.run())
+        await self.time.passes(ms, step=50)
+        await stopped(task)
+        for part in self.supervisor.parts:
+            await stopped(part._task)
+
+
+async def test_healthy_parts_are_left_alone_and_the_watchdog_is_fed():
+    scene = Scene()
+    a, b = scene.part("a", scene.healthy), scene.part("b", scene.healthy)
+    await scene.run(60000)
+    assert (len(a), len(b), scene.supervisor.restarts()) == (1, 1, {})
+    assert len(scene.fed) >= 55
+    assert scene.supervisor.heap_used > 0
+
+
+async def test_part_that_raises_is_begun_anew_later_each_time_and_counted():
+    scene = Scene()
+
+    async def dies(beat):
+        await scene.time.sleep_ms(50)
+        raise MemoryError("planted")
+
+    dying, healthy = scene.part("dying", dies), scene.part("healthy", scene.healthy)
+    await scene.run(200000)
+    waits = [step // 500 * 500 for step in steps(dying)]
+    assert waits[:8] == [500, 1000, 2000, 4000, 8000, 16000, 32000, 60000]
+    assert len(healthy) == 1
+    assert scene.supervisor.restarts() == {"dying": len(dying)}
+    assert "planted" in scene.supervisor.parts[0].error
+
+
+async def test_part_that_waits_to_be_begun_anew_does_not_starve_the_watchdog():
+    scene = Scene()
+
+    async def dies(beat):
+        raise ValueError("planted")
+
+    scene.part("dying", dies)
+    await scene.run(100000)
+    assert max(steps(scene.fed)) <= 1500
+
+
+async def test_part_that_ends_by_itself_is_begun_anew():
+    scene = Scene()
+    starts = []
+
+    async def ends(beat):
+        starts.append(1)
+
+    scene.supervisor.add("ending", ends)
+    await scene.run(5000)
+    assert len(starts) >= 3
+    assert scene.supervisor.parts[0].error == "ended"
+
+
+async def test_part_that_stalls_is_cancelled_begun_anew_and_counted():
+    scene = Scene()
+    cancelled = []
+
+    async def stalls(beat):
+        try:
+            await scene.time.sleep_ms(10000000)
+        except asyncio.CancelledError:
+            cancelled.append(scene.time.now)
+            raise
+
+    stalling, healthy = scene.part("stalling", stalls), scene.part("healthy", scene.healthy)
+    await scene.run(100000)
+    assert len(stalling) == 4
+    assert len(cancelled) == 4  # the last by the test's own end
+    assert all([30000 < step < 33000 for step in steps(stalling)])
+    assert scene.supervisor.restarts() == {"stalling": 3}
+    assert len(healthy) == 1
+
+
+async def test_watchdog_is_not_fed_while_a_part_is_silent():
+    scene = Scene()
+
+    async def stalls(beat):
+        await scene.time.sleep_ms(10000000)
+
+    scene.part("stalling", stalls)
+    inner = supervisor.Part.restart
+    supervisor.Part.restart = lambda part: None  # were the stalled one not begun anew
+    try:
+        await scene.run(60000)
+    finally:
+        supervisor.Part.restart = inner
+    assert scene.fed and scene.fed[-1] <= 31500
+
+
+async def test_asyncio_cancellation_ends_a_part():
+    scene = Scene()
+    starts = scene.part("a", scene.healthy)
+    await scene.run(2000)
+    await scene.time.passes(5000, step=50)
+    assert len(starts) == 1
