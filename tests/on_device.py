@@ -1,0 +1,48 @@
+"""Runs a script in MicroPython with the compiled firmware and the board's modules on its path, for tests on the host."""
+
+import functools
+import os
+import subprocess
+from pathlib import Path
+
+from host_tools.paths import BUILD
+from host_tools.sim import board
+from host_tools.toolchain import micropython
+
+TIME_LIMIT_S = 60
+
+
+@functools.cache
+def compiled() -> tuple[Path, Path]:
+    """(firmware tree, the board's modules), compiled once a test run."""
+    BUILD.mkdir(exist_ok=True)
+    return board.compiled()
+
+
+def process(
+    script: list[str], heap: str = "128k", speed: float = 1.0, **environment: object
+) -> subprocess.Popen[str]:
+    """A process that runs `script` (a path, or -c and text, then arguments); what it says is on its stdout."""
+    firmware, modules = compiled()
+    argv, extra = micropython.find().argv(script, heap, speed)
+    path = f"{modules}:{firmware}/slot:{firmware}/root:.frozen"
+    facts = {name: str(value) for name, value in environment.items()}
+    return subprocess.Popen(
+        argv,
+        env={**os.environ, **extra, "MICROPYPATH": path, **facts},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(script: list[str], heap: str = "128k", speed: float = 1.0, **environment: object) -> str:
+    """What a script says that ends by itself; fails the test when it ends with an error."""
+    device = process(script, heap, speed, **environment)
+    try:
+        said, _ = device.communicate(timeout=TIME_LIMIT_S)
+    finally:
+        device.kill()
+    assert device.returncode == 0, said
+    return said
