@@ -25,6 +25,7 @@ CHANNEL = "can0"
 _JITTER = 0.02  # of a message's period
 _FILLER_IDS = 24
 _FILLER_SIZES = (8, 8, 8, 8, 4, 2)
+_FILLED = 0.9  # of the bus, if all frames were fillers: the source's may be longer; many frames are short frames
 _CATCH_UP_S = 0.1  # what is owed of the load, or was too much, is made up for within this time or forgotten
 
 
@@ -54,11 +55,12 @@ def load(
     Those of `source` keep their time stamps; fillers take the gaps, on ids that neither `profile` nor the demo car has.
     Raises InputError where a bus of 500 kbit/s cannot carry so many.
     """
-    longest = duration(8, is_extended_id=False)
-    if not 0 < frames_per_s <= 1 / longest:
-        most = int(1 / longest)
+    sizes = [size for size in range(9) if duration(size, is_extended_id=False) * frames_per_s <= _FILLED]
+    if frames_per_s <= 0 or not sizes:
+        most = int(_FILLED / duration(0, is_extended_id=False))
         raise InputError(f"a load of {frames_per_s:g} frames/s: a bus of 500 kbit/s carries 1 to {most}")
-    return _loaded(source, frames_per_s, longest, _fillers(profile, Random(seed)))
+    longest = duration(sizes[-1], is_extended_id=False)
+    return _loaded(source, frames_per_s, longest, _fillers(profile, sizes[-1], Random(seed)))
 
 
 def duration(size: int, is_extended_id: bool, bitrate: int = BITRATE) -> float:
@@ -90,12 +92,12 @@ def _loaded(
         yield frame
 
 
-def _fillers(profile: Profile | None, rng: Random) -> Iterator[can.Message]:
+def _fillers(profile: Profile | None, most: int, rng: Random) -> Iterator[can.Message]:
     taken = {message.arbitration_id for message in profile.messages} if profile else set()
     taken |= {message.frame_id for message in _messages()}
     ids = rng.sample(sorted(set(range(0x800)) - taken), _FILLER_IDS)
     while True:
-        data = rng.randbytes(rng.choice(_FILLER_SIZES))
+        data = rng.randbytes(min(most, rng.choice(_FILLER_SIZES)))
         yield can.Message(arbitration_id=rng.choice(ids), is_extended_id=False, data=data)
 
 
