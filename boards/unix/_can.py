@@ -164,6 +164,8 @@ class CAN:
         return True
 
     def recv(self, arg=None):
+        if self._socket is None:
+            return None  # not heard yet, or no more
         self._look()
         state = self._state
         if not state[3]:
