@@ -27,7 +27,7 @@ Examples:
 @options
 def command(**chosen: object) -> None:
     """Watch the whole way of a signal: virtual car, firmware, an outage on the way, broker, reader."""
-    scenario = build(**chosen)  # type: ignore[arg-type]
+    scenario = replace(build(**chosen), config={"batch_ms": 1000})  # type: ignore[arg-type]
     if not chosen["logs"] and chosen["seconds"] is None:
         scenario = replace(scenario, seconds=DRIVE_S)
     if not chosen["outages"]:
@@ -37,8 +37,9 @@ def command(**chosen: object) -> None:
     (start, end), signals = scenario.outages[0], len(scenario.profile.signals)
     console.print(
         f"{scenario.profile.vehicle or scenario.profile.name}: {signals} signals through the real firmware on a virtual board "
-        f"with {scenario.heap} of heap. The link goes down at {start:g} s and comes back at {end:g} s."
-    )
+        f"with {scenario.heap} of heap. The link goes down at {start:g} s and comes back at {end:g} s.",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
     view = (LiveView if console.is_terminal else PlainView)(simulation, console)
     with view:
         report = asyncio.run(simulation.run(view.tick))

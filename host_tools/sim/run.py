@@ -42,7 +42,7 @@ class Simulation:
         self.undecodable: list[str] = []
         self.on_sample: Callable[[int, Sample], None] | None = None
         self._spans: dict[int, tuple[int, int]] = {}  # boot: uptime of its first and last delivered sample, ms
-        self._utc_at_start = time.time()
+        self.utc_at_start = time.time()
         known = frozenset(m.arbitration_id | (1 << 29 if m.is_extended_id else 0) for m in scenario.profile.messages)
         self.car = VirtualCar(self._cut_short(scenario.frames), known, scenario.speed)
         self.board: VirtualBoard
@@ -84,7 +84,7 @@ class Simulation:
 
     def _utc(self) -> float:
         """UTC of the simulation: it starts now and runs as fast as the device."""
-        return self._utc_at_start + self.car.now
+        return self.utc_at_start + self.car.now
 
     async def _play(self, url: str, ap: access_point.AccessPoint, tick: Callable[[], None]) -> report.Report:
         ready = asyncio.Event()

@@ -100,10 +100,9 @@ class LiveView:
         return grid
 
     def _signals(self) -> Table:
-        table = Table(box=None, header_style="dim", pad_edge=False, padding=(1, 2, 0, 0))
-        for heading, justify in ("signal", "left"), ("value", "right"), ("", "left"), ("last minute", "left"):
+        table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0), title=" ")
+        for heading, justify in ("signal", "left"), ("value", "right"), ("", "left"), ("lately", "left"):
             table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-        table.padding = (0, 2, 0, 0)
         for name in self._pulse.moving():
             sample = self._simulation.latest[name]
             value = sample.label or f"{sample.value:,.2f}"
@@ -119,6 +118,7 @@ class PlainView:
         self._console = console
         self._pulse = Pulse(simulation)
         self._next_at = 0.0
+        self._link_was_up = True
 
     def __enter__(self) -> "PlainView":
         return self
@@ -127,12 +127,14 @@ class PlainView:
         pass
 
     def tick(self) -> None:
-        """To be called often."""
+        """To be called often; prints now and then, and whenever the link goes or comes."""
         self._pulse.beat()
-        if time.monotonic() < self._next_at or not self._simulation.car.attached.is_set():
+        s, pulse = self._simulation, self._pulse
+        is_due = time.monotonic() >= self._next_at or s.link_up != self._link_was_up
+        if not is_due or not s.car.attached.is_set():
             return
         self._next_at = time.monotonic() + LINE_S
-        s, pulse = self._simulation, self._pulse
+        self._link_was_up = s.link_up
         meter, received = s.board.meter(), s.account.totals().received
         shown = ", ".join(self._shown(name) for name in pulse.moving()[:2])
         self._console.print(
@@ -143,4 +145,4 @@ class PlainView:
 
     def _shown(self, name: str) -> str:
         sample = self._simulation.latest[name]
-        return f"{name.rsplit('.', 1)[-1]} {sample.value:.1f} {sample.unit}".rstrip()
+        return f"{'.'.join(name.split('.')[-2:])} {sample.value:.1f} {sample.unit}".rstrip()

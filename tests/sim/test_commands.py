@@ -1,0 +1,125 @@
+"""`pigtail sim` and `pigtail demo` as a person meets them: what they print, how they end, what they leave behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PIGTAIL = [sys.executable, "-c", "from host_tools.cli import main; main()"]
+QUICK = ["--for", "6", "--speed", "4"]
+
+
+def pigtail(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PIGTAIL, *arguments], capture_output=True, text=True, timeout=120)
+
+
+def children(pid: int) -> list[int]:
+    """Process ids of all that `pid` has started and that still run."""
+    rows = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    return [int(own) for own, parent in map(str.split, rows.splitlines()) if int(parent) == pid]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_report_in_words_and_as_json_say_the_same(tmp_path: Path) -> None:
+    out = tmp_path / "report.json"
+    done = pigtail("sim", *QUICK, "--json", str(out))
+    assert done.returncode == 0, done.stderr
+    report = json.loads(out.read_text())
+    required = (
+        "frames_offered frames_received frames_dropped frames_unknown samples_taken samples_delivered "
+        "samples_accounted_lost samples_missing duplicates bytes_published bytes_per_sample heap_peak boot_ms restarts"
+    )
+    assert set(required.split()) <= report.keys()
+    assert f"{report['samples_taken']:,} taken" in done.stdout
+    assert f"{report['frames_offered']:,} offered" in done.stdout
+    assert report["samples_taken"] == report["samples_delivered"] > 0
+
+
+def test_demo_without_a_terminal_prints_plain_lines_and_the_verdict() -> None:
+    done = pigtail("demo", *QUICK, "--outage", "2:4")
+    assert done.returncode == 0, done.stderr
+    assert "\x1b[" not in done.stdout
+    assert "link DOWN" in done.stdout
+    assert "none is missing" in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("after_s", [0.5, 2.0, 5.0])
+def test_stopped_at_any_time_leaves_nothing_running(number: signal.Signals, after_s: float) -> None:
+    with subprocess.Popen([*PIGTAIL, "sim", "--for", "60"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        time.sleep(after_s)
+        started = children(process.pid)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said.decode().splitlines()[-1:] == ["stopped"] or after_s < 1
+    assert [pid for pid in started if alive(pid)] == []
+
+
+def test_killed_outright_leaves_nothing_running() -> None:
+    with subprocess.Popen([*PIGTAIL, "sim", "--for", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 30
+        while len(children(process.pid)) < 1 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(1)
+        started = children(process.pid)
+        process.kill()
+    deadline = time.monotonic() + 10
+    while any(map(alive, started)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert started and [pid for pid in started if alive(pid)] == []
+
+
+def bad_dbc(folder: Path) -> Path:
+    path = folder / "bad.dbc"
+    path.write_text("this is no DBC\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--log", "nowhere.log", "--profile", "demo-ev"], "nowhere.log: cannot be read"),
+        (["--log", __file__, "--profile", "demo-ev"], "unknown log format"),
+        (["--log", "{tmp}", "--profile", "demo-ev"], "{tmp}"),
+        (["--log", "{tmp}/empty.log", "--profile", "demo-ev"], "empty.log"),
+        (["--log", "{tmp}/garbage.log.gz", "--profile", "demo-ev"], "garbage.log.gz"),
+        (["--log", "{tmp}/one.log"], "needs a profile"),
+        (["--log", "{tmp}/one.log", "--profile", "demo-ev", "--channel", "can9"], "it has channel"),
+        (["--profile", "nobodys-car"], "no profile nobodys-car"),
+        (["--profile", "{tmp}/bad.dbc"], "bad.dbc"),
+        (["--profile", "{tmp}/none.dbc"], "none.dbc"),
+        (["--outage", "5"], "START:END"),
+        (["--outage", "9:5"], "START:END"),
+        (["--heap", "much"], "heap 'much'"),
+        (["--heap", "1k"], "does not fit into a heap of 1k"),
+        (["--heap", "48k"], "does not fit into a heap of 48k"),
+        (["--speed", "0"], "--speed"),
+        (["--load", "99999"], "--load"),
+        (["--broker", "mqtt://127.0.0.1:9"], "no connection to a broker"),
+        (["--broker", "ftp://x"], "mqtt://"),
+        (["--json", "{tmp}/no/folder.json"], "cannot write"),
+        (["--colour"], "--colour"),
+    ],
+)
+def test_bad_input_gets_one_line_and_status_2(arguments: list[str], says: str, tmp_path: Path) -> None:
+    bad_dbc(tmp_path)
+    (tmp_path / "empty.log").write_text("")
+    (tmp_path / "garbage.log.gz").write_bytes(os.urandom(100))
+    (tmp_path / "one.log").write_text("(1.000000) can0 123#00\n")
+    done = pigtail("sim", "--for", "3", *[argument.replace("{tmp}", str(tmp_path)) for argument in arguments])
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("pigtail: error: ")
+    assert says.replace("{tmp}", str(tmp_path)) in line
