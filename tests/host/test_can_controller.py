@@ -145,8 +145,8 @@ print(json.dumps([last, kept, counters()[1] - before]))
 """
     last, kept, lost = json.loads(drive(numbered(60_000, per_ms=4), script, speed))
     assert kept[:QUEUE] == list(range(last + 1, last + 1 + QUEUE))
-    assert kept[QUEUE] - kept[QUEUE - 1] - 1 == lost
-    assert kept[QUEUE:] == list(range(kept[QUEUE], kept[QUEUE] + len(kept) - QUEUE))
+    assert kept[-1] - last - len(kept) == lost
+    assert kept == sorted(set(kept))
     assert lost + QUEUE >= 400  # four frames a millisecond
 
 
