@@ -8,7 +8,7 @@ import zlib
 
 from host_tools.errors import InputError
 from host_tools.signals import descriptor, text
-from host_tools.signals.profile import MAX_PERIODS, Message, Profile, Signal
+from host_tools.signals.profile import MAX_PERIODS, UNSAMPLED, Message, Profile, Signal
 
 _MAGIC, _VERSION = b"PTPF", 1
 _HEADER = struct.Struct("<4sBBHHHI8I")
@@ -20,7 +20,9 @@ _SWAPPED_FLAG, _ON_CHANGE_FLAG = 1, 2
 
 
 def pack(profile: Profile) -> bytes:
-    """The packed profile; its last four bytes are its identity."""
+    """The packed profile; its last four bytes are its identity. Raises InputError for what the bytes cannot carry."""
+    for message in profile.messages:
+        _check_packable(message)
     descriptors = [descriptor.encode(signal) for signal in profile.signals]
     classes = bytes(_class_of(signal, profile) for signal in profile.signals)
     words = text.compress(profile)
@@ -49,6 +51,16 @@ def unpack(data: bytes) -> Profile:
         return _unpack(data)
     except (ValueError, InputError) as error:
         raise InputError(f"not a packed profile that can be used: {error}") from error
+
+
+def _check_packable(message: Message) -> None:
+    for signal in message.signals:
+        if signal.is_wide or signal.is_float or signal.selection or signal.valid or signal.deadband:
+            raise InputError(f"signal {signal.name}: the packed profile cannot carry such a signal")
+        if signal.period_ms == UNSAMPLED:
+            raise InputError(f"signal {signal.name}: the packed profile cannot carry a signal that is not sampled")
+    if message.counter or message.checksum:
+        raise InputError(f"message {message.name}: the packed profile cannot carry counters and checksums")
 
 
 def _class_of(signal: Signal, profile: Profile) -> int:

@@ -4,96 +4,32 @@ Names and their meanings are those of firmware/SPEC.md, section 1. Building a `P
 not depend on bytes: ranges of ids and bits, unique names and ids, at most eight periods.
 """
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter as _Tally
+from dataclasses import dataclass
 from functools import cached_property
-from math import gcd, isfinite
-from typing import Literal
+from math import gcd
 
 from host_tools.errors import InputError
+from host_tools.signals.message import CHECKSUM_RULES, Checksum, Counter, Message
+from host_tools.signals.signal import ON_CHANGE, UNSAMPLED, ByteOrder, Selection, Signal
 
-ByteOrder = Literal["little_endian", "big_endian"]
+__all__ = [
+    "CHECKSUM_RULES",
+    "MAX_PERIODS",
+    "ON_CHANGE",
+    "UNSAMPLED",
+    "ByteOrder",
+    "Checksum",
+    "Counter",
+    "Message",
+    "Profile",
+    "Selection",
+    "Signal",
+]
 
 MAX_PERIODS = 8
 _IDLE_GRID_MS = 1000  # the grid where every signal is on change
-_MAX_U16, _MAX_U32 = 0xFFFF, 0xFFFFFFFF
-
-
-@dataclass(frozen=True)
-class Signal:
-    """`length` (1 to 32) bits of a frame of up to eight bytes.
-
-    `start` is the bit number (0-63) of the least significant bit in the frame's data, zero-padded to eight
-    bytes and read as one integer, little-endian or big-endian as `byte_order` says. `scale` and `offset` lead
-    to the physical value in `unit`; `minimum` and `maximum` are physical, `labels` go by raw value.
-    `period_ms` 0 means sampled on change. Raises InputError where the numbers make no signal.
-    """
-
-    name: str
-    start: int
-    length: int
-    byte_order: ByteOrder = "little_endian"
-    is_signed: bool = False
-    scale: float = 1.0
-    offset: float = 0.0
-    unit: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
-    labels: Mapping[int, str] = field(default_factory=dict, hash=False)
-    period_ms: int = 0
-
-    def __post_init__(self) -> None:
-        if self.start < 0 or not 1 <= self.length <= 32 or self.start + self.length > 64:
-            raise InputError(f"signal {self.name}: {self.length} bits from bit {self.start} do not fit")
-        if not all(map(isfinite, (self.scale, self.offset, self.minimum or 0, self.maximum or 0))):
-            raise InputError(f"signal {self.name}: scale, offset, minimum and maximum must be finite numbers")
-        if not 0 <= self.period_ms <= _MAX_U32:
-            raise InputError(f"signal {self.name}: a period of {self.period_ms} ms is out of range")
-
-    @property
-    def size(self) -> int:
-        """Bytes of data that a frame must have for the signal to be in it."""
-        if self.byte_order == "big_endian":
-            return 8 - self.start // 8
-        return (self.start + self.length + 7) // 8
-
-    def physical(self, raw: int) -> float:
-        """The value in `unit` of `raw`, the device's signed 32-bit integer."""
-        return self.number(raw) * self.scale + self.offset
-
-    def number(self, raw: int) -> int:
-        """`raw` as the signal means it (an unsigned one is never negative): the key into `labels`."""
-        return raw if self.is_signed else raw & _MAX_U32
-
-
-@dataclass(frozen=True)
-class Message:
-    """The signals of one arbitration id. The name is for people; the packed profile does not carry it."""
-
-    arbitration_id: int
-    is_extended_id: bool
-    name: str = field(compare=False)
-    signals: tuple[Signal, ...]
-
-    def __post_init__(self) -> None:
-        bits = 29 if self.is_extended_id else 11
-        if not 0 <= self.arbitration_id < 1 << bits:
-            raise InputError(
-                f"message {self.name}: {self.arbitration_id:X} is no arbitration id of {bits} bits"
-            )
-        if not self.signals:
-            raise InputError(f"message {self.name}: no signals")
-
-    @property
-    def key(self) -> int:
-        """The id with bit 29 set where it has 29 bits: unique on a bus and the order of the packed rows."""
-        return self.arbitration_id | self.is_extended_id << 29
-
-    @property
-    def size(self) -> int:
-        """Least data length in bytes that holds all signals."""
-        return max(signal.size for signal in self.signals)
+_MAX_U16 = 0xFFFF
 
 
 @dataclass(frozen=True)
@@ -120,13 +56,14 @@ class Profile:
 
     @cached_property
     def signals(self) -> tuple[Signal, ...]:
-        """All signals in the order of the packed descriptors, by which a batch counts them."""
-        return tuple(signal for message in self.messages for signal in message.signals)
+        """All signals in SPEC's order: of all messages those that are always there, then the multiplexed ones."""
+        always = [signal for message in self.messages for signal in message.signals if not signal.selection]
+        return (*always, *(s for message in self.messages for s in message.signals if s.selection))
 
     @cached_property
     def classes(self) -> tuple[int, ...]:
         """The periods in use, in ms, ascending."""
-        return tuple(sorted({signal.period_ms for signal in self.signals} - {0}))
+        return tuple(sorted({signal.period_ms for signal in self.signals} - {ON_CHANGE, UNSAMPLED}))
 
     @cached_property
     def grid_ms(self) -> int:
@@ -135,4 +72,4 @@ class Profile:
 
 
 def _repeated(texts: list[str]) -> list[str]:
-    return [text for text, count in Counter(texts).items() if count > 1]
+    return [text for text, count in _Tally(texts).items() if count > 1]

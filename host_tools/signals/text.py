@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Rest(NamedTuple):
-    """What of a signal stands in the text alone; `Signal`'s fields of the same names and order."""
+    """What of a signal stands in the text alone; `Signal`'s fields of the same names."""
 
     scale: float
     offset: float
@@ -27,6 +27,7 @@ class Rest(NamedTuple):
     minimum: float | None
     maximum: float | None
     labels: Mapping[int, str]
+    purpose: str
 
 
 class Meaning(NamedTuple):
@@ -72,6 +73,7 @@ def _line(signal: Signal) -> dict[str, object]:
         "minimum": (_short(signal.minimum), None),
         "maximum": (_short(signal.maximum), None),
         "labels": ({str(raw): text for raw, text in signal.labels.items()}, {}),
+        "purpose": (signal.purpose, ""),
     }
     return line | {key: value for key, (value, default) in optional.items() if value != default}
 
@@ -110,6 +112,7 @@ def _meaning(line: dict[str, Any]) -> Meaning:
         minimum=_number(line, "minimum", 0.0) if "minimum" in line else None,
         maximum=_number(line, "maximum", 0.0) if "maximum" in line else None,
         labels={int(raw): _typed(labels, raw, str, "") for raw in labels},
+        purpose=_typed(line, "purpose", str, ""),
     )
     name, length = _typed(line, "name", str, ""), _typed(line, "length", int, 0)
     return Meaning(name, length, _typed(line, "signed", bool, False), rest)
