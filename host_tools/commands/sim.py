@@ -100,9 +100,13 @@ def _writable(path: Path) -> None:
 def _progress(simulation: Simulation) -> Callable[[], None]:
     """Prints where the simulation is, every few seconds, to stderr."""
     next_at = time.monotonic() + PROGRESS_S
+    told = False
 
     def tick() -> None:
-        nonlocal next_at
+        nonlocal next_at, told
+        if not told and simulation.car.attached.is_set():
+            told = True
+            click.echo(f"to look on: pigtail listen --broker {simulation.broker_url}", err=True)
         if time.monotonic() < next_at:
             return
         next_at += PROGRESS_S

@@ -39,6 +39,7 @@ class Simulation:
         self.connected = False
         self.link_up = True
         self.broker_kind = ""
+        self.broker_url = ""
         self.undecodable: list[str] = []
         self.on_sample: Callable[[int, Sample], None] | None = None
         self._spans: dict[int, tuple[int, int]] = {}  # boot: uptime of its first and last delivered sample, ms
@@ -63,7 +64,7 @@ class Simulation:
         async with contextlib.AsyncExitStack() as stack:
             folder = self.scenario.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pigtail-")))
             server = await stack.enter_async_context(broker.start(self.scenario.broker, directory=folder))
-            self.broker_kind = server.kind
+            self.broker_kind, self.broker_url = server.kind, server.url
             clock = await stack.enter_async_context(sntp.start(self._utc))
             address = server.address.host, server.address.port
             ap = await stack.enter_async_context(access_point.start(address, ("127.0.0.1", clock.port)))

@@ -16,24 +16,27 @@ SLACK_S = 0.4  # between the bus's opening and uptime 0, and a late loop on a bu
 
 @dataclass(frozen=True)
 class Recording:
-    """A log and its DBC."""
+    """A log and its DBC; without a log, the generated drive, which has no end of its own."""
 
-    log: Path
+    log: Path | None
     dbc: Path
     channel: str | None = None
+
+    def frames(self) -> Iterator[can.Message]:
+        return frames([self.log] if self.log else [], self.channel)
 
     def profile(self, period_ms: int) -> Profile:
         return dbc.profile(dbc.load(self.dbc, lambda line: None), self.dbc.stem, period_ms, lambda line: None)
 
     def scenario(self, period_ms: int, **settings: object) -> Scenario:
-        return Scenario(self.profile(period_ms), frames([self.log], self.channel), **settings)  # type: ignore[arg-type]
+        return Scenario(self.profile(period_ms), self.frames(), **settings)  # type: ignore[arg-type]
 
     def decoded(self, seconds: float | None = None) -> dict[str, list[tuple[float, int]]]:
         """For every signal name its raw values in order, with the time since the first frame (s), by cantools."""
         database = dbc.load(self.dbc, lambda line: None)
         by_id = {(m.frame_id, m.is_extended_frame): m for m in database.messages}
         result: dict[str, list[tuple[float, int]]] = {}
-        for at, frame in _timed(frames([self.log], self.channel), seconds):
+        for at, frame in _timed(self.frames(), seconds):
             message = by_id.get((frame.arbitration_id, frame.is_extended_id))
             if message is None:
                 continue

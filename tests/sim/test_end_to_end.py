@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from host_tools.paths import VEHICLES
 from host_tools.reader import Sample
+from host_tools.sim import broker
 from host_tools.sim.report import Report
 from host_tools.sim.run import Simulation
 from host_tools.sim.scenario import Scenario
@@ -15,6 +17,7 @@ from tests.sim.expected import Recording, changes, seen_about
 DATA = Path(__file__).parents[3] / "shared" / "data"
 FRS = Recording(DATA / "frs" / "can_sample.log.gz", DATA / "frs" / "sample_can_spec.dbc")
 KONA = Recording(DATA / "kona-ev" / "kona2019_230112-7_pcan0_ccan1.log.gz", DATA / "kona-ev" / "pcan.dbc", "can0")
+GENERATED = Recording(None, VEHICLES / "demo-ev.dbc")
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="real recordings are not here: ../shared/data is absent")
 
@@ -53,6 +56,22 @@ def test_kona_capture_arrives_whole_through_an_outage_at_real_time() -> None:
     expected = KONA.decoded()
     wrong = [s for name, those in samples.items() for s in those if not seen_about(s, expected[name], 1.0)]
     assert wrong == []
+
+
+def test_generated_drive_arrives_whole_through_an_outage() -> None:
+    report, samples = run(GENERATED.scenario(500, speed=4.0, seconds=30.0, outages=((10.0, 18.0),)))
+    assert_nothing_lost(report)
+    expected = GENERATED.decoded(30.0)
+    assert samples.keys() == expected.keys()
+    wrong = [s for name, those in samples.items() for s in those if not seen_about(s, expected[name], 0.5)]
+    assert wrong == []
+
+
+def test_embedded_broker_does_where_there_is_no_mosquitto(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker.mosquitto, "find", lambda: None)
+    report, _ = run(GENERATED.scenario(1000, speed=2.0, seconds=10.0, outages=((3.0, 6.0),)))
+    assert report.broker == "amqtt"
+    assert_nothing_lost(report)
 
 
 @needs_data
