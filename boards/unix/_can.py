@@ -158,7 +158,10 @@ class CAN:
         if not got:
             return False
         while got % _RECORD:  # the stream was cut inside a record: its rest is on the way
-            got += self._socket.readinto(memoryview(self._inbox)[got:], _RECORD - got % _RECORD) or 0
+            more = self._socket.readinto(memoryview(self._inbox)[got:], _RECORD - got % _RECORD)
+            if more == 0:  # the car is gone
+                return False
+            got += more or 0
         self._state[0] = 0
         self._state[1] = got // _RECORD
         return True

@@ -4,6 +4,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from on_device import run
 RTR, EXT = 512, 256
 QUEUE = 64
 GREETING = bytes(20)
+GONE = b""  # as the last piece: the car closes the connection
 PRELUDE = """
 import json, os, vfs
 from utime import sleep_ms, ticks_diff, ticks_ms
@@ -50,10 +52,10 @@ def numbered(count: int, per_ms: int = 1) -> bytes:
 
 
 class Car:
-    """Serves these bytes to whoever comes."""
+    """Serves these bytes to whoever comes, with a pause between the pieces."""
 
-    def __init__(self, stream: bytes) -> None:
-        self._stream = stream
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = pieces
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         self.visitors = 0
@@ -69,7 +71,12 @@ class Car:
             self.visitors += 1
             self._open.append(visitor)
             try:
-                visitor.sendall(GREETING + self._stream)
+                visitor.sendall(GREETING)
+                for piece in self._pieces:
+                    visitor.sendall(piece)
+                    time.sleep(0.1)
+                if self._pieces[-1:] == (GONE,):
+                    visitor.close()
             except OSError:
                 continue
 
@@ -80,11 +87,11 @@ class Car:
 
 @pytest.fixture
 def drive(tmp_path: Path) -> Iterator:
-    """drive(stream, script): what a script says on a board that hears these records."""
+    """drive(stream or pieces of it, script): what a script says on a board that hears these records."""
     cars: list[Car] = []
 
-    def start(stream: bytes, script: str, speed: float = 1.0) -> str:
-        cars.append(Car(stream))
+    def start(stream: bytes | tuple[bytes, ...], script: str, speed: float = 1.0) -> str:
+        cars.append(Car(*([stream] if isinstance(stream, bytes) else stream)))
         said = run(
             ["-c", PRELUDE + script],
             speed=speed,
@@ -222,8 +229,7 @@ def test_29_bit_and_remote_frames_carry_their_flags(drive) -> None:
     assert said == "[('0x1abcdef0', 2, 2), ('0x123', 0, 1), ('0x5', 8, 3)]"
 
 
-def test_record_cut_in_the_stream_is_put_together(drive) -> None:
-    # 64 records fill the controller's reads; the socket's own pieces end where they like
+def test_records_beyond_the_inbox_keep_their_order(drive) -> None:
     script = """
 attach(); seen = []
 for _ in range(400):
@@ -231,6 +237,22 @@ for _ in range(400):
 print(seen == list(range(2000)), counters())
 """
     assert drive(numbered(2000), script) == "True [0, 0]"
+
+
+def test_record_cut_in_the_stream_is_put_together(drive) -> None:
+    script = """
+can.set_filters(None); seen = []
+for _ in range(50):
+    sleep_ms(10); passes(5); seen += numbers(pull())
+print(seen == list(range(100)), counters())
+"""
+    stream = numbered(100)
+    assert drive((stream[:33], stream[33:1021], stream[1021:]), script) == "True [0, 0]"
+
+
+def test_car_that_goes_in_the_middle_of_a_record_leaves_a_silent_bus(drive) -> None:
+    script = "attach(); passes(10); print(numbers(pull())); sleep_ms(200); passes(10); print(pull())"
+    assert drive((record(0, 1, b"\7") + bytes(7), GONE), script).splitlines()[-1] == "[]"
 
 
 def test_sending_raises(drive) -> None:
