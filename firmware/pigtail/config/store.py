@@ -50,7 +50,7 @@ def _parsed(text):
             depth += 1
         elif c in b"}]":
             depth -= 1
-    if depth or quoted:
+    if depth:
         raise ValueError
     return json.loads(text)
 
