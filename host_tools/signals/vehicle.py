@@ -21,6 +21,7 @@ from cantools.database import Message as DbcMessage
 
 from host_tools.errors import InputError
 from host_tools.signals import dbc
+from host_tools.signals.convert import reasons_to_leave_out
 from host_tools.signals.profile import Message, Profile, Signal
 from host_tools.signals.repair import Report
 
@@ -95,7 +96,7 @@ def _signal(by_name: dict[str, DbcMessage], entry: dict[str, Any]) -> tuple[str,
         raise _FaultError(f'the DBC has no signal "{source}"')
     if not _PATH.fullmatch(path):
         raise _FaultError(f'"{path}" is no VSS path such as Vehicle.Speed')
-    if reason := dbc.reason_to_leave_out(message, found[0]):
+    if reason := reasons_to_leave_out(message).get(signal_name):
         raise _FaultError(f'"{source}" cannot be sampled: {reason}')
     signal = dbc.convert(found[0], path, _period_ms(entry))
     _check_meaning(entry, signal)

@@ -103,28 +103,49 @@ def test_byte_order_mark_and_crlf(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "size", "reason"),
+    ("body", "size", "report"),
     [
-        ('Long : 0|33@1+ (1,0) [0|0] ""', 8, "longer than 32 bits"),
-        ('Over : 8|16@1+ (1,0) [0|0] ""', 2, "beyond the end of their message"),
-        ('Over : 7|24@0+ (1,0) [0|0] ""', 2, "beyond the end of their message"),
-        ('Over : 62|5@1+ (1,0) [0|0] ""', 8, "beyond the end of their message"),
-        ('Over : 56|16@0+ (1,0) [0|0] ""', 8, "beyond the end of their message"),
-        ('Fd : 0|8@1+ (1,0) [0|0] ""', 64, "in messages longer than 8 bytes"),
-        ('Mux M : 0|8@1+ (1,0) [0|0] ""\nA m0 : 8|8@1+ (1,0) [0|0] ""', 8, "multiplexed"),
+        ('Long : 0|65@1+ (1,0) [0|0] ""', 8, "signal M.Long left out: longer than 64 bits"),
+        ('Over : 8|16@1+ (1,0) [0|0] ""', 2, "signal M.Over left out: beyond the end of its message of 2 bytes"),
+        ('Over : 7|24@0+ (1,0) [0|0] ""', 2, "signal M.Over left out: beyond the end of its message of 2 bytes"),
+        ('Over : 62|5@1+ (1,0) [0|0] ""', 8, "signal M.Over left out: beyond the end of its message of 8 bytes"),
+        ('Over : 56|16@0+ (1,0) [0|0] ""', 8, "signal M.Over left out: beyond the end of its message of 8 bytes"),
+        (
+            'Fd : 0|8@1+ (1,0) [0|0] ""',
+            64,
+            "message M left out: its 64 bytes need CAN FD, which the device has not",
+        ),
+        (
+            'Big : 0|8@1+ (1e999,0) [0|0] ""',
+            8,
+            "signal M.Big left out: its scale or offset is no finite number",
+        ),
     ],
 )
-def test_what_the_table_cannot_carry_is_left_out_and_counted(
-    tmp_path: Path, body: str, size: int, reason: str
+def test_what_the_table_cannot_carry_is_left_out_by_name(
+    tmp_path: Path, body: str, size: int, report: str
 ) -> None:
     profile, reports = load(tmp_path, HEADER + message(SIMPLE, 257, "Other") + message(body, 256, "M", size))
-    assert reports == [f"car: 1 signal left out: {reason}"]
-    assert "Other.Speed" in [signal.name for signal in profile.signals]
+    assert reports == [report]
+    assert [signal.name for signal in profile.signals] == ["Other.Speed"]
 
 
-def test_float_is_left_out(tmp_path: Path) -> None:
-    text = HEADER + message(SIMPLE + '\nF : 32|32@1- (1,0) [0|0] ""') + "SIG_VALTYPE_ 256 F : 1;\n"
-    assert load(tmp_path, text)[1] == ["car: 1 signal left out: floating point"]
+@pytest.mark.parametrize(
+    ("one", "other", "overlap"),
+    [
+        ("0|8@1+", "8|8@1+", False),
+        ("0|9@1+", "8|8@1+", True),
+        ("7|8@0+", "0|8@1+", True),
+        ("7|9@0+", "15|1@0+", True),
+        ("7|9@0+", "14|1@0+", False),
+        ("7|16@0+", "8|1@1+", True),
+    ],
+)
+def test_overlaps_are_kept_and_reported_by_name(tmp_path: Path, one: str, other: str, overlap: bool) -> None:
+    text = message(f'A : {one} (1,0) [0|0] ""\nB : {other} (1,0) [0|0] ""')
+    profile, reports = load(tmp_path, HEADER + text)
+    assert len(profile.signals) == 2
+    assert [set(line.split()) & {"M.A", "M.B"} for line in reports] == [{"M.A", "M.B"}] * overlap
 
 
 def test_names_and_ids_taken_twice(tmp_path: Path) -> None:
@@ -141,7 +162,7 @@ def test_names_and_ids_taken_twice(tmp_path: Path) -> None:
         (b'VERSION ""\n', "no message"),
         (b"Copyright (c) 2023, A. Nobody.\n", "not a DBC that can be read: Invalid syntax at line 1"),
         (bytes(range(256)) * 40, "not a DBC"),
-        ((HEADER + message('L : 0|64@1+ (1,0) [0|0] ""')).encode(), "no signal that can be sampled"),
+        ((HEADER + message('L : 0|65@1+ (1,0) [0|0] ""')).encode(), "no signal that can be sampled"),
     ],
 )
 def test_what_is_no_dbc_is_refused_in_one_line(tmp_path: Path, content: bytes, text: str) -> None:

@@ -23,7 +23,7 @@ BO_ 256 M: 8 A
  SG_ Speed : 0|16@1+ (0.01,0) [0|250] "km/h" A
  SG_ Open : 16|1@1+ (1,0) [0|1] "" A
  SG_ Torque : 17|7@1- (1,0) [0|0] "km/h" A
- SG_ Long : 24|40@1+ (1,0) [0|0] "" A
+ SG_ Long : 24|41@1+ (1,0) [0|0] "" A
 
 """
 TOML = """
@@ -77,7 +77,7 @@ def test_a_vehicle_file(tmp_path: Path) -> None:
         ("M.Speed", "M.Sped", 'signal 1: the DBC has no signal "M.Sped"'),
         ("M.Speed", "N.Speed", 'no signal "N.Speed"'),
         ("M.Speed", "Speed", 'no signal "Speed"'),
-        ("M.Speed", "M.Long", '"M.Long" cannot be sampled: longer than 32 bits'),
+        ("M.Speed", "M.Long", '"M.Long" cannot be sampled: beyond the end'),
         ('"Vehicle.Speed"', '"Speed"', '"Speed" is no VSS path'),
         (
             '"Vehicle.Speed"',
