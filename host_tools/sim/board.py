@@ -119,8 +119,8 @@ class VirtualBoard:
         life = Life(cause, time.monotonic())
         self.lives.append(life)
         with contextlib.suppress(PermissionError, ProcessLookupError):
-            # a chip has its processor to itself; without the right to that we take our turn
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, -10)
+            # a chip has its processor to itself; without the right to that it takes its turn with the others here
+            os.sched_setscheduler(self._process.pid, os.SCHED_RR, os.sched_param(1))
         status = await self._process.wait()
         self._close(life, status)
 
