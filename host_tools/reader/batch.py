@@ -5,13 +5,16 @@ InputError, in time and memory that its bytes bound, and there is no half-decode
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from host_tools.errors import InputError
 from host_tools.reader.cursor import Cursor
 from host_tools.reader.sections import QUALITIES, SOURCES, Mark, Value, events, periodic
-from host_tools.signals.profile import Profile, Signal
+from host_tools.signals.descriptor import WORD
+from host_tools.signals.layout import Field
+from host_tools.signals.profile import Profile
+from host_tools.signals.signal import WORD_BITS
 
 FORMAT_VERSION = 1
 CLOCKS = ("none", "rtc", "ntp", "gnss")
@@ -43,7 +46,7 @@ class Sample:
     sequence: int
     index: int  # of the signal in the profile
     name: str
-    raw: int  # before scaling, signed or unsigned as the signal is
+    raw: int  # before scaling, signed or unsigned as the signal is; of a float its bits
     value: float  # physical: raw * scale + offset, in `unit`
     label: str | None  # the name of this raw value, where the profile has one
     unit: str
@@ -51,6 +54,7 @@ class Sample:
     utc: float | None  # seconds since 1970; None while the device's clock is not set
     source: str  # one of SOURCES
     quality: str  # one of QUALITIES
+    numbers: int = 1  # how many numbers of the sequence it takes: 2 for a signal of more than 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +81,12 @@ def decode(payload: bytes, profile: Profile) -> Batch:
     found = len(sampled) + len(records) - len(marks)
     if found != header.count:
         raise InputError(f"batch: {header.count} samples announced, {found} found; it was cut or forged")
-    samples = [*_marked(sampled, marks), *_in_order(records)]
-    signals = profile.signals
+    ordered = [*_marked(sampled, marks), *_in_order(records)]
+    fields = profile.fields
     return Batch(
         header,
-        tuple(
-            _sample(header, header.first + position, value, signals[value.index], mark)
-            for position, (value, mark) in enumerate(samples)
-        ),
-        marks,
+        tuple(_samples(header, ordered, fields)),
+        tuple(replace(mark, index=fields[mark.index].number) for mark in marks),
     )
 
 
@@ -138,14 +139,36 @@ def _marked(sampled: Iterable[Value], marks: Iterable[Mark]) -> list[tuple[Value
     return values
 
 
-def _sample(header: Header, sequence: int, value: Value, signal: Signal, mark: Mark) -> Sample:
-    raw = signal.number(value.bits)
-    if (raw >> (signal.length - 1) not in (0, -1)) if signal.is_signed else raw >> signal.length:
+def _samples(
+    header: Header, values: Sequence[tuple[Value, Mark]], fields: Sequence[Field]
+) -> Iterator[Sample]:
+    """The samples of coded values; two halves that follow each other make one."""
+    position = 0
+    while position < len(values):
+        value, mark = values[position]
+        field = fields[value.index]
+        bits, numbers = value.bits, 1
+        if field.signal.is_wide:
+            high = values[position + 1][0] if position + 1 < len(values) else value
+            if field.is_high or (high.index, high.time_ms) != (value.index + 1, value.time_ms):
+                raise InputError(f"batch: half of a value of {field.signal.name!r}; it was forged")
+            bits, numbers = high.bits << WORD_BITS | value.bits & WORD, 2
+        yield _sample(header, header.first + position, (value.time_ms, bits, numbers), field, mark)
+        position += numbers
+
+
+def _sample(
+    header: Header, sequence: int, coded: tuple[int, int, int], field: Field, mark: Mark
+) -> Sample:
+    (time_ms, bits, numbers), signal = coded, field.signal
+    raw = signal.number(bits)
+    is_signed = signal.is_signed and not signal.is_float
+    if (raw >> (signal.length - 1) not in (0, -1)) if is_signed else raw >> signal.length:
         raise InputError(f"batch: {raw} is beyond the {signal.length} bits of {signal.name!r}; it was forged")
-    utc_ms = None if header.boot_utc_ms is None else header.boot_utc_ms + value.time_ms
+    utc_ms = None if header.boot_utc_ms is None else header.boot_utc_ms + time_ms
     if utc_ms is not None and utc_ms >= YEAR_10000_MS:
         raise InputError(f"batch: sample {sequence} lies beyond the year 9999; it was forged")
     return Sample(
-        sequence, value.index, signal.name, raw, signal.physical(raw), signal.labels.get(raw), signal.unit,
-        value.time_ms, None if utc_ms is None else utc_ms / 1000, mark.source, mark.quality,
+        sequence, field.number, signal.name, raw, signal.physical(raw), signal.labels.get(raw), signal.unit,
+        time_ms, None if utc_ms is None else utc_ms / 1000, mark.source, mark.quality, numbers,
     )  # fmt: skip

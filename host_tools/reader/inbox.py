@@ -114,9 +114,9 @@ class Inbox:
         batch = decode(payload, profile)
         fresh = account.fresh(header.boot, header.first, header.count)
         account.add(header.boot, header.first, header.count)
-        samples = (batch.samples[first - header.first : stop - header.first] for first, stop in fresh)
         if fresh or not header.count:
-            yield BatchEvent(device, replace(batch, samples=sum(samples, ())), len(payload))
+            samples = (s for s in batch.samples if any(first <= s.sequence < stop for first, stop in fresh))
+            yield BatchEvent(device, replace(batch, samples=tuple(samples)), len(payload))
 
     def _profile(self, device: str, profile_hash: int, payload: bytes) -> Iterator[Event]:
         if (device, profile_hash) in self._profiles:

@@ -1,4 +1,7 @@
-"""The two sections of a batch (firmware/SPEC.md, section 2): which signal, when, which bits."""
+"""The two sections of a batch (firmware/SPEC.md, section 2): which signal, when, which bits.
+
+They count fields: a signal of more than 32 bits is two, its low half and what is above.
+"""
 
 import math
 from collections.abc import Iterator
@@ -6,7 +9,7 @@ from dataclasses import dataclass
 
 from host_tools.errors import InputError
 from host_tools.reader.cursor import Cursor
-from host_tools.signals.profile import Profile
+from host_tools.signals.profile import ON_CHANGE, Profile
 
 QUALITIES = ("valid", "out_of_range", "stale", "bad_counter", "bad_checksum")
 SOURCES = ("broadcast", "diagnostic", "oem_cloud", "companion")
@@ -14,7 +17,7 @@ SOURCES = ("broadcast", "diagnostic", "oem_cloud", "companion")
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One coded value: the signal's index, its time in ms since boot, its bits as a signed 32-bit integer."""
+    """One coded value: its field's index, its time in ms since boot, its bits as a signed 32-bit integer."""
 
     index: int
     time_ms: int
@@ -23,7 +26,8 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """From `time_ms` (ms since boot) on, the signal of this index has this quality and source."""
+    """From `time_ms` (ms since boot) on, the signal of this index has this quality and source. (In `Batch.marks` the
+    index is that in `Profile.signals`; here it is that of its first field.)"""
 
     index: int
     time_ms: int
@@ -41,8 +45,8 @@ def periodic(
     if not len(cursor):
         return
     grid, grid_ms = _Grid(profile), profile.grid_ms
-    if first_signal >= len(profile.signals):
-        raise InputError(f"batch: begins at signal {first_signal}; its profile has {len(profile.signals)}")
+    if first_signal >= len(profile.fields):
+        raise InputError(f"batch: begins at signal {first_signal}; its profile has {len(profile.fields)}")
     tick = start
     while True:
         for index in grid.due(tick):
@@ -60,17 +64,17 @@ def periodic(
 
 def events(cursor: Cursor, profile: Profile, start: int, last: dict[int, int]) -> Iterator[Value | Mark]:
     """The records of the event section in their order: samples of change-driven signals, and marks."""
-    signals = profile.signals
+    fields = profile.fields
     time_ms = start * profile.grid_ms
     while len(cursor):
         index, is_mark = divmod(cursor.varint(), 2)
         time_ms += cursor.zigzag()
-        if index >= len(signals) or time_ms < 0:
+        if index >= len(fields) or time_ms < 0:
             raise InputError(f"batch: an event of signal {index} at {time_ms} ms; it was forged")
         if is_mark:
             yield _mark(index, time_ms, cursor.uint(1))
-        elif signals[index].period_ms:
-            raise InputError(f"batch: an event of {signals[index].name!r}, which is sampled periodically")
+        elif fields[index].signal.period_ms != ON_CHANGE:
+            raise InputError(f"batch: an event of {fields[index].signal.name!r}, which is not sampled on change")
         else:
             last[index] = _wrap(last.get(index, 0) + cursor.zigzag())
             yield Value(index, time_ms, last[index])
@@ -89,19 +93,20 @@ def _wrap(number: int) -> int:
 
 
 class _Grid:
-    """Which signals are due at which grid tick, without walking ticks at which none is."""
+    """Which fields are due at which grid tick, without walking ticks at which none is."""
 
     def __init__(self, profile: Profile) -> None:
         grid_ms = profile.grid_ms
-        # Ticks between two times at which a signal is due; 0 on change.
-        self._steps = [signal.period_ms // math.gcd(signal.period_ms, grid_ms) for signal in profile.signals]
+        # Ticks between two times at which a field is due; 0 where that is never so.
+        periods = [max(0, field.signal.period_ms) for field in profile.fields]
+        self._steps = [period_ms // math.gcd(period_ms, grid_ms) for period_ms in periods]
         self._periods = sorted({step for step in self._steps if step})
         self._due: dict[tuple[int, ...], list[int]] = {}
         if not self._periods:
             raise InputError("batch: periodic samples, but no signal of its profile has a period")
 
     def due(self, tick: int) -> list[int]:
-        """Indices of the signals due at `tick`, in the order of the profile."""
+        """Indices of the fields due at `tick`, in the order of the profile."""
         periods = tuple(step for step in self._periods if tick % step == 0)
         if periods not in self._due:
             self._due[periods] = [index for index, step in enumerate(self._steps) if step in periods]

@@ -54,7 +54,7 @@ def _normal(start: int, length: int) -> tuple[int, ByteOrder]:
 
 
 def encode(signal: Signal) -> int:
-    """The descriptor of `signal`, in the normal form of `from_dbc`."""
+    """The descriptor of `signal` (up to 32 bits), in the normal form of `from_dbc`."""
     start, order = signal.start, signal.byte_order
     if order == "big_endian":
         start, order = _normal(start, signal.length)

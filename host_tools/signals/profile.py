@@ -10,6 +10,7 @@ from functools import cached_property
 from math import gcd
 
 from host_tools.errors import InputError
+from host_tools.signals import layout
 from host_tools.signals.message import CHECKSUM_RULES, Checksum, Counter, Message
 from host_tools.signals.signal import ON_CHANGE, UNSAMPLED, ByteOrder, Selection, Signal
 
@@ -59,6 +60,16 @@ class Profile:
         """All signals in SPEC's order: of all messages those that are always there, then the multiplexed ones."""
         always = [signal for message in self.messages for signal in message.signals if not signal.selection]
         return (*always, *(s for message in self.messages for s in message.signals if s.selection))
+
+    @cached_property
+    def rows(self) -> tuple[layout.Row, ...]:
+        """The rows of the packed tables: one a message, then those of the multiplexed signals."""
+        return layout.rows(self.messages)
+
+    @cached_property
+    def fields(self) -> tuple[layout.Field, ...]:
+        """What descriptors and samples stand for, in order: signals, or halves of those longer than 32 bits."""
+        return tuple(field for row in self.rows for field in row.fields)
 
     @cached_property
     def classes(self) -> tuple[int, ...]:

@@ -27,6 +27,9 @@ class Rest(NamedTuple):
     minimum: float | None
     maximum: float | None
     labels: Mapping[int, str]
+    is_float: bool
+    valid: tuple[float, float] | None
+    deadband: float
     purpose: str
 
 
@@ -73,6 +76,9 @@ def _line(signal: Signal) -> dict[str, object]:
         "minimum": (_short(signal.minimum), None),
         "maximum": (_short(signal.maximum), None),
         "labels": ({str(raw): text for raw, text in signal.labels.items()}, {}),
+        "float": (signal.is_float, False),
+        "valid": (signal.valid and [_short(bound) for bound in signal.valid], None),
+        "deadband": (_short(signal.deadband), 0),
         "purpose": (signal.purpose, ""),
     }
     return line | {key: value for key, (value, default) in optional.items() if value != default}
@@ -112,10 +118,23 @@ def _meaning(line: dict[str, Any]) -> Meaning:
         minimum=_number(line, "minimum", 0.0) if "minimum" in line else None,
         maximum=_number(line, "maximum", 0.0) if "maximum" in line else None,
         labels={int(raw): _typed(labels, raw, str, "") for raw in labels},
+        is_float=_typed(line, "float", bool, False),
+        valid=_valid(line),
+        deadband=_number(line, "deadband", 0.0),
         purpose=_typed(line, "purpose", str, ""),
     )
     name, length = _typed(line, "name", str, ""), _typed(line, "length", int, 0)
     return Meaning(name, length, _typed(line, "signed", bool, False), rest)
+
+
+def _valid(line: dict[str, Any]) -> tuple[float, float] | None:
+    if "valid" not in line:
+        return None
+    bounds = _typed(line, "valid", list, [])
+    if len(bounds) != 2:
+        raise ValueError('"valid" in its text is no pair')
+    low, high = (_number({"valid": bound}, "valid", 0.0) for bound in bounds)
+    return low, high
 
 
 def _typed(line: dict[str, Any], key: str, kind: type[T], default: T) -> T:

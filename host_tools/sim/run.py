@@ -136,7 +136,8 @@ class Simulation:
     def _take(self, event: BatchEvent) -> None:
         self.bytes_published += event.size
         boot = event.batch.header.boot
-        for first, count in _runs([sample.sequence for sample in event.batch.samples]):
+        numbers = [sample.sequence + n for sample in event.batch.samples for n in range(sample.numbers)]
+        for first, count in _runs(numbers):
             self.account.add(boot, first, count)
         for sample in event.batch.samples:
             self.latest[sample.name] = sample

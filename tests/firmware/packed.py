@@ -7,31 +7,76 @@ EXTENDED = 0x20000000
 
 
 class Signal:
-    """`length` bits from bit `start`, which counts in the byte-swapped word when `big`; period 0 is on change."""
+    """`length` bits from bit `start`, which counts in the byte-swapped word when `big`; period 0 is on change, -1 unsampled.
+    `low`: the next signal is its high half."""
 
-    def __init__(self, start, length, period_ms=100, signed=False, big=False):
+    def __init__(self, start, length, period_ms=100, signed=False, big=False, low=False):
         crosses = start < 32 < start + length
         self.period_ms = period_ms
         self.big = big
+        self.low = low
         self.size = 8 - start // 8 if big else (start + length + 7) // 8
         self.descriptor = 32 - length - (0 if crosses else start % 32) | 32 - length << 5 | (start >= 32) << 10
         self.descriptor |= crosses << 11 | signed << 12 | big << 13 | start % 32 << 14
 
 
+def wide(start, length, period_ms=100, signed=False, big=False):
+    """A signal of more than 32 bits: both halves."""
+    return [Signal(start, 32, period_ms, big=big, low=True), Signal(start + 32, length - 32, period_ms, signed, big)]
+
+
+class Branch:
+    """`signals` that come when `selector`, an index in the row before that is `parent` (-1 is the message's own, 0 its first
+    branch), has a value in one of `ranges`."""
+
+    def __init__(self, selector, ranges, signals, parent=-1):
+        self.selector = selector
+        self.ranges = ranges
+        self.signals = signals
+        self.parent = parent
+
+
 def pack(messages, text=b""):
-    """Bytes of a profile; `messages`: (id, with bit 29 when it has 29 bits; [Signal]) in the order of the ids."""
-    periods = sorted({s.period_ms for _, signals in messages for s in signals} - {0})
-    rows, descriptors, classes = b"", b"", b""
-    for ident, signals in messages:
-        flags = any([s.big for s in signals]) | any([not s.period_ms for s in signals]) << 1
+    """Bytes of a profile; `messages`: (id, with bit 29 when it has 29 bits; [Signal]; perhaps [Branch]) in the order of the
+    ids."""
+    everything = [s for m in messages for s in _all_signals(m)]
+    periods = sorted({s.period_ms for s in everything} - {0, -1})
+    rows, descriptors, classes, conditions = b"", b"", b"", b""
+    firsts = []  # of each row
+    link = len(messages)
+    plan = []
+    for message in messages:
+        branches = message[2] if len(message) > 2 else []
+        aside = 6 if branches else 0
+        plan.append((None, message[0], message[1], aside, link if branches else 0))
+        link += len(branches)
+    for i, message in enumerate(messages):
+        branches = message[2] if len(message) > 2 else []
+        base = plan[i][4]
+        for k, branch in enumerate(branches):
+            parent = i if branch.parent < 0 else base + branch.parent
+            plan.append((branch, parent, branch.signals, 16 * (k == len(branches) - 1), parent))
+    for branch, ident, signals, flags, reserved in plan:
+        firsts.append(len(classes))
+        if branch:
+            ident = firsts[ident] + branch.selector | len(conditions) // 8 << 16
+            conditions += b"".join([struct.pack("<II", low, high) for low, high in branch.ranges])
+        flags |= any([s.big for s in signals]) | any([not s.period_ms for s in signals]) << 1
         size = max([s.size for s in signals])
-        rows += struct.pack("<IHHBBH", ident, len(classes), len(signals), size, flags, 0)
+        rows += struct.pack("<IHHBBH", ident, len(classes), len(signals), size, flags, reserved)
         for s in signals:
             descriptors += struct.pack("<I", s.descriptor)
-            classes += bytes([periods.index(s.period_ms) if s.period_ms else 8])
+            c = periods.index(s.period_ms) if s.period_ms > 0 else 9 if s.period_ms else 8
+            classes += bytes([c | 16 * s.low])
     head = struct.pack("<4sBBHHHI", b"PTPF", 1, 0, len(messages), len(classes), _grid(periods), len(text))
     head += struct.pack("<8I", *(periods + [0] * (8 - len(periods))))
-    return sealed(head + rows + descriptors + classes + bytes(-len(classes) % 4) + text)
+    head += struct.pack("<4H", len(plan) - len(messages), len(conditions) // 8, 0, 0)
+    return sealed(head + rows + descriptors + classes + bytes(-len(classes) % 4) + conditions + text)
+
+
+def _all_signals(message):
+    branches = message[2] if len(message) > 2 else []
+    return list(message[1]) + [s for branch in branches for s in branch.signals]
 
 
 def sealed(body):

@@ -11,7 +11,7 @@ MESSAGES = [
     (0x123 | EXTENDED, [Signal(4, 32, 1000, signed=True), Signal(0, 2, 0)]),
 ]
 TEXT = b"any text, here 23 bytes"
-SIGNALS_AT, ROW = 48, 12
+ROWS_AT, ROW = 56, 12
 
 
 def _refused(data, reason=""):
@@ -108,31 +108,37 @@ def test_rows_with_the_same_id():
 
 
 def test_id_of_more_than_29_bits():
-    _refused(_changed(SIGNALS_AT + 2 * ROW, "<I", 0x40000123), "message row 2")
+    _refused(_changed(ROWS_AT + 2 * ROW, "<I", 0x40000123), "message row 2")
 
 
 def test_message_whose_signals_are_not_contiguous():
     for first in 0, 2, 4, 0xFFFF:
-        _refused(_changed(SIGNALS_AT + ROW + 4, "<H", first), "message row 1")
+        _refused(_changed(ROWS_AT + ROW + 4, "<H", first), "message row 1")
 
 
 def test_message_without_signals():
-    _refused(_changed(SIGNALS_AT + ROW + 6, "<H", 0), "message row 1")
+    _refused(_changed(ROWS_AT + ROW + 6, "<H", 0), "message row 1")
 
 
 def test_message_with_more_signals_than_there_are():
     for count in 3, 7, 0xFFFF:
-        _refused(_changed(SIGNALS_AT + 2 * ROW + 6, "<H", count), "signals without a message")
+        _refused(_changed(ROWS_AT + 2 * ROW + 6, "<H", count), "signals without a message")
 
 
 def test_message_longer_than_a_frame():
-    _refused(_changed(SIGNALS_AT + 8, "<B", 9), "message row 0")
+    _refused(_changed(ROWS_AT + 8, "<B", 9), "message row 0")
 
 
 def test_class_that_has_no_period():
-    classes = SIGNALS_AT + 3 * ROW + 6 * 4
-    for c in 3, 7, 9, 255:
+    classes = ROWS_AT + 3 * ROW + 6 * 4
+    for c in 3, 7, 10, 15, 32, 255:
         _refused(_changed(classes + 4, "<B", c), "period of signal 4")
+
+
+def test_half_of_a_long_signal_without_the_other():
+    classes = ROWS_AT + 3 * ROW + 6 * 4
+    for at, c in (0, 16), (2, 16), (3, 24), (4, 18), (5, 24):
+        _refused(_changed(classes + at, "<B", c), "period of signal")
 
 
 def test_grid_that_does_not_divide_the_periods():

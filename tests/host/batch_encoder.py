@@ -50,9 +50,9 @@ class Encoder:
         return [
             (tick, index)
             for tick in range(self.start, self.start + self.ticks)
-            for index, signal in enumerate(self.profile.signals)
-            if signal.period_ms
-            and tick * self.profile.grid_ms % signal.period_ms == 0
+            for index, field in enumerate(self.profile.fields)
+            if field.signal.period_ms > 0
+            and tick * self.profile.grid_ms % field.signal.period_ms == 0
             and (tick > self.start or index >= self.first_signal)
         ]
 
@@ -64,7 +64,7 @@ class Encoder:
 
     def encode(self, count: int | None = None) -> bytes:
         count = len(self.samples()) if count is None else count
-        previous = dict.fromkeys(range(len(self.profile.signals)), 0)
+        previous = dict.fromkeys(range(len(self.profile.fields)), 0)
         periodic = b""
         for slot in self.slots():
             raw = self.readings.get(slot)

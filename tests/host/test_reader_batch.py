@@ -237,7 +237,7 @@ SIXTH = Signal("sixth", 0, 8)
 
 
 def test_event_of_a_periodic_signal():
-    with pytest.raises(InputError, match="periodically"):
+    with pytest.raises(InputError, match="not sampled on change"):
         decode(Encoder(PROFILE, events=[(0, 1, 1)]).encode(), PROFILE)
 
 
@@ -291,3 +291,46 @@ def test_profile_of_thousands_of_idle_signals_does_not_slow_each_tick():
     profile = profile_of(quick, *idle)
     header = Encoder(profile, start=1).encode(count=0)[:-1]
     assert decode(header + b"\xa0\x8d\x06" + bytes(100_000), profile).samples == ()
+
+
+WIDE = profile_of(
+    Signal("odometer", 0, 40, period_ms=100), Signal("plain", 40, 8, period_ms=100),
+    Signal("time", 0, 64, is_signed=True), Signal("pi", 0, 64, "big_endian", is_float=True, period_ms=100),
+)  # fmt: skip
+
+
+def wide_batch(**more) -> Encoder:
+    readings = {(1, 0): -1, (1, 1): 0x7F, (1, 2): 9, (1, 5): 0x54442D18, (1, 6): 0x400921FB}
+    return Encoder(WIDE, first=10, start=1, ticks=1, readings=readings | more, events=[(3, 120, -2), (4, 120, -1)])
+
+
+def test_halves_of_wide_signals_make_one_sample():
+    batch = decode(wide_batch().encode(), WIDE)
+    found = [(s.sequence, s.numbers, s.index, s.name, s.raw, s.value) for s in batch.samples]
+    assert found == [
+        (10, 2, 0, "odometer", 0x7FFFFFFFFF, float(0x7FFFFFFFFF)),
+        (12, 1, 1, "plain", 9, 9.0),
+        (13, 2, 3, "pi", 0x400921FB54442D18, 3.141592653589793),
+        (15, 2, 2, "time", -2, -2.0),
+    ]
+    assert batch.header.count == 7
+
+
+def test_half_of_a_wide_signal_alone_is_refused():
+    for missing in (1, 0), (1, 1), (1, 6), (1, 5):
+        batch = wide_batch()
+        del batch.readings[missing]
+        with pytest.raises(InputError, match="half of a value"):
+            decode(batch.encode(), WIDE)
+    for events in [(3, 120, 1)], [(4, 120, 1)], [(4, 120, 1), (3, 120, 1)], [(3, 120, 1), (4, 121, 1)]:
+        batch = wide_batch()
+        batch.events = events
+        with pytest.raises(InputError, match="half of a value"):
+            decode(batch.encode(), WIDE)
+
+
+def test_wide_value_beyond_its_bits_is_refused():
+    batch = wide_batch()
+    batch.readings[1, 1] = 0x100
+    with pytest.raises(InputError, match="beyond the 40 bits of 'odometer'"):
+        decode(batch.encode(), WIDE)

@@ -125,10 +125,11 @@ def test_rows_as_in_the_spec() -> None:
     data = pack(profile())
     assert struct.unpack_from("<4sBBHHH", data) == (b"PTPF", 1, 0, 3, 5, 20)
     assert struct.unpack_from("<8I", data, 16) == (20, 100, 0, 0, 0, 0, 0, 0)
-    assert struct.unpack_from("<IHHBBH", data, 48) == (0x100, 0, 2, 6, 1, 0)  # TORQUE lies in bytes 4 and 5
-    assert struct.unpack_from("<IHHBBH", data, 60) == (0x7FF, 2, 2, 8, 2, 0)
-    assert struct.unpack_from("<IHHBBH", data, 72) == (0x123 | 1 << 29, 4, 1, 6, 2, 0)
-    assert data[84 + 20 : 84 + 28] == bytes([1, 0, 8, 1, 8, 0, 0, 0])
+    assert struct.unpack_from("<4H", data, 48) == (0, 0, 0, 0)
+    assert struct.unpack_from("<IHHBBH", data, 56) == (0x100, 0, 2, 6, 1, 0)  # TORQUE lies in bytes 4 and 5
+    assert struct.unpack_from("<IHHBBH", data, 68) == (0x7FF, 2, 2, 8, 2, 0)
+    assert struct.unpack_from("<IHHBBH", data, 80) == (0x123 | 1 << 29, 4, 1, 6, 2, 0)
+    assert data[92 + 20 : 92 + 28] == bytes([1, 0, 8, 1, 8, 0, 0, 0])
 
 
 def test_big_endian_in_one_byte_is_written_as_little_endian() -> None:
@@ -203,16 +204,16 @@ def test_every_flipped_bit_is_refused() -> None:
         (4, b"\x02", "format version is 2"),
         (5, b"\x01", "header contradicts"),
         (10, b"\x01\x00", "header contradicts"),
-        (48, b"\xff\xff\xff\xff", "out of bounds"),
-        (52, b"\x01\x00", "out of bounds"),
-        (54, b"\x00\x00", "out of bounds"),
-        (56, b"\x02", "contradict"),
-        (57, b"\x00", "contradict"),
-        (58, b"\x01", "contradict"),
-        (84, b"\xff\xff\xff\xff", "describes no signal"),
-        (84 + 20, b"\x02", "no period class 2"),
-        (84 + 20, b"\x09", "no period class 9"),
-        (84 + 25, b"\x01", "padding"),
+        (56, b"\xff\xff\xff\xff", "out of bounds"),
+        (60, b"\x01\x00", "twice"),
+        (62, b"\x00\x00", "out of bounds"),
+        (64, b"\x02", "contradict"),
+        (65, b"\x00", "contradict"),
+        (66, b"\x01", "contradict"),
+        (92, b"\xff\xff\xff\xff", "describes no signal"),
+        (92 + 20, b"\x02", "no period class 2"),
+        (92 + 20, b"\x0a", "no period class 10"),
+        (92 + 25, b"\x01", "contradict"),
     ],
 )
 def test_a_field_out_of_bounds_is_refused(at: int, new: bytes, text: str) -> None:

@@ -7,6 +7,7 @@ Nothing here allocates per sample. A batch that is full says so, and the same ti
 import struct
 from array import array
 from micropython import const
+from pigtail.signals.profile import LOW_HALF
 
 _VERSION = const(1)
 _HEAD = const(64)  # room for the header, which is written last, against the periodic section
@@ -16,20 +17,20 @@ _EVENT_ROOM = const(15)
 
 @micropython.viper
 def _take(
-    rows: ptr32, messages: int, classes: ptr8, raw: ptr32, previous: ptr32, dirty: ptr8, out: ptr8, state: ptr32, due: int
+    rows: ptr32, row_count: int, classes: ptr8, raw: ptr32, previous: ptr32, dirty: ptr8, out: ptr8, state: ptr32, due: int
 ) -> int:  # fmt: skip
-    # state: 0 bytes in use, 1 limit, 2 samples, 3 message and 4 signal to go on with. Returns 1 when the tick is complete.
+    # state: 0 bytes in use, 1 limit, 2 samples, 3 row and 4 signal to go on with. Returns 1 when the tick is complete.
     op = state[0]
     m = state[3]
     s = state[4]
-    while m < messages:
+    while m < row_count:
         first = rows[m * 3 + 1]
         end = (first & 0xFFFF) + (first >> 16)
         fresh = int(dirty[m])
         while s < end:
             c = int(classes[s])
-            if (due >> c) & 1:
-                if op + 5 > state[1]:
+            if (due >> (c & 15)) & 1:
+                if op + 5 + (c >> 4) * 5 > state[1]:  # a low half takes its high half along
                     state[0] = op
                     state[3] = m
                     state[4] = s
@@ -141,11 +142,12 @@ class Batch:
     def take(self, due: int) -> bool:
         """Codes the signals of the classes in the bit mask `due`; False when the batch was full before the tick's end."""
         p, v = self._profile, self._values
-        return bool(_take(p.rows, p.messages, p.classes, v.raw, self._previous, v.dirty, self._out, self._periodic, due))
+        return bool(_take(p.rows, p.row_count, p.classes, v.raw, self._previous, v.dirty, self._out, self._periodic, due))
 
     def event(self, events, i: int) -> bool:
         """Codes the i-th (index, tick, raw) of `events`; False when the batch is full."""
-        if self._changed[0] + _EVENT_ROOM > self._changed[1]:
+        room = 2 * _EVENT_ROOM if self._profile.classes[events[3 * i]] & LOW_HALF else _EVENT_ROOM  # its high half follows
+        if self._changed[0] + room > self._changed[1]:
             return False
         _event(events, i, self._previous, self._events, self._changed)
         return True

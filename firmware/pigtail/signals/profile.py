@@ -11,9 +11,16 @@ from array import array
 from binascii import crc32
 from micropython import const
 
-ON_CHANGE = const(8)
+ON_CHANGE = const(8)  # classes: 0-7 a period; bit 4: the signal goes on in the next descriptor, its high half
+UNSAMPLED = const(9)
+CLASS_MASK = const(15)
+LOW_HALF = const(16)
+SET_ASIDE = const(2)  # a row's flags
+BRANCHES = const(4)
+LAST = const(16)
 _HEADER = "<4sBBHHHI"
-_HEADER_SIZE = const(48)
+_HEADER_SIZE = const(56)
+_ROW = const(12)
 _MOST_MESSAGES = const(255)  # a row's number fits a byte of the table's index
 _CHUNK = const(512)
 _ID_MASK = const(0x3FFFFFFF)
@@ -38,19 +45,25 @@ class Profile:
                 raise ProfileError("format version %d" % version)
             if self.messages > _MOST_MESSAGES:
                 raise ProfileError("%d messages, 255 at most" % self.messages)
+            branches, conditions, limits, rules = struct.unpack_from("<4H", head, 48)
+            if limits or rules:
+                raise ProfileError("limits and rules")
+            self.row_count = self.messages + branches
             classes_size = (self.signals + 3) & ~3
-            self.text_at = _HEADER_SIZE + 12 * self.messages + 4 * self.signals + classes_size
+            self.text_at = _HEADER_SIZE + _ROW * self.row_count + 4 * self.signals + classes_size + 8 * conditions
             size = f.seek(0, 2)
             if size != self.size:  # before any table is made: a damaged count could ask for more than there is of memory
                 raise ProfileError("%d bytes, not %d" % (size, self.size))
             f.seek(_HEADER_SIZE)
             self.periods = array("I", struct.unpack_from("<8I", head, 16))
-            self.rows = _table(f, 12 * self.messages)
+            self.rows = _table(f, _ROW * self.row_count)
             self.descriptors = _table(f, 4 * self.signals)
             self.classes = _table(f, classes_size)
+            self.conditions = _table(f, 8 * conditions)
         stored = self._checked_crc()
-        self.widest = 0  # most signals in one message
+        self.widest = 0  # most signals in one row
         self._check_rows()
+        self._check_branches()
         self._check_classes()
         self.identity = stored
 
@@ -67,21 +80,47 @@ class Profile:
     def _check_rows(self):
         first = 0
         last_id = -1
-        for m in range(self.messages):
-            ident, start, count, size, flags, _ = struct.unpack_from("<IHHBBH", self.rows, 12 * m)
-            if ident > _ID_MASK or ident <= last_id or start != first or not count or size > 8:
+        for m in range(self.row_count):
+            ident, start, count, size, _, _ = struct.unpack_from("<IHHBBH", self.rows, _ROW * m)
+            if start != first or not count or size > 8:
                 raise ProfileError("message row %d" % m)
+            if m < self.messages:
+                if ident > _ID_MASK or ident <= last_id:
+                    raise ProfileError("message row %d" % m)
+                last_id = ident
             first += count
-            last_id = ident
             self.widest = max(self.widest, count)
         if first != self.signals:
             raise ProfileError("signals without a message")
 
+    def _check_branches(self):
+        """A message's branch rows follow those of the message before; each names a parent before it, and its conditions."""
+        row = self.messages
+        for m in range(self.messages):
+            if not self.flags(m) & BRANCHES:
+                continue
+            if self.link(m) != row or row >= self.row_count:
+                raise ProfileError("branches of row %d" % m)
+            begin, last = row, False
+            while not last:
+                if row >= self.row_count or self.link(row) != m and not begin <= self.link(row) < row:
+                    raise ProfileError("branch row %d" % row)
+                selector, condition = struct.unpack_from("<HH", self.rows, _ROW * row)
+                if selector >= self.signals or condition > self.condition_end(row):
+                    raise ProfileError("branch row %d" % row)
+                last = self.flags(row) & LAST
+                row += 1
+        if row != self.row_count:
+            raise ProfileError("branches without a message")
+
     def _check_classes(self):
-        for i in range(self.signals):
-            c = self.classes[i]
-            if c > ON_CHANGE or c < ON_CHANGE and not self.periods[c]:
-                raise ProfileError("period of signal %d" % i)
+        known = 1 << ON_CHANGE | 1 << UNSAMPLED
+        for c in range(8):
+            known |= (1 if self.periods[c] else 0) << c
+        for row in range(self.row_count):
+            wrong = _wrong_class(self.classes, self.first(row), self.first(row) + self.count(row), known)
+            if wrong >= 0:
+                raise ProfileError("period of signal %d" % wrong)
         for period in self.periods:
             if not self.grid_ms or period % self.grid_ms:
                 raise ProfileError("grid")
@@ -91,19 +130,33 @@ class Profile:
         return self.rows[row] | self.rows[row + 1] << 8 | self.rows[row + 2] << 16 | self.rows[row + 3] << 24
 
     def first(self, m: int) -> int:
-        return self.rows[12 * m + 4] | self.rows[12 * m + 5] << 8
+        return self.rows[_ROW * m + 4] | self.rows[_ROW * m + 5] << 8
 
     def count(self, m: int) -> int:
-        return self.rows[12 * m + 6] | self.rows[12 * m + 7] << 8
+        return self.rows[_ROW * m + 6] | self.rows[_ROW * m + 7] << 8
+
+    def flags(self, m: int) -> int:
+        return self.rows[_ROW * m + 9]
+
+    def link(self, m: int) -> int:
+        """Of a message's row its first branch row, of a branch row the row that holds its selector."""
+        return self.rows[_ROW * m + 10] | self.rows[_ROW * m + 11] << 8
+
+    def condition_end(self, row: int) -> int:
+        """One past the last condition of a branch row."""
+        if row + 1 == self.row_count:
+            return len(self.conditions) // 8
+        return self.rows[_ROW * row + 14] | self.rows[_ROW * row + 15] << 8
 
     def names(self):
-        """The signals' names in order, read from the text."""
+        """For each descriptor in order the name of its signal, read from the text; None for a high half."""
         with open(self.path, "rb") as f:
             f.seek(self.text_at)
             with deflate.DeflateIO(f, deflate.ZLIB) as text:
                 text.readline()
-                for _ in range(self.signals):
-                    yield json.loads(text.readline())["name"]
+                for i in range(self.signals):
+                    is_high = i and self.classes[i - 1] & LOW_HALF
+                    yield None if is_high else json.loads(text.readline())["name"]
 
     def chunks(self, start: int = 0):
         """The file from byte `start` on, in pieces."""
@@ -118,6 +171,19 @@ class Profile:
     @property
     def size(self) -> int:
         return self.text_at + self.text_size + 4
+
+
+@micropython.viper
+def _wrong_class(classes: ptr8, first: int, end: int, known: int) -> int:
+    # The first signal of a row whose class is not known, or that lacks its other half in the row; -1 where there is none.
+    half = 0  # class that the next one must have, as a high half, less 16
+    while first < end:
+        c = classes[first]
+        if c > 31 or (known >> (c & 15)) & 1 == 0 or half and half != c + 16:
+            return first
+        half = c if c & 16 else 0
+        first += 1
+    return first if half else -1
 
 
 def _table(f, size):

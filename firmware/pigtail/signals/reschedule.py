@@ -7,13 +7,12 @@ import os
 import struct
 from binascii import crc32
 from micropython import const
-from pigtail.signals.profile import ON_CHANGE, Profile, ProfileError
+from pigtail.signals.profile import BRANCHES, CLASS_MASK, LOW_HALF, ON_CHANGE, SET_ASIDE, UNSAMPLED, Profile, ProfileError
 
 _CLASSES_AT = const(16)
-_HEADER_SIZE = const(48)
+_HEADER_SIZE = const(56)
 _ROW_SIZE = const(12)
 _FLAGS_AT = const(9)
-_MARKED = const(2)
 
 
 def scheduled(path: str, periods: dict) -> Profile:
@@ -38,10 +37,15 @@ def scheduled(path: str, periods: dict) -> Profile:
 
 def _periods_by_index(profile, periods):
     result = {}
+    known = 0
     for i, name in enumerate(profile.names()):
-        if name in periods:
+        if name is None:
+            if i - 1 in result:
+                result[i] = result[i - 1]  # the two halves go together
+        elif name in periods:
             result[i] = periods[name]
-    if len(result) != len(periods):
+            known += 1
+    if known != len(periods):
         raise ProfileError("periods: a signal that the profile does not have")
     return result
 
@@ -64,6 +68,7 @@ def _pieces(base, wanted):
     yield _flagged_rows(base, classes)
     yield base.descriptors
     yield classes
+    yield base.conditions
     left = base.text_size
     for chunk in base.chunks(base.text_at):
         yield memoryview(chunk)[: min(left, len(chunk))]
@@ -72,16 +77,17 @@ def _pieces(base, wanted):
 
 def _schedule(base, wanted):
     def period_of(i):
-        c = base.classes[i]
-        return wanted.get(i, 0 if c == ON_CHANGE else base.periods[c])
+        c = base.classes[i] & CLASS_MASK
+        return wanted.get(i, {ON_CHANGE: 0, UNSAMPLED: -1}.get(c) if c >= ON_CHANGE else base.periods[c])
 
-    used = sorted({period_of(i) for i in range(base.signals)} - {0})
+    used = sorted({period_of(i) for i in range(base.signals)} - {0, -1})
     if len(used) > 8:
         raise ProfileError("periods: more than 8 different ones")
     classes = bytearray(base.classes)
     for i in range(base.signals):
         p = period_of(i)
-        classes[i] = used.index(p) if p else ON_CHANGE
+        c = used.index(p) if p > 0 else UNSAMPLED if p else ON_CHANGE
+        classes[i] = classes[i] & LOW_HALF | c
     grid = 0
     for p in used:
         grid = _gcd(grid, p)
@@ -98,9 +104,8 @@ def _gcd(a, b):
 
 def _flagged_rows(base, classes):
     rows = bytearray(base.rows)
-    for m in range(base.messages):
-        first = base.first(m)
-        marked = any(classes[i] == ON_CHANGE for i in range(first, first + base.count(m)))
-        at = m * _ROW_SIZE + _FLAGS_AT
-        rows[at] = rows[at] & ~_MARKED | (_MARKED if marked else 0)
+    for m in range(base.row_count):
+        first, flags = base.first(m), base.flags(m)
+        on_change = any(classes[i] & CLASS_MASK == ON_CHANGE for i in range(first, first + base.count(m)))
+        rows[m * _ROW_SIZE + _FLAGS_AT] = flags | SET_ASIDE if on_change or flags & BRANCHES else flags & ~SET_ASIDE
     return rows

@@ -5,11 +5,13 @@
           byte 3   ...   byte 0             byte 7   ...   byte 4
 
 A descriptor names two shifts of such a word (SPEC section 1), so that extraction is the same few instructions for every
-signal. Messages with signals sampled on change are set aside and decoded one by one, in `changes`, so that none is missed.
+signal. Messages with signals sampled on change, and multiplexed ones, are set aside and decoded one by one, row by row, in
+`changes`, so that no change is missed. A slot whose id has bit 30 set names a row of the profile rather than a message.
 """
 
 from array import array
 from micropython import const
+from pigtail.signals.profile import BRANCHES, LAST, SET_ASIDE
 
 _UNKNOWN = const(0)  # indices of Table._counts
 _SHORT = const(1)
@@ -32,6 +34,8 @@ def _decode(
         m = 0
         if ident < 0x800:
             m = int(index[ident])
+        elif (ident >> 30) & 1:
+            m = (ident & 0xFFFF) + 1
         else:
             h = (ident ^ (ident >> 7) ^ (ident >> 15)) & mask
             while int(hashed[h]):
@@ -92,6 +96,17 @@ def _decode(
 
 
 @micropython.viper
+def _aim(slots: ptr32, n: int, row: int, one: ptr32):
+    # A copy of slot n that names the row.
+    slot = ptr32(int(slots) + (n << 4))
+    bit = 1  # 1 << 30 as a literal would be an object
+    one[0] = row | bit << 30
+    one[1] = slot[1]
+    one[2] = slot[2]
+    one[3] = slot[3]
+
+
+@micropython.viper
 def _copy(source: ptr32, first: int, count: int, target: ptr32):
     i = 0
     while i < count:
@@ -100,16 +115,66 @@ def _copy(source: ptr32, first: int, count: int, target: ptr32):
 
 
 @micropython.viper
-def _compare(raw: ptr32, before: ptr32, first: int, count: int, all: int, classes: ptr8, tick: int, events: ptr32) -> int:
-    n = 0
+def _compare(
+    raw: ptr32, before: ptr32, first: int, count: int, all: int, classes: ptr8, tick: int, events: ptr32, n: int
+) -> int:  # fmt: skip
     i = 0
     while i < count:
-        if classes[first + i] == 8 and (all or raw[first + i] != before[i]):
-            events[n * 3] = first + i
-            events[n * 3 + 1] = tick
-            events[n * 3 + 2] = raw[first + i]
-            n += 1
+        c = int(classes[first + i])
+        if c & 15 == 8:
+            half = c >> 4  # both halves of a signal are told when either changed
+            if all or raw[first + i] != before[i] or half and raw[first + i + 1] != before[i + 1]:
+                while True:
+                    events[n * 3] = first + i
+                    events[n * 3 + 1] = tick
+                    events[n * 3 + 2] = raw[first + i]
+                    n += 1
+                    if not half:
+                        break
+                    half = 0
+                    i += 1
+            else:
+                i += half
         i += 1
+    return n
+
+
+@micropython.viper
+def _next_branch(
+    rows: ptr32, row: int, message: int, row_count: int, conditions: ptr32, end: int, raw: ptr32, taken: ptr8, length: int,
+    counts: ptr32,
+) -> int:  # fmt: skip
+    # The next branch row, from `row` on, that is in the frame just decoded; -1 where there is none.
+    while True:
+        branch = ptr32(int(rows) + row * 12)
+        parent = branch[2] >> 16 & 0xFFFF
+        taken[row] = 0
+        if parent == message or taken[parent]:
+            value = uint(raw[branch[0] & 0xFFFF])
+            c = branch[0] >> 16 & 0xFFFF
+            stop = end
+            if row + 1 < row_count:
+                stop = branch[3] >> 16 & 0xFFFF
+            while c < stop:
+                if uint(conditions[c * 2]) <= value and value <= uint(conditions[c * 2 + 1]):
+                    if length < branch[2] & 15:
+                        counts[1] += 1
+                        break
+                    taken[row] = 1
+                    return row
+                c += 1
+        if branch[2] & 0x1000:
+            return -1
+        row += 1
+
+
+@micropython.viper
+def _on_change(classes: ptr8, first: int, count: int) -> int:
+    n = 0
+    while count:
+        count -= 1
+        if int(classes[first + count]) & 15 == 8:
+            n += 1
     return n
 
 
@@ -125,7 +190,8 @@ class Table:
         self._counts = array("i", bytes(12))
         self._one = bytearray(16)
         self._before = array("i", bytes(4 * profile.widest))
-        self.events = array("i", bytes(12 * profile.widest))
+        self._taken = bytearray(profile.row_count if profile.conditions else 0)
+        self.events = array("i", bytes(12 * self._most_changes(profile)))
 
     def _build_index(self, profile):
         extended = 0
@@ -146,6 +212,21 @@ class Table:
                 h = h + 1 & size - 1
             hashed[h] = m + 1
         return hashed, size - 1
+
+    def _most_changes(self, profile):
+        """How many changes a single frame can bring."""
+        most = 0
+        for m in range(profile.messages):
+            if profile.flags(m) & SET_ASIDE:
+                n = _on_change(profile.classes, profile.first(m), profile.count(m))
+                row = profile.link(m)
+                while profile.flags(m) & BRANCHES:
+                    n += _on_change(profile.classes, profile.first(row), profile.count(row))
+                    if profile.flags(row) & LAST:
+                        break
+                    row += 1
+                most = max(most, n)
+        return most
 
     @property
     def unknown(self) -> int:
@@ -171,10 +252,30 @@ class Table:
     def changes(self, slots, i: int) -> int:
         """Decodes the i-th slot set aside; returns how many changes are told in `events` as (index, tick, raw)."""
         slot, m = self._marked[2 * i], self._marked[2 * i + 1]
+        p = self._profile
+        n = self._change(slots, slot, m, 0)
+        if p.flags(m) & BRANCHES:
+            row = p.link(m)
+            length = slots[16 * slot + 7] >> 4
+            while True:
+                row = _next_branch(
+                    p.rows, row, m, p.row_count, p.conditions, len(p.conditions) >> 3, self._values.raw, self._taken, length,
+                    self._counts,
+                )  # fmt: skip
+                if row < 0:
+                    break
+                n = self._change(slots, slot, row, n)
+                if p.flags(row) & LAST:
+                    break
+                row += 1
+        return n
+
+    def _change(self, slots, slot, m, n):
+        """Decodes a row from a slot; its changes go to `events` from the n-th on."""
         p, v = self._profile, self._values
         first, count = p.first(m), p.count(m)
         new = not v.ticks[m]
         _copy(v.raw, first, count, self._before)
-        _copy(slots, 4 * slot, 4, self._one)
+        _aim(slots, slot, m, self._one)
         self._run(self._one, 1, 0)
-        return _compare(v.raw, self._before, first, count, new, p.classes, v.ticks[m] & 0xFFFFFFF, self.events)
+        return _compare(v.raw, self._before, first, count, new, p.classes, v.ticks[m] & 0xFFFFFFF, self.events, n)

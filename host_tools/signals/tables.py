@@ -1,0 +1,80 @@
+"""The tables of the packed profile: rows, descriptors, classes, conditions (firmware/SPEC.md, section 1)."""
+
+import struct
+
+from host_tools.errors import InputError
+from host_tools.signals import descriptor
+from host_tools.signals.layout import Row
+from host_tools.signals.profile import MAX_PERIODS, ON_CHANGE, UNSAMPLED, Profile, Signal
+
+MAGIC, VERSION = b"PTPF", 1
+HEADER = struct.Struct("<4sBBHHHI8I4H")
+ROW = struct.Struct("<IHHBBH")
+CONDITION = struct.Struct("<II")
+CLASS_ON_CHANGE, CLASS_UNSAMPLED, CLASS_MASK, LOW_HALF = 8, 9, 15, 16
+EXTENDED = 1 << 29
+MOST_MESSAGES = 255
+_MAX_U16 = 0xFFFF
+SWAPPED, SET_ASIDE, BRANCHES, LAST = 1, 2, 4, 16  # a row's flags
+
+
+def header(profile: Profile, text_size: int) -> bytes:
+    """The fixed part before the tables. Raises InputError where there are too many messages for the device."""
+    if len(profile.messages) > MOST_MESSAGES:
+        many = len(profile.messages)
+        raise InputError(f"profile {profile.name}: {many} messages; the device takes {MOST_MESSAGES}, choose among them")
+    branches = len(profile.rows) - len(profile.messages)
+    counts = [branches, sum(len(row.selection.ranges) for row in profile.rows if row.selection), 0, 0]
+    if max(len(profile.fields), *counts) > _MAX_U16:
+        raise InputError(f"profile {profile.name}: more signals or ranges than the device takes; choose among them")
+    periods = profile.classes + (0,) * (MAX_PERIODS - len(profile.classes))
+    first = len(profile.messages), len(profile.fields), profile.grid_ms, text_size
+    return HEADER.pack(MAGIC, VERSION, 0, *first, *periods, *counts)
+
+
+def tables(profile: Profile) -> bytes:
+    """All tables, in their order."""
+    descriptors = [descriptor.encode(field.bits) for field in profile.fields]
+    words = struct.pack(f"<{len(descriptors)}I", *descriptors)
+    return _rows(profile) + words + _classes(profile) + _conditions(profile)
+
+
+def _rows(profile: Profile) -> bytes:
+    index = {field.signal.name: i for i, field in enumerate(profile.fields)}
+    first_branch = {row.message.key: i for i, row in reversed(list(enumerate(profile.rows))) if row.selection}
+    packed, condition = [], 0
+    for row in profile.rows:
+        if row.selection:
+            ident, link = index[row.selection.selector] | condition << 16, row.parent
+            condition += len(row.selection.ranges)
+        else:
+            ident, link = row.message.key, first_branch.get(row.message.key, 0)
+        flags = _flags(row, not row.selection and row.message.key in first_branch)
+        packed.append(ROW.pack(ident, row.first, len(row.fields), row.size, flags, link))
+    return b"".join(packed)
+
+
+def _flags(row: Row, has_branches: bool) -> int:
+    big = any(descriptor.decode(descriptor.encode(field.bits)).byte_order == "big_endian" for field in row.fields)
+    on_change = any(field.signal.period_ms == ON_CHANGE for field in row.fields)
+    set_aside = on_change or has_branches
+    return big * SWAPPED | set_aside * SET_ASIDE | has_branches * BRANCHES | row.is_last * LAST
+
+
+def _classes(profile: Profile) -> bytes:
+    classes = bytes(
+        _class_of(field.signal, profile) | (LOW_HALF if field.signal.is_wide and not field.is_high else 0)
+        for field in profile.fields
+    )
+    return classes + bytes(-len(classes) % 4)
+
+
+def _class_of(signal: Signal, profile: Profile) -> int:
+    special = {ON_CHANGE: CLASS_ON_CHANGE, UNSAMPLED: CLASS_UNSAMPLED}
+    return special[signal.period_ms] if signal.period_ms in special else profile.classes.index(signal.period_ms)
+
+
+def _conditions(profile: Profile) -> bytes:
+    return b"".join(
+        CONDITION.pack(*bounds) for row in profile.rows if row.selection for bounds in row.selection.ranges
+    )
