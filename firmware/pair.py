@@ -16,11 +16,13 @@ class Pair:
     def __init__(self, name: str):
         self._name = name
         self._count = -1
+        self.damaged = False  # a copy is there and cannot be read: it may have been the newest
 
     def read(self):
         """Payload of the newest valid copy, None when there is none."""
         newest = None
         self._count = 0
+        self.damaged = False
         for copy in 0, 1:
             count, payload = self._load(copy)
             if count > self._count:
@@ -46,10 +48,14 @@ class Pair:
         except OSError:
             return 0, None
         if len(body) < 16:
-            return 0, None
+            return self._rotten()
         magic, count, length = struct.unpack_from(_HEADER, body)
         if magic != _MAGIC or length != len(body) - 16:
-            return 0, None
+            return self._rotten()
         if struct.unpack_from("<I", body, len(body) - 4)[0] != crc32(memoryview(body)[:-4]):
-            return 0, None
+            return self._rotten()
         return count, body[12:-4]
+
+    def _rotten(self):
+        self.damaged = True
+        return 0, None

@@ -83,8 +83,12 @@ class App:
         """Closes the batch into the outbox."""
         batch, clock = self._batch, self._clock
         first, count = batch.sequence, batch.count
-        record = batch.close(self.boot, clock.quality, clock.utc_of_boot_ms, (self.config["version"], 0))
-        self.outbox.append(record, self.boot, first, count)
+        try:
+            record = batch.close(self.boot, clock.quality, clock.utc_of_boot_ms, (self.config["version"], 0))
+            self.outbox.append(record, self.boot, first, count)
+        except MemoryError:
+            batch.sequence = first + count
+            self._ledger.add(self.boot, first, count, "no_memory")
 
     async def _read_bus(self, beat):
         bus, table, sampler = self._bus, self._table, self._sampler

@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import logging
 import os
+import random
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -62,14 +63,25 @@ async def _probe(address: Address) -> None:
 
 
 def _free(port: int | None) -> int:
-    """`port` if nothing listens on it, or a free one. Raises BrokerError."""
+    """`port` if nothing listens on it, or a free one. Raises BrokerError.
+
+    A free one is below those that the kernel gives to outgoing connections: it stays free until the broker takes it.
+    """
+    if port is None:
+        return next(filter(_is_free, iter(lambda: random.randrange(20_000, 32_000), None)))
+    if not _is_free(port):
+        raise BrokerError(f"port {port} cannot be used: something has it, or it is not ours to use; name another")
+    return port
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port or 0))
-        except OSError as error:
-            raise BrokerError(f"port {port} cannot be used ({error.strerror}); name another") from error
-        return int(probe.getsockname()[1])
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """outbox/boots: every boot has a number of its own, whatever the flash went through."""
 
+import os
 from packed import get, put
 from pair import Pair
 from pigtail.outbox.boots import next_boot
@@ -7,8 +8,9 @@ from runner import raises
 
 
 def _forget():
-    put("/boots.0", b"")
-    put("/boots.1", b"")
+    for name in os.listdir("/"):
+        if name.startswith("boots."):
+            os.remove("/" + name)
 
 
 def test_first_boot_is_1():
@@ -51,3 +53,15 @@ def test_foreign_payload_counts_from_1():
     _forget()
     Pair("/boots").write(b"abc")
     assert next_boot() == 1
+
+
+def test_rotten_newest_copy_never_gives_a_number_twice():
+    _forget()
+    given = [next_boot() for _ in range(4)]
+    path = "/boots.%d" % (given[-1] & 1)
+    whole = get(path)
+    for i in range(len(whole)):
+        put(path, whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
+        assert next_boot() not in given
+        _forget()
+        given = [next_boot() for _ in range(4)]

@@ -286,3 +286,19 @@ def test_keepalive_of_0_never_pings():
     time.now += 10000000
     client.step()
     assert bytes(sock.sent) == b""
+
+
+def test_socket_that_takes_no_byte_for_20_s_is_an_oserror():
+    time = Time().into(mqtt)
+    client, sock, _ = _client()
+    sock.takes = 3
+    client.publish("t", b"x" * 50, False, 1)
+    time.now += 19000
+    sock.takes = 1  # it moves, if slowly
+    client.step()
+    time.now += 20000
+    client.step()
+    time.now += 1000
+    with raises(OSError) as caught:
+        client.step()
+    assert caught.error.errno == errno.ETIMEDOUT

@@ -130,3 +130,11 @@ def test_late_loop_gives_each_value_once_then_absent():
     values.raw[0], values.dirty[0] = 4, 255
     sampler.run(2000)
     assert [record[15:] for record in records] == [b"\7\0\0\0\0\3" + bytes(14)]
+
+
+def test_part_begun_anew_hands_on_what_was_taken_before():
+    sampler, batch, delivered = _sampler()
+    sampler.run(600)
+    assert batch.count == 4 and delivered == []
+    sampler.start(650)
+    assert delivered == [4] and batch.opened[-1][0] == 7

@@ -127,3 +127,17 @@ async def test_asyncio_cancellation_ends_a_part():
     await scene.run(2000)
     await scene.time.passes(5000, step=50)
     assert len(starts) == 1
+
+
+async def test_part_that_ran_for_long_before_it_died_begins_soon_again():
+    scene = Scene()
+
+    async def dies_late(beat):
+        for _ in range(70):
+            beat()
+            await scene.time.sleep_ms(1000)
+        raise OSError("planted")
+
+    starts = scene.part("late", dies_late)
+    await scene.run(400000)
+    assert len(starts) > 4 and max(steps(starts)) < 72000

@@ -11,6 +11,7 @@ _CHECK_MS = const(1000)
 _STALL_MS = const(30000)
 _LEAST_WAIT_MS = const(500)
 _MOST_WAIT_MS = const(60000)
+_STEADY_MS = const(60000)  # a part that ran this long starts from the least wait again
 
 
 class Part:
@@ -43,6 +44,7 @@ class Part:
     async def _keep(self):
         wait_ms = _LEAST_WAIT_MS
         while True:
+            began = ticks_ms()
             try:
                 await self._run(self.beat)
                 self.error = "ended"
@@ -50,6 +52,8 @@ class Part:
                 self.error = repr(error)
                 sys.print_exception(error)
             self.restarts += 1
+            if ticks_diff(ticks_ms(), began) > _STEADY_MS:
+                wait_ms = _LEAST_WAIT_MS
             for _ in range(wait_ms // _LEAST_WAIT_MS):
                 self.beat()
                 await asyncio.sleep_ms(_LEAST_WAIT_MS)

@@ -19,9 +19,9 @@ class Sampler:
         self._opened = 0
 
     def start(self, now_ms: int) -> None:
-        """Begins with the first grid tick after `now_ms` (uptime)."""
+        """Begins with the first grid tick after `now_ms` (uptime); hands on what was taken before."""
         self._next = now_ms // self._grid_ms + 1
-        self._open()
+        self._close()
 
     def _open(self):
         self._opened = self._next

@@ -19,6 +19,7 @@ _PUBLISH = const(0x30)
 _PUBACK = const(0x40)
 _PINGRESP = const(0xD0)
 _IN_SIZE = const(256)
+_STUCK_MS = const(20000)  # without a byte taken by the other side
 _HEAD = const(5)  # longest fixed header
 _POLL_FAILED = select.POLLERR | select.POLLHUP
 
@@ -37,7 +38,7 @@ class Client(MQTTClient):
         self._have = 0
         self._skip = 0
         self._connack = -1
-        self._sent_at = 0
+        self._sent_at = self._moved_at = 0
         self._pinged = False
         self._ping_at = 0
         self.on_puback = None
@@ -143,7 +144,7 @@ class Client(MQTTClient):
 
     def _start(self, size):
         self._out_at, self._out_end = 0, size
-        self._sent_at = ticks_ms()
+        self._sent_at = self._moved_at = ticks_ms()
 
     def _write(self):
         while True:
@@ -152,6 +153,7 @@ class Client(MQTTClient):
                 if not n:
                     return
                 self._out_at += n
+                self._moved_at = ticks_ms()
             chunk = next(self._more, None) if self._more else None
             if chunk is None:
                 self._more = None
@@ -162,10 +164,12 @@ class Client(MQTTClient):
     def step(self) -> None:
         """Writes what waits, reads what has come, keeps the connection alive. Raises OSError when it is lost."""
         self._pump()
+        now = ticks_ms()
+        if not self.writable and ticks_diff(now, self._moved_at) > _STUCK_MS:
+            raise OSError(errno.ETIMEDOUT)
         if not self.keepalive:
             return
         half = self.keepalive * 500
-        now = ticks_ms()
         if self._pinged:
             if ticks_diff(now, self._ping_at) > half:
                 raise OSError(errno.ETIMEDOUT)

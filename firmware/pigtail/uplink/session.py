@@ -45,6 +45,8 @@ class Session:
             await sleep_ms(_TURN_MS)
 
     def _check_overdue(self, now):
+        if not self._client.writable:
+            return  # a long packet is still on its way out; the client notices when it is stuck
         for _, _, sent_at in self._waiting.values():  # each on its own: others may be acknowledged all the time
             if ticks_diff(now, sent_at) > _ACK_MS:
                 raise OSError(ETIMEDOUT)
