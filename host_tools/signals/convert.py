@@ -94,8 +94,6 @@ def _own_reason(message: DbcMessage, signal: DbcSignal) -> str:
         return f"beyond the end of its message of {message.length} bytes"
     if Signal("", start, signal.length, byte_order).size > message.length:
         return f"beyond the end of its message of {message.length} bytes"
-    if signal.length > 32 or signal.is_float or signal.multiplexer_ids:
-        return "wide, floating point or multiplexed"
     return ""
 
 
