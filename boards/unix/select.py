@@ -1,6 +1,7 @@
 """`select` whose short waits are waits at any speed.
 
-libfaketime divides a poll's time-out, which counts whole milliseconds: at `--speed 4` a wait of 2 ms becomes none, and the loop spins.
+libfaketime divides a poll's time-out, which counts whole milliseconds: at `--speed 4` a wait of 2 ms becomes none,
+and the loop spins.
 """
 
 import os

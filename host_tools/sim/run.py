@@ -63,7 +63,8 @@ class Simulation:
         """Runs to the end; `tick` is called twenty times a second. Raises a PigtailError, and leaves nothing running."""
         firmware, modules = compiled()
         async with contextlib.AsyncExitStack() as stack:
-            folder = self.scenario.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pigtail-", dir=_memory())))
+            own = tempfile.TemporaryDirectory(prefix="pigtail-", dir=_memory())
+            folder = self.scenario.folder or Path(stack.enter_context(own))
             server = await stack.enter_async_context(broker.start(self.scenario.broker, directory=folder))
             self.broker_kind, self.broker_url = server.kind, server.url
             clock = await stack.enter_async_context(sntp.start(self._utc))
@@ -249,7 +250,7 @@ class Simulation:
 
 
 def _memory() -> Path | None:
-    """A folder in memory, if there is one: a disk that writes back stalls whoever writes to the same page, half a second at worst."""
+    """A folder in memory, if there is one: a disk's write-back stalls whoever writes to the same page, for half a second."""
     shm = Path("/dev/shm")
     return shm if os.access(shm, os.W_OK) else None
 
