@@ -25,7 +25,7 @@ def rows() -> Iterator[Row]:
         nonlocal as_json
         as_json += len(json.dumps({"name": sample.name, "value": sample.value, "time": sample.utc}))
 
-    simulation.on_sample = weigh
+    simulation.delivered.on_sample = weigh
     report = asyncio.run(simulation.run())
     yield Row("frames dropped at the controller", report.frames_dropped, "frames", "= 0", COMMAND)
     yield Row("samples missing after an outage", report.samples_missing, "samples", "= 0", COMMAND)

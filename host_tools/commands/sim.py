@@ -111,7 +111,7 @@ def _progress(simulation: Simulation) -> Callable[[], None]:
             return
         next_at += PROGRESS_S
         end = f" of {simulation.scenario.seconds:g}" if simulation.scenario.seconds else ""
-        meter, received = simulation.board.meter(), simulation.account.totals().received
+        meter, received = simulation.board.meter(), simulation.delivered.account.totals().received
         link = "up" if simulation.link_up else "down"
         click.echo(
             f"{simulation.car.now:7.0f}{end} s  {meter.received} frames, {meter.overrun} dropped; "

@@ -5,11 +5,12 @@ device's own counters.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 from host_tools.reader import Account
 from host_tools.sim.board import Life, Meter
+from host_tools.sim.car import VirtualCar
 
 WINDOW = 8  # records that may be under way at once, hence out of order (mqtt.window)
 TraceRow = tuple[int, int, int]  # boot, first sequence, count
@@ -71,6 +72,31 @@ def missing(trace: Sequence[TraceRow], account: Account, ended: bool) -> tuple[i
     delivered = [i for i, (boot, first, count) in enumerate(trace) if account.fresh(boot, first, count) == []]
     explained_from = (delivered[-1] - WINDOW if delivered else -1) + 1
     return sum(holes[: max(explained_from, 0)]), sum(holes[max(explained_from, 0) :])
+
+
+def deaths(
+    lives: Sequence[Life], trace: Sequence[TraceRow], account: Account, spans: Mapping[int, tuple[int, int]], car: VirtualCar
+) -> tuple[list[Death], int]:
+    """What each ended life cost, and the samples that nothing explains.
+
+    `spans`: for each boot the uptime (ms) of its first and its last delivered sample.
+    """
+    result: list[Death] = []
+    unexplained = start = 0
+    last_seen = 0.0  # device seconds
+    for life in lives:
+        rows = trace[start : life.traced if life.ended else None]
+        start += len(rows)
+        boot = rows[0][0] if rows else 0
+        lost, gone = missing(rows, account, life.ended is not None)
+        unexplained += lost
+        began = car.at(life.started)
+        if result and last_seen and boot in spans:
+            result[-1] = replace(result[-1], dark_s=round(began + spans[boot][0] / 1000 - last_seen, 1))
+        if life.ended is not None:
+            last_seen = began + spans[boot][1] / 1000 if boot in spans else 0.0
+            result.append(Death(boot, life.death, round(car.at(life.ended), 1), gone, None))
+    return result, unexplained
 
 
 def sums(lives: Sequence[Life]) -> Meter:

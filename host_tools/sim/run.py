@@ -7,18 +7,18 @@ import secrets
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import can
 
 from host_tools.errors import SimError
-from host_tools.reader import Account, BatchEvent, Listener, Sample, Status, Subscribed, Trouble, listen
+from host_tools.reader import Account, BatchEvent, Listener, Status, Subscribed, Trouble, listen
 from host_tools.reader.connection import Address
 from host_tools.signals import pack
 from host_tools.sim import access_point, broker, image, report, sntp
-from host_tools.sim.board import Life, VirtualBoard, compiled, facts
+from host_tools.sim.board import VirtualBoard, compiled, facts
 from host_tools.sim.car import VirtualCar
+from host_tools.sim.delivered import Delivered
 from host_tools.sim.scenario import Scenario
 
 BOOT_S = 30.0  # real seconds until the firmware must have opened its bus
@@ -33,17 +33,13 @@ class Simulation:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.device = f"sim-{secrets.token_hex(3)}"
-        self.account = Account()  # of what the reader handed on
-        self.latest: dict[str, Sample] = {}
+        self.delivered = Delivered()
         self.status: dict[str, object] = {}
-        self.bytes_published = 0
         self.connected = False
         self.link_up = True
         self.broker_kind = ""
         self.broker_url = ""
         self.undecodable: list[str] = []
-        self.on_sample: Callable[[int, Sample], None] | None = None
-        self._spans: dict[int, tuple[int, int]] = {}  # boot: uptime of its first and last delivered sample, ms
         self.utc_at_start = time.time()
         known = frozenset(m.arbitration_id | (1 << 29 if m.is_extended_id else 0) for m in scenario.profile.messages)
         self.car = VirtualCar(self._cut_short(scenario.frames), known, scenario.speed)
@@ -127,25 +123,12 @@ class Simulation:
             if isinstance(event, Subscribed):
                 ready.set()
             elif isinstance(event, BatchEvent):
-                self._take(event)
+                self.delivered.take(event)
             elif isinstance(event, Status):
                 self.status = dict(event.fields)
                 self.connected = event.fields.get("state") == "online"
             elif isinstance(event, Trouble):
                 self.undecodable.append(event.reason)
-
-    def _take(self, event: BatchEvent) -> None:
-        self.bytes_published += event.size
-        boot = event.batch.header.boot
-        numbers = [sample.sequence + n for sample in event.batch.samples for n in range(sample.numbers)]
-        for first, count in _runs(numbers):
-            self.account.add(boot, first, count)
-        for sample in event.batch.samples:
-            self.latest[sample.name] = sample
-            first, last = self._spans.get(boot, (sample.time_ms, sample.time_ms))
-            self._spans[boot] = min(first, sample.time_ms), max(last, sample.time_ms)
-            if self.on_sample:
-                self.on_sample(boot, sample)
 
     async def _watch(self, tasks: Sequence[asyncio.Future[None]], tick: Callable[[], None]) -> report.Report:
         """Waits for the end of the log and then for the outbox; raises what a task died of."""
@@ -194,9 +177,9 @@ class Simulation:
         arrived = [life.meter.arrived for life in board.lives if life.meter.boot_ms]
         meter = report.sums(board.lives)
         trace = board.trace()
-        deaths, unexplained = self._deaths(trace, books)
+        deaths, unexplained = report.deaths(board.lives, trace, books, self.delivered.spans, car)
         lost = report.lost_by_reason(books)
-        delivered = self.account.totals().received
+        delivered = self.delivered.account.totals().received
         return report.Report(
             frames_offered=meter.arrived,
             frames_received=meter.received,
@@ -206,9 +189,9 @@ class Simulation:
             samples_delivered=delivered,
             samples_accounted_lost=lost.total(),
             samples_missing=unexplained,
-            duplicates=self.account.duplicates,
-            bytes_published=self.bytes_published,
-            bytes_per_sample=round(self.bytes_published / delivered, 3) if delivered else None,
+            duplicates=self.delivered.account.duplicates,
+            bytes_published=self.delivered.bytes,
+            bytes_per_sample=round(self.delivered.bytes / delivered, 3) if delivered else None,
             heap_peak=meter.heap_peak,
             boot_ms=meter.boot_ms,
             restarts=len(board.lives) - 1,
@@ -223,42 +206,8 @@ class Simulation:
             undecodable=self.undecodable,
         )
 
-    def _deaths(self, trace: list[report.TraceRow], books: Account) -> tuple[list[report.Death], int]:
-        """What each ended life cost, and the samples that nothing explains."""
-        deaths: list[report.Death] = []
-        unexplained = start = 0
-        before: tuple[Life, int] | None = None
-        for life in self.board.lives:
-            rows = trace[start : life.traced if life.ended else None]
-            start += len(rows)
-            boot = rows[0][0] if rows else 0
-            missing, gone = report.missing(rows, books, life.ended is not None)
-            unexplained += missing
-            if before and deaths:
-                deaths[-1] = replace(deaths[-1], dark_s=self._dark(*before, life, boot))
-            if life.ended is not None:
-                deaths.append(report.Death(boot, life.death, round(self.car.at(life.ended), 1), gone, None))
-                before = life, boot
-        return deaths, unexplained
-
-    def _dark(self, life: Life, boot: int, next_life: Life, next_boot: int) -> float | None:
-        """Device seconds from the last delivered sample of one life to the first of the next."""
-        if boot not in self._spans or next_boot not in self._spans:
-            return None
-        apart = (next_life.started - life.started) * self.scenario.speed
-        return round(apart + (self._spans[next_boot][0] - self._spans[boot][1]) / 1000, 1)
-
 
 def _memory() -> Path | None:
     """A folder in memory, if there is one: a disk's write-back stalls whoever writes to the same page, for half a second."""
     shm = Path("/dev/shm")
     return shm if os.access(shm, os.W_OK) else None
-
-
-def _runs(sequences: list[int]) -> Iterator[tuple[int, int]]:
-    """(first, count) of each unbroken run in ascending numbers."""
-    start = 0
-    for i in range(1, len(sequences) + 1):
-        if i == len(sequences) or sequences[i] != sequences[i - 1] + 1:
-            yield sequences[start], i - start
-            start = i

@@ -56,7 +56,7 @@ class Pulse:
         self._before = now, frames
         self.waiting = s.waiting()
         self.queue.append(self.waiting)
-        for name, sample in s.latest.items():
+        for name, sample in s.delivered.latest.items():
             self.values.setdefault(name, deque(maxlen=HISTORY)).append(sample.value)
 
     def moving(self) -> list[str]:
@@ -88,7 +88,7 @@ class LiveView:
 
     def _state(self) -> Table:
         s, pulse = self._simulation, self._pulse
-        meter, totals = s.board.meter(), s.account.totals()
+        meter, totals = s.board.meter(), s.delivered.account.totals()
         grid = Table.grid(padding=(0, 2))
         grid.add_row(Text("time", "dim"), f"{s.car.now:5.1f} s", Text(f"firmware's clock: {s.status.get('clock', 'not known')}"))
         dropped = Text(f"{meter.overrun} dropped", "red" if meter.overrun else "green")
@@ -104,7 +104,7 @@ class LiveView:
         for heading, justify in ("signal", "left"), ("value", "right"), ("", "left"), ("lately", "left"):
             table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
         for name in self._pulse.moving():
-            sample = self._simulation.latest[name]
+            sample = self._simulation.delivered.latest[name]
             value = sample.label or f"{sample.value:,.2f}"
             table.add_row(name, value, sample.unit, Text(sparkline(self._pulse.values[name]), "cyan"))
         return table
@@ -135,7 +135,7 @@ class PlainView:
             return
         self._next_at = time.monotonic() + LINE_S
         self._link_was_up = s.link_up
-        meter, received = s.board.meter(), s.account.totals().received
+        meter, received = s.board.meter(), s.delivered.account.totals().received
         shown = ", ".join(self._shown(name) for name in pulse.moving()[:2])
         self._console.print(
             f"{s.car.now:5.1f} s  bus {pulse.frames_per_s:4.0f}/s {pulse.load:3.0%}, {meter.overrun} dropped  "
@@ -144,5 +144,5 @@ class PlainView:
         )
 
     def _shown(self, name: str) -> str:
-        sample = self._simulation.latest[name]
+        sample = self._simulation.delivered.latest[name]
         return f"{'.'.join(name.split('.')[-2:])} {sample.value:.1f} {sample.unit}".rstrip()

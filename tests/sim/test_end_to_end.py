@@ -25,7 +25,7 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="real recordings are n
 def run(scenario: Scenario) -> tuple[Report, dict[str, list[Sample]]]:
     simulation = Simulation(scenario)
     samples: dict[str, list[Sample]] = defaultdict(list)
-    simulation.on_sample = lambda boot, sample: samples[sample.name].append(sample)
+    simulation.delivered.on_sample = lambda boot, sample: samples[sample.name].append(sample)
     return asyncio.run(simulation.run()), samples
 
 

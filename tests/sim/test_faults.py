@@ -27,7 +27,7 @@ def drive(
     profile = scenario.profile(None, (), 1000, lambda line: None)
     simulation = Simulation(Scenario(profile, scenario.frames(()), 4.0, seconds, outages, config=config or {}))
     samples: list[Sample] = []
-    simulation.on_sample = lambda boot, sample: samples.append(sample)
+    simulation.delivered.on_sample = lambda boot, sample: samples.append(sample)
     left = dict(at or {})
 
     def tick() -> None:
@@ -69,14 +69,14 @@ def test_kill_9_in_an_outage_costs_the_ram_and_the_report_says_what() -> None:
     (death,) = report.deaths
     assert (death.cause, death.boot, report.restarts) == ("power_cut", 1, 1)
     assert death.samples_lost > 300 and death.dark_s is not None and 5 < death.dark_s < 10
-    assert simulation.account.boots == [1, 2]
+    assert simulation.delivered.account.boots == [1, 2]
     assert simulation.status["boot"] == 2 and simulation.status["reset"] == "power_on"
 
 
 def test_kill_9_three_times_gives_three_new_boot_numbers() -> None:
     report, simulation, _ = drive(24.0, at={second: send(signal.SIGKILL) for second in (5.0, 10.0, 15.0)})
     assert_books_balance(report)
-    assert simulation.account.boots == [1, 2, 3, 4] and len(report.deaths) == 3
+    assert simulation.delivered.account.boots == [1, 2, 3, 4] and len(report.deaths) == 3
 
 
 def test_stuck_processor_is_bitten_by_the_watchdog() -> None:
