@@ -1,65 +1,62 @@
-"""Vehicle files: which signals of a DBC make up a profile, under which names and how often (TOML).
+"""Vehicle files: which signals of a database make up a profile, under which names and how often (TOML).
 
 [vehicle]               the car: name, version, vehicle, dbc; for people: model_years, source, tried
 [[signals]]             one signal each
 dbc = "Message.Signal"  where the bits are
 path = "Vehicle.Speed"  its name from then on: a path of COVESA's Vehicle Signal Specification (VSS)
-unit = "km/h"           VSS's unit, which must be the DBC's too; left out where there is none
+unit = "km/h"           VSS's unit, which must be the database's too; left out where there is none
 datatype = "float"      VSS's
-period_ms = 100         or: on_change = true
+period_ms = 100         or: on_change = true, with deadband = 0.5 for changes that are told only above that
+range = [0, 250]        beyond it the device marks a value out_of_range
 purpose = "driving"     what the owner's consent goes by
+[[messages]]            one message each that guards itself
+dbc = "Message"
+counter = "Counter"     its signal that goes up by counter_step (1) modulo counter_modulo (as many values as its bits have)
+checksum = "Checksum"   its signal that checks the frame by checksum_rule, one of message.CHECKSUM_RULES
+
+What selects a signal, counts or checks is decoded with it, under the name "Message.Signal", and not sampled.
 """
 
-import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cantools.database import Database
 from cantools.database import Message as DbcMessage
+from cantools.database import Signal as DbcSignal
 
 from host_tools.errors import InputError
-from host_tools.signals import dbc
-from host_tools.signals.convert import reasons_to_leave_out
-from host_tools.signals.profile import Message, Profile, Signal
+from host_tools.signals import convert, database, entries
+from host_tools.signals.entries import FaultError, Pick, Rules
+from host_tools.signals.profile import UNSAMPLED, Checksum, Counter, Message, Profile, Signal
 from host_tools.signals.repair import Report
-
-_VEHICLE_KEYS = {"name", "version", "vehicle", "dbc", "model_years", "source", "tried"}
-_SIGNAL_KEYS = {"dbc", "path", "unit", "datatype", "period_ms", "on_change", "purpose"}
-_PATH = re.compile(r"Vehicle(\.[A-Z][A-Za-z0-9]*)+")
-_MAX_PERIOD_MS = 3_600_000
 
 # what a signal must be for each of VSS's datatypes
 _DATATYPES: dict[str, Callable[[Signal], bool]] = {
     "boolean": lambda signal: signal.length == 1,
     "string": lambda signal: bool(signal.labels),
     **dict.fromkeys(("float", "double"), lambda signal: True),
-    **dict.fromkeys(("uint8", "uint16", "uint32"), lambda signal: _is_whole(signal) and not signal.is_signed),
-    **dict.fromkeys(("int8", "int16", "int32"), lambda signal: _is_whole(signal)),
+    **dict.fromkeys(
+        ("uint8", "uint16", "uint32", "uint64"), lambda signal: _is_whole(signal) and not signal.is_signed
+    ),
+    **dict.fromkeys(("int8", "int16", "int32", "int64"), lambda signal: _is_whole(signal)),
 }
 
 
 def load(path: Path, report: Report) -> Profile:
-    """The profile in a vehicle file; its DBC's path is relative to it, and its repairs go to `report`.
+    """The profile in a vehicle file; its database's path is relative to it, whose repairs go to `report`.
 
-    Raises InputError that names the file and what in it is unknown, missing or contradicts the DBC.
+    Raises InputError that names the file and what in it is unknown, missing or contradicts the database.
     """
     content = _parse(path)
     try:
-        _check_keys(content, {"vehicle", "signals"}, {"vehicle", "signals"})
-        vehicle = _typed(content, "vehicle", dict)
-        _check_keys(vehicle, _VEHICLE_KEYS, {"name", "version", "vehicle", "dbc"})
-        database = dbc.load(path.parent / _typed(vehicle, "dbc", str), report)
-        messages = _messages(database, _typed(content, "signals", list))
-        name, version, car = (_typed(vehicle, key, str) for key in ("name", "version", "vehicle"))
-        return Profile(name, version, car, messages)
-    except _FaultError as fault:
+        head, picks, rules = entries.file(content)
+        source = database.load(path.parent / head.dbc, report)
+        return Profile(head.name, head.version, head.vehicle, tuple(_messages(source, picks, rules)))
+    except FaultError as fault:
         raise InputError(f"{path}: {fault}") from fault
-
-
-class _FaultError(Exception):
-    """What is wrong in the file; `load` adds the file's name."""
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -71,76 +68,81 @@ def _parse(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not TOML: {error}") from error
 
 
-def _messages(database: Database, entries: list[Any]) -> tuple[Message, ...]:
-    by_name = {message.name: message for message in database.messages}
-    signals: dict[str, list[Signal]] = {}
-    for number, entry in enumerate(entries, 1):
+def _messages(source: Database, picks: list[Pick], rules: list[Rules]) -> Iterator[Message]:
+    """The messages of which a signal was picked, in the order of their first one."""
+    by_name = {message.name: message for message in source.messages}
+    picked: dict[str, dict[str, Pick]] = {}
+    for number, pick in enumerate(picks, 1):
         try:
-            message_name, signal = _signal(by_name, entry)
-        except _FaultError as fault:
-            raise _FaultError(f"signal {number}: {fault}") from fault
-        signals.setdefault(message_name, []).append(signal)
-    return tuple(
-        Message(by_name[name].frame_id, by_name[name].is_extended_frame, name, tuple(found))
-        for name, found in signals.items()
-    )
+            _check_pick(by_name.get(pick.message), pick)
+            if pick.signal in picked.setdefault(pick.message, {}):
+                raise FaultError(f'"{pick.message}.{pick.signal}" is picked twice')
+        except FaultError as fault:
+            raise FaultError(f"signal {number}: {fault}") from fault
+        picked[pick.message][pick.signal] = pick
+    guards = {rule.message: rule for rule in rules}
+    for name in guards.keys() - picked.keys():
+        raise FaultError(f"no signal of the message {name} is picked")
+    for name, own in picked.items():
+        try:
+            yield _message(by_name[name], own, guards.get(name))
+        except InputError as error:
+            raise FaultError(str(error)) from error
 
 
-def _signal(by_name: dict[str, DbcMessage], entry: dict[str, Any]) -> tuple[str, Signal]:
-    _check_keys(entry, _SIGNAL_KEYS, {"dbc", "path", "datatype", "purpose"})
-    source, path = _typed(entry, "dbc", str), _typed(entry, "path", str)
-    message_name, _, signal_name = source.partition(".")
-    message = by_name.get(message_name)
-    found = [signal for signal in message.signals if signal.name == signal_name] if message else []
-    if message is None or not found:
-        raise _FaultError(f'the DBC has no signal "{source}"')
-    if not _PATH.fullmatch(path):
-        raise _FaultError(f'"{path}" is no VSS path such as Vehicle.Speed')
-    if reason := reasons_to_leave_out(message).get(signal_name):
-        raise _FaultError(f'"{source}" cannot be sampled: {reason}')
-    signal = dbc.convert(found[0], path, _period_ms(entry))
-    _check_meaning(entry, signal)
-    return message_name, signal
+def _check_pick(message: DbcMessage | None, pick: Pick) -> None:
+    if message is None or pick.signal not in {signal.name for signal in message.signals}:
+        raise FaultError(f'the DBC has no signal "{".".join(filter(None, (pick.message, pick.signal)))}"')
+    if reason := convert.reasons_to_leave_out(message).get(pick.signal):
+        raise FaultError(f'"{pick.message}.{pick.signal}" cannot be sampled: {reason}')
+    found = next(signal for signal in message.signals if signal.name == pick.signal)
+    signal = convert.convert(found, pick.path, pick.period_ms)
+    if pick.unit != signal.unit:
+        raise FaultError(f'{pick.path} is in "{pick.unit}" here and in "{signal.unit}" in the DBC')
+    if pick.datatype not in _DATATYPES:
+        raise FaultError(f'"{pick.datatype}" is no datatype; known are {", ".join(_DATATYPES)}')
+    if not _DATATYPES[pick.datatype](signal):
+        raise FaultError(f"{pick.path} is no {pick.datatype} by the DBC")
 
 
-def _check_meaning(entry: dict[str, Any], signal: Signal) -> None:
-    unit, datatype = _typed(entry, "unit", str) if "unit" in entry else "", _typed(entry, "datatype", str)
-    if unit != signal.unit:
-        raise _FaultError(f'{signal.name} is in "{unit}" here and in "{signal.unit}" in the DBC')
-    if datatype not in _DATATYPES:
-        raise _FaultError(f'"{datatype}" is no datatype; known are {", ".join(_DATATYPES)}')
-    if not _DATATYPES[datatype](signal):
-        raise _FaultError(f"{signal.name} is no {datatype} by the DBC")
-    if not _typed(entry, "purpose", str):
-        raise _FaultError(f"{signal.name} has an empty purpose")
+def _message(message: DbcMessage, picked: dict[str, Pick], guard: Rules | None) -> Message:
+    found = {signal.name: signal for signal in message.signals}
+    guards = [name for name in (guard.counter, guard.checksum) if name] if guard else []
+    for name in guards:
+        if name not in found:
+            raise FaultError(f'the DBC has no signal "{message.name}.{name}"')
+    needed = dict.fromkeys([*picked, *guards, *(s for name in picked for s in _selectors(name, found))])
+    names = {name: picked[name].path if name in picked else f"{message.name}.{name}" for name in needed}
+    signals = tuple(_signal(found[name], names, picked.get(name)) for name in needed)
+    plain = Message(message.frame_id, message.is_extended_frame, message.name, signals)
+    return replace(plain, **_guards(guard, found, names)) if guard else plain
 
 
-def _period_ms(entry: dict[str, Any]) -> int:
-    if entry.get("on_change") is True and "period_ms" not in entry:
-        return 0
-    if "on_change" in entry or "period_ms" not in entry:
-        raise _FaultError("it needs either period_ms or on_change = true")
-    period_ms = _typed(entry, "period_ms", int)
-    if not 1 <= period_ms <= _MAX_PERIOD_MS:
-        raise _FaultError(f"period_ms {period_ms} is not in 1 to {_MAX_PERIOD_MS}")
-    return int(period_ms)
+def _signal(signal: DbcSignal, names: dict[str, str], pick: Pick | None) -> Signal:
+    selected = convert.selection(signal, names)
+    if pick is None:
+        return convert.convert(signal, names[signal.name], UNSAMPLED, selected)
+    own = convert.convert(signal, pick.path, pick.period_ms, selected)
+    return replace(own, valid=pick.valid, deadband=pick.deadband, purpose=pick.purpose)
+
+
+def _selectors(name: str, found: dict[str, DbcSignal]) -> Iterator[str]:
+    """What selects a signal, what selects that, and so on; reasons_to_leave_out has found them to end."""
+    signal = found[name]
+    while signal.multiplexer_ids and signal.multiplexer_signal is not None:
+        yield signal.multiplexer_signal
+        signal = found[signal.multiplexer_signal]
+
+
+def _guards(guard: Rules, found: dict[str, DbcSignal], names: dict[str, str]) -> dict[str, Any]:
+    rules: dict[str, Any] = {}
+    if guard.counter:
+        modulo = guard.modulo or 1 << found[guard.counter].length
+        rules["counter"] = Counter(names[guard.counter], modulo, guard.step)
+    if guard.checksum:
+        rules["checksum"] = Checksum(names[guard.checksum], guard.rule)
+    return rules
 
 
 def _is_whole(signal: Signal) -> bool:
-    return signal.scale.is_integer() and signal.offset.is_integer()
-
-
-def _check_keys(table: Any, known: set[str], needed: set[str]) -> None:
-    if not isinstance(table, dict):
-        raise _FaultError("a table is expected")
-    for key in table.keys() - known:
-        raise _FaultError(f'unknown key "{key}"; known are {", ".join(sorted(known))}')
-    for key in sorted(needed - table.keys()):
-        raise _FaultError(f'"{key}" is missing')
-
-
-def _typed(table: dict[str, Any], key: str, kind: type) -> Any:
-    value = table[key]
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise _FaultError(f'"{key}" must be of type {kind.__name__}, not {value!r}')
-    return value
+    return not signal.is_float and signal.scale.is_integer() and signal.offset.is_integer()

@@ -1,0 +1,164 @@
+"""The tables of a vehicle file, each checked on its own: keys, types and what they say by themselves."""
+
+import re
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from host_tools.signals.profile import ON_CHANGE
+
+_VEHICLE_KEYS = {"name", "version", "vehicle", "dbc", "model_years", "source", "tried"}
+_SIGNAL_KEYS = {"dbc", "path", "unit", "datatype", "period_ms", "on_change", "deadband", "range", "purpose"}
+_MESSAGE_KEYS = {"dbc", "counter", "counter_modulo", "counter_step", "checksum", "checksum_rule"}
+_PATH = re.compile(r"Vehicle(\.[A-Z][A-Za-z0-9]*)+")
+_MAX_PERIOD_MS = 3_600_000
+
+
+class FaultError(Exception):
+    """What is wrong in the file; who catches it adds the file's name."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """[vehicle]: the profile's texts and the database's file."""
+
+    name: str
+    version: str
+    vehicle: str
+    dbc: str
+
+
+@dataclass(frozen=True)
+class Pick:
+    """[[signals]]: one signal of the database and what becomes of it. `period_ms` may be ON_CHANGE."""
+
+    message: str
+    signal: str
+    path: str
+    unit: str
+    datatype: str
+    period_ms: int
+    deadband: float
+    valid: tuple[float, float] | None
+    purpose: str
+
+
+@dataclass(frozen=True)
+class Rules:
+    """[[messages]]: the signals that guard a message; None where it has no such one. `modulo` None: all its bits."""
+
+    message: str
+    counter: str | None
+    modulo: int | None
+    step: int
+    checksum: str | None
+    rule: str
+
+
+def file(content: dict[str, Any]) -> tuple[Head, list[Pick], list[Rules]]:
+    """The whole file's tables. Raises FaultError."""
+    _check_keys(content, {"vehicle", "signals", "messages"}, {"vehicle", "signals"})
+    picks = _each("signal", typed(content, "signals", list), _pick)
+    rules = _each("message", typed(content, "messages", list) if "messages" in content else [], _rules)
+    return _head(typed(content, "vehicle", dict)), picks, rules
+
+
+def _each(what: str, tables: list[Any], read: Any) -> list[Any]:
+    found = []
+    for number, table in enumerate(tables, 1):
+        try:
+            found.append(read(table))
+        except FaultError as fault:
+            raise FaultError(f"{what} {number}: {fault}") from fault
+    return found
+
+
+def _head(table: dict[str, Any]) -> Head:
+    _check_keys(table, _VEHICLE_KEYS, {"name", "version", "vehicle", "dbc"})
+    for key in _VEHICLE_KEYS & table.keys():
+        typed(table, key, str)
+    return Head(table["name"], table["version"], table["vehicle"], table["dbc"])
+
+
+def _pick(table: dict[str, Any]) -> Pick:
+    _check_keys(table, _SIGNAL_KEYS, {"dbc", "path", "datatype", "purpose"})
+    message, _, signal = typed(table, "dbc", str).partition(".")
+    path, purpose = typed(table, "path", str), typed(table, "purpose", str)
+    if not _PATH.fullmatch(path):
+        raise FaultError(f'"{path}" is no VSS path such as Vehicle.Speed')
+    if not purpose:
+        raise FaultError(f"{path} has an empty purpose")
+    unit = typed(table, "unit", str) if "unit" in table else ""
+    datatype, period_ms = typed(table, "datatype", str), _period_ms(table)
+    deadband = _number(table["deadband"], "deadband") if "deadband" in table else 0.0
+    if deadband < 0 or (deadband and period_ms != ON_CHANGE):
+        raise FaultError("deadband must be above 0 and belongs to on_change = true")
+    return Pick(message, signal, path, unit, datatype, period_ms, deadband, _range(table), purpose)
+
+
+def _rules(table: dict[str, Any]) -> Rules:
+    _check_keys(table, _MESSAGE_KEYS, {"dbc"})
+    for key, needed in (
+        ("counter_modulo", "counter"),
+        ("counter_step", "counter"),
+        ("checksum", "checksum_rule"),
+        ("checksum_rule", "checksum"),
+    ):
+        if key in table and needed not in table:
+            raise FaultError(f'"{key}" needs "{needed}"')
+    if not {"counter", "checksum"} & table.keys():
+        raise FaultError("it needs a counter or a checksum")
+    return Rules(
+        typed(table, "dbc", str),
+        typed(table, "counter", str) if "counter" in table else None,
+        typed(table, "counter_modulo", int) if "counter_modulo" in table else None,
+        typed(table, "counter_step", int) if "counter_step" in table else 1,
+        typed(table, "checksum", str) if "checksum" in table else None,
+        typed(table, "checksum_rule", str) if "checksum" in table else "",
+    )
+
+
+def _period_ms(table: dict[str, Any]) -> int:
+    if table.get("on_change") is True and "period_ms" not in table:
+        return ON_CHANGE
+    if "on_change" in table or "period_ms" not in table:
+        raise FaultError("it needs either period_ms or on_change = true")
+    period_ms = typed(table, "period_ms", int)
+    if not 1 <= period_ms <= _MAX_PERIOD_MS:
+        raise FaultError(f"period_ms {period_ms} is not in 1 to {_MAX_PERIOD_MS}")
+    return int(period_ms)
+
+
+def _range(table: dict[str, Any]) -> tuple[float, float] | None:
+    if "range" not in table:
+        return None
+    bounds = typed(table, "range", list)
+    if len(bounds) != 2:
+        raise FaultError(f'"range" must be [least, greatest], not {bounds!r}')
+    low, high = (_number(bound, "range") for bound in bounds)
+    if not low < high:
+        raise FaultError(f'"range" must be [least, greatest], not {bounds!r}')
+    return low, high
+
+
+def _number(value: Any, key: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise FaultError(f'"{key}" must be made of numbers, not {value!r}')
+    return float(value)
+
+
+def _check_keys(table: Any, known: set[str], needed: set[str]) -> None:
+    if not isinstance(table, dict):
+        raise FaultError("a table is expected")
+    for key in table.keys() - known:
+        raise FaultError(f'unknown key "{key}"; known are {", ".join(sorted(known))}')
+    for key in sorted(needed - table.keys()):
+        raise FaultError(f'"{key}" is missing')
+
+
+def typed(table: dict[str, Any], key: str, kind: type) -> Any:
+    """The value at `key`, of type `kind`. Raises FaultError where it is of another."""
+    value = table[key]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise FaultError(f'"{key}" must be of type {kind.__name__}, not {value!r}')
+    return value
