@@ -67,7 +67,7 @@ def compile_(inputs: tuple[str, ...], out: Path | None, strict: bool, period: in
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror}; name another file with -o") from error
     click.echo(
-        f"{out}: {len(profile.messages)} messages, {len(profile.signals)} signals, {len(packed):,} bytes, "
+        f"{out}: {show.counts(profile)}, {len(packed):,} bytes, "
         f"profile hash {identity(packed):08x}"
     )
 
@@ -87,7 +87,7 @@ def show_(name: str, as_json: bool, period: int) -> None:
         return
     print_table(show.table(profile))
     head = " ".join(filter(None, (profile.vehicle or profile.name, profile.version)))
-    click.echo(f"\n{head}: {len(profile.messages)} messages, {len(profile.signals)} signals")
+    click.echo(f"\n{head}: {show.counts(profile)}")
 
 
 @command.command(

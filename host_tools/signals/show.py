@@ -56,6 +56,12 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1e6 and value == int(value) else f"{value:.6g}"
 
 
+def counts(profile: Profile) -> str:
+    """`3 messages, 1 signal`."""
+    numbers = {"message": len(profile.messages), "signal": len(profile.signals)}
+    return ", ".join(f"{count} {what}{'s' if count != 1 else ''}" for what, count in numbers.items())
+
+
 def id_text(message: Message) -> str:
     """The id in hexadecimal, as long as its kind is: 3 or 8 digits."""
     return f"{message.arbitration_id:0{8 if message.is_extended_id else 3}X}"
