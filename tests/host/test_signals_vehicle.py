@@ -9,7 +9,7 @@ from host_tools.paths import VEHICLES
 from host_tools.signals import vehicle
 from host_tools.signals.find import find, names
 from host_tools.signals.pack import pack, unpack
-from host_tools.signals.profile import Profile
+from host_tools.signals.profile import UNSAMPLED, Checksum, Counter, Profile, Selection
 
 DBC = """VERSION "1"
 
@@ -100,6 +100,14 @@ def test_a_vehicle_file(tmp_path: Path) -> None:
         ("period_ms = 100", "period_ms = 100\non_change = true", "either period_ms or on_change"),
         ("on_change = true", "on_change = false", "either period_ms or on_change"),
         ("on_change = true", "", "either period_ms or on_change"),
+        ("period_ms = 100", "period_ms = 100\nrange = [5, 5]", '"range" must be [least, greatest]'),
+        ("period_ms = 100", "period_ms = 100\nrange = [5]", '"range" must be [least, greatest]'),
+        ("period_ms = 100", "period_ms = 100\nrange = [0, true]", '"range" must be made of numbers'),
+        ("period_ms = 100", "period_ms = 100\nrange = [0, inf]", '"range" must be made of numbers'),
+        ("period_ms = 100", "period_ms = 100\ndeadband = 1", "deadband must be above 0 and belongs to on_change"),
+        ("on_change = true", "on_change = true\ndeadband = -1", "deadband must be above 0"),
+        ("on_change = true", 'on_change = true\ndeadband = "x"', '"deadband" must be made of numbers'),
+        ('"M.Open"\npath = "Vehicle.Body.Trunk.Rear.IsOpen"', '"M.Speed"\npath = "Vehicle.X"', "km/h"),
         ("car.dbc", "none.dbc", "none.dbc: cannot be read"),
         ("[vehicle]", "[vehicle", "not TOML"),
     ],
@@ -109,6 +117,82 @@ def test_what_is_wrong_is_refused_by_name(tmp_path: Path, old: str, new: str, te
     with pytest.raises(InputError) as caught:
         load(tmp_path, TOML.replace(old, new))
     assert text in str(caught.value) and "\n" not in str(caught.value)
+
+
+GUARDED = """
+[[messages]]
+dbc = "M"
+counter = "Torque"
+counter_modulo = 15
+checksum = "Sum"
+checksum_rule = "sum8"
+"""
+MULTIPLEXED = """VERSION "1"
+
+BU_: A
+
+BO_ 256 M: 8 A
+ SG_ Speed : 0|16@1+ (0.01,0) [0|250] "km/h" A
+ SG_ Torque : 16|4@1- (1,0) [0|0] "km/h" A
+ SG_ Sum : 24|8@1+ (1,0) [0|0] "" A
+ SG_ Page M : 32|4@1+ (1,0) [0|0] "" A
+ SG_ Sub m1M : 36|4@1+ (1,0) [0|0] "" A
+ SG_ Open m2 : 40|1@1+ (1,0) [0|1] "" A
+
+SG_MUL_VAL_ 256 Sub Page 1-3;
+SG_MUL_VAL_ 256 Open Sub 2-2, 4-5;
+"""
+
+
+def test_a_signal_is_picked_once(tmp_path: Path) -> None:
+    again = TOML[TOML.index("[[signals]]") : TOML.rindex("[[signals]]")].replace("Vehicle.Speed", "Vehicle.X")
+    with pytest.raises(InputError, match='signal 3: "M.Speed" is picked twice'):
+        load(tmp_path, TOML + again)
+
+
+def load_guarded(tmp_path: Path, text: str) -> Profile:
+    (tmp_path / "car.dbc").write_text(MULTIPLEXED)
+    (tmp_path / "car.toml").write_text(text)
+    return vehicle.load(tmp_path / "car.toml", print)
+
+
+def test_ranges_deadbands_purposes_selectors_counters_and_checksums(tmp_path: Path) -> None:
+    text = TOML.replace("period_ms = 100", "on_change = true\ndeadband = 0.5\nrange = [0, 200]")
+    (message,) = load_guarded(tmp_path, text + GUARDED).messages
+    found = {signal.name: signal for signal in message.signals}
+    speed, trunk = found["Vehicle.Speed"], found["Vehicle.Body.Trunk.Rear.IsOpen"]
+    assert (speed.valid, speed.deadband, speed.purpose) == ((0, 200), 0.5, "driving")
+    assert trunk.selection == Selection("M.Sub", ((2, 2), (4, 5)))
+    assert found["M.Sub"].selection == Selection("M.Page", ((1, 3),))
+    hidden = {name for name, signal in found.items() if signal.period_ms == UNSAMPLED}
+    assert hidden == {"M.Sub", "M.Page", "M.Torque", "M.Sum"}
+    assert (message.counter, message.checksum) == (Counter("M.Torque", 15, 1), Checksum("M.Sum", "sum8"))
+
+
+def test_a_counter_takes_all_its_bits_unless_told_otherwise(tmp_path: Path) -> None:
+    (message,) = load_guarded(tmp_path, TOML + GUARDED.replace("counter_modulo = 15\n", "")).messages
+    assert message.counter == Counter("M.Torque", 16)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ('"M"', '"N"', "no signal of the message N is picked"),
+        ('"Sum"', '"Sun"', 'the DBC has no signal "M.Sun"'),
+        ('"sum8"', '"sum9"', 'there is no rule "sum9"; known are'),
+        ('checksum_rule = "sum8"\n', "", '"checksum" needs "checksum_rule"'),
+        ('counter = "Torque"\n', "", '"counter_modulo" needs "counter"'),
+        ("= 15", "= 1", "no counter"),
+        ("= 15", '= "x"', "must be of type int"),
+        ("counter_modulo", "modulo", 'message 1: unknown key "modulo"'),
+        ('"Sum"', '"Open"', "must be one of its integers, always there"),
+    ],
+)
+def test_what_is_wrong_with_guards_is_refused_by_name(tmp_path: Path, old: str, new: str, text: str) -> None:
+    assert old in GUARDED
+    with pytest.raises(InputError) as caught:
+        load_guarded(tmp_path, TOML + GUARDED.replace(old, new))
+    assert text in str(caught.value) and "car.toml: " in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["signals = 1\n[vehicle]", "vehicle = 1\nsignals = []", "vehicle=1"])
