@@ -1,4 +1,4 @@
-"""The signal descriptor: a signal's bits as one u32 (firmware/SPEC.md, section 1), and how it reads them.
+"""The signal descriptor: a signal's bits as four bytes (firmware/SPEC.md, section 1), and how it reads them.
 
 Bit numbers, with the data zero-padded to eight bytes; `start` is always that of the least significant bit.
 
@@ -25,8 +25,10 @@ from typing import NamedTuple
 
 from host_tools.signals.profile import ByteOrder, Signal
 
-_R, _HI, _CROSSES, _SIGNED, _BIG, _S = 5, 10, 11, 12, 13, 14
-_FIELD = 0x1F
+SIZE = 4
+LAST = 0x80  # in a descriptor's last byte: its row ends with it
+_SIGNED, _CROSSES, _S = 0x40, 0x20, 0x1F
+_LO, _HI, _SWAPPED = 8, 4, 8  # where the words lie: lo, and how much further the others
 WORD = 0xFFFFFFFF
 
 
@@ -53,43 +55,42 @@ def _normal(start: int, length: int) -> tuple[int, ByteOrder]:
     return start, "big_endian"
 
 
-def encode(signal: Signal) -> int:
+def encode(signal: Signal, is_last: bool = False) -> bytes:
     """The descriptor of `signal` (up to 32 bits), in the normal form of `from_dbc`."""
     start, order = signal.start, signal.byte_order
     if order == "big_endian":
         start, order = _normal(start, signal.length)
     s, crosses = start % 32, start < 32 < start + signal.length
     left = 32 - signal.length - (0 if crosses else s)
-    flags = (start >= 32) << _HI | crosses << _CROSSES
-    flags |= signal.is_signed << _SIGNED | (order == "big_endian") << _BIG
-    return left | 32 - signal.length << _R | flags | s << _S
+    word = _LO + (start >= 32) * _HI + (order == "big_endian") * _SWAPPED
+    rest = is_last * LAST | signal.is_signed * _SIGNED | (_CROSSES | s if crosses else 0)
+    return bytes((left, 32 - signal.length, word, rest))
 
 
-def decode(descriptor: int) -> Bits:
-    """The inverse of `encode`. Raises ValueError where no signal has that descriptor."""
-    length = 32 - (descriptor >> _R & _FIELD)
-    start = (descriptor >> _S & _FIELD) + (descriptor >> _HI & 1) * 32
-    order: ByteOrder = "big_endian" if descriptor >> _BIG & 1 else "little_endian"
-    bits = Bits(start, length, order, bool(descriptor >> _SIGNED & 1))
-    if start + length > 64 or encode(Signal("", *bits)) != descriptor:
-        raise ValueError(f"0x{descriptor:08x} describes no signal")
+def decode(descriptor: bytes) -> Bits:
+    """The inverse of `encode`, whatever it says of being the last. Raises ValueError where no signal has it."""
+    left, right, word, rest = descriptor
+    length = 32 - right
+    order: ByteOrder = "big_endian" if word >= _LO + _SWAPPED else "little_endian"
+    start = rest & _S if rest & _CROSSES else 32 - length - left + (32 if word & _HI else 0)
+    fits = 0 <= start <= 64 - length and 0 < length <= 32
+    bits = Bits(start, length, order, bool(rest & _SIGNED))
+    if not fits or encode(Signal("", *bits), bool(rest & LAST)) != descriptor:
+        raise ValueError(f"{descriptor.hex()} describes no signal")
     return bits
 
 
-def extract(descriptor: int, data: bytes) -> int:
+def extract(descriptor: bytes, data: bytes) -> int:
     """The raw value in a frame's `data` of up to 8 bytes: a signed 32-bit integer, as on the device."""
+    left, right, place, rest = descriptor
     padded = data.ljust(8, b"\0")
-    order: ByteOrder = "big_endian" if descriptor >> _BIG & 1 else "little_endian"
-    both = int.from_bytes(padded, "big" if order == "big_endian" else "little")
+    both = int.from_bytes(padded, "big" if place >= _LO + _SWAPPED else "little")
     lo, hi = both & WORD, both >> 32
-    word = hi if descriptor >> _HI & 1 else lo
-    if descriptor >> _CROSSES & 1:
-        s = descriptor >> _S & _FIELD
-        word = (lo >> s | hi << 32 - s) & WORD
-    shifted = word << (descriptor & _FIELD) & WORD
-    if not descriptor >> _SIGNED & 1:
-        return _as_int32(shifted >> (descriptor >> _R & _FIELD))
-    return _as_int32(shifted) >> (descriptor >> _R & _FIELD)
+    word = hi if place & _HI else lo
+    if rest & _CROSSES:
+        word = (lo >> (rest & _S) | hi << 32 - (rest & _S)) & WORD
+    shifted = word << left & WORD
+    return _as_int32(shifted) >> right if rest & _SIGNED else _as_int32(shifted >> right)
 
 
 def _as_int32(word: int) -> int:

@@ -34,9 +34,7 @@ def header(profile: Profile, text_size: int) -> bytes:
 
 def tables(profile: Profile) -> bytes:
     """All tables, in their order."""
-    descriptors = [descriptor.encode(field.bits) for field in profile.fields]
-    words = struct.pack(f"<{len(descriptors)}I", *descriptors)
-    return _rows(profile) + words + _classes(profile) + _conditions(profile)
+    return _rows(profile) + _descriptors(profile) + _classes(profile) + _conditions(profile)
 
 
 def _rows(profile: Profile) -> bytes:
@@ -59,6 +57,12 @@ def _flags(row: Row, has_branches: bool) -> int:
     on_change = any(field.signal.period_ms == ON_CHANGE for field in row.fields)
     set_aside = on_change or has_branches
     return big * SWAPPED | set_aside * SET_ASIDE | has_branches * BRANCHES | row.is_last * LAST
+
+
+def _descriptors(profile: Profile) -> bytes:
+    return b"".join(
+        descriptor.encode(field.bits, field is row.fields[-1]) for row in profile.rows for field in row.fields
+    )
 
 
 def _classes(profile: Profile) -> bytes:

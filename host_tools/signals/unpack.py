@@ -39,7 +39,7 @@ class _Bytes:
         rows = self._messages + branches
         self._head = body[: self._at]
         self._rows = list(tables.ROW.iter_unpack(self._take(body, tables.ROW.size * rows)))
-        self._descriptors = struct.unpack(f"<{self._fields}I", self._take(body, 4 * self._fields))
+        self._descriptors = self._take(body, descriptor.SIZE * self._fields)
         self._classes = self._take(body, (self._fields + 3) // 4 * 4)[: self._fields]
         self._conditions = list(tables.CONDITION.iter_unpack(self._take(body, 8 * conditions)))
         self._tables = body[tables.HEADER.size : self._at]
@@ -69,7 +69,7 @@ class _Bytes:
         index = 0
         while index < self._fields:
             meaning = next(meanings)
-            bits = descriptor.decode(self._descriptors[index])
+            bits = descriptor.decode(self._descriptors[descriptor.SIZE * index :][: descriptor.SIZE])
             fields = 2 if self._classes[index] & tables.LOW_HALF else 1
             same = (meaning.length, meaning.is_signed) == (bits.length, bits.is_signed) or fields == 2
             _expect(same, f"text and bits of {meaning.name} differ")

@@ -16,8 +16,13 @@ class Signal:
         self.big = big
         self.low = low
         self.size = 8 - start // 8 if big else (start + length + 7) // 8
-        self.descriptor = 32 - length - (0 if crosses else start % 32) | 32 - length << 5 | (start >= 32) << 10
-        self.descriptor |= crosses << 11 | signed << 12 | big << 13 | start % 32 << 14
+        s = start % 32
+        self.descriptor = bytes([
+            32 - length - (0 if crosses else s),
+            32 - length,
+            8 + 4 * (start >= 32) + 8 * big,
+            (32 | s if crosses else 0) | 64 * signed,
+        ])  # fmt: skip
 
 
 def wide(start, length, period_ms=100, signed=False, big=False):
@@ -65,7 +70,7 @@ def pack(messages, text=b""):
         size = max([s.size for s in signals])
         rows += struct.pack("<IHHBBH", ident, len(classes), len(signals), size, flags, reserved)
         for s in signals:
-            descriptors += struct.pack("<I", s.descriptor)
+            descriptors += s.descriptor[:3] + bytes([s.descriptor[3] | 128 * (s is signals[-1])])
             c = periods.index(s.period_ms) if s.period_ms > 0 else 9 if s.period_ms else 8
             classes += bytes([c | 16 * s.low])
     head = struct.pack("<4sBBHHHI", b"PTPF", 1, 0, len(messages), len(classes), _grid(periods), len(text))

@@ -149,3 +149,20 @@ def test_grid_that_does_not_divide_the_periods():
 def test_missing_file_is_an_oserror():
     with raises(OSError):
         Profile("/nowhere.bin")
+
+
+def test_descriptor_that_would_read_beside_its_frame_or_never_end():
+    d = ROWS_AT + 3 * ROW
+    for i, byte, value in (
+        (0, 0, 32), (0, 1, 255), (0, 2, 0), (0, 2, 4), (0, 2, 24), (0, 2, 9), (0, 3, 128), (2, 3, 0), (3, 3, 0), (5, 3, 0),
+        (1, 2, 12), (1, 3, 128 | 40),
+    ):  # fmt: skip
+        changed = bytearray(pack(MESSAGES, TEXT)[d + 4 * i : d + 4 * i + 4])
+        changed[byte] = value
+        if (i, byte) == (1, 2):
+            changed[3] = 32 | 40 & 31
+        _refused(_changed(d + 4 * i, "<4B", *changed), "bits of signal %d" % i)
+
+
+def test_message_that_needs_no_data():
+    _refused(_changed(ROWS_AT + 8, "<B", 0), "message row 0")

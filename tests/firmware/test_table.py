@@ -30,7 +30,7 @@ def test_frame_becomes_values():
     table, values = _table([(0x10, [Signal(0, 8), Signal(8, 16, signed=True)]), (0x10 | EXTENDED, [Signal(0, 4)])])
     assert table.decode(slots((0x10, b"\x05\xfe\xff", 7), (0x10 | EXTENDED, b"\xf3", 8)), 2) == 0
     assert list(values.raw) == [5, -2, 3]
-    assert list(values.ticks) == [7 | 1 << 28, 8 | 1 << 28]
+    assert list(values.ticks) == [3 << 28 | 7, 1 << 28 | 8]
     assert bytes(values.dirty) == b"\xff\xff"
     assert (table.unknown, table.short) == (0, 0)
 
@@ -131,15 +131,16 @@ def test_full_drain_of_changes_is_told():
 def test_nothing_is_written_beside_the_buffers():
     from array import array
 
-    table, values = _table([(0x10, MIXED), (0x20, [Signal(32, 32)])])
+    table, values = _table([(0x10, MIXED), (0x20, [Signal(32, 32, big=True)])])
     guards = []
     for owner, name, form, size in (
         (values, "raw", "i", 4), (values, "ticks", "I", 2), (values, "dirty", "B", 2), (table, "_marked", "H", 128),
-        (table, "_counts", "i", 3), (table, "_before", "i", 3), (table, "events", "i", 9),
+        (table, "_counts", "i", 3), (table, "_before", "i", 3), (table, "events", "i", 9), (table, "_swapped", "B", 24),
     ):  # fmt: skip
         guarded = array(form, [0x5A] * 4 + [0] * size + [0x5A] * 4)
         setattr(owner, name, memoryview(guarded)[4 : 4 + size])
         guards.append((name, guarded))
+    table._at = table._addresses()
     for i in range(4):
         _changes(table, [(0x10, bytes([i, i, i]), i), (0x20, b"\xff" * 8, i)] * 32)
     _changes(table, [(0x30, b"\xff" * 8, 1), (0x10, b"", 1)] * 32)

@@ -64,7 +64,7 @@ class Profile:
         self.widest = 0  # most signals in one row
         self._check_rows()
         self._check_branches()
-        self._check_classes()
+        self._check_signals()
         self.identity = stored
 
     def _checked_crc(self):
@@ -82,7 +82,7 @@ class Profile:
         last_id = -1
         for m in range(self.row_count):
             ident, start, count, size, _, _ = struct.unpack_from("<IHHBBH", self.rows, _ROW * m)
-            if start != first or not count or size > 8:
+            if start != first or not count or not 0 < size <= 8:
                 raise ProfileError("message row %d" % m)
             if m < self.messages:
                 if ident > _ID_MASK or ident <= last_id:
@@ -113,14 +113,18 @@ class Profile:
         if row != self.row_count:
             raise ProfileError("branches without a message")
 
-    def _check_classes(self):
+    def _check_signals(self):
         known = 1 << ON_CHANGE | 1 << UNSAMPLED
         for c in range(8):
             known |= (1 if self.periods[c] else 0) << c
         for row in range(self.row_count):
-            wrong = _wrong_class(self.classes, self.first(row), self.first(row) + self.count(row), known)
+            first, end = self.first(row), self.first(row) + self.count(row)
+            wrong = _wrong_class(self.classes, first, end, known)
             if wrong >= 0:
                 raise ProfileError("period of signal %d" % wrong)
+            wrong = _wrong_descriptor(self.descriptors, first, end)
+            if wrong >= 0:
+                raise ProfileError("bits of signal %d" % wrong)
         for period in self.periods:
             if not self.grid_ms or period % self.grid_ms:
                 raise ProfileError("grid")
@@ -184,6 +188,21 @@ def _wrong_class(classes: ptr8, first: int, end: int, known: int) -> int:
         half = c if c & 16 else 0
         first += 1
     return first if half else -1
+
+
+@micropython.viper
+def _wrong_descriptor(descriptors: ptr8, first: int, end: int) -> int:
+    # The first signal of a row that would read beside its frame, or that does not say rightly whether it is the last one.
+    while first < end:
+        d = first * 4
+        word = int(descriptors[d + 2])
+        rest = int(descriptors[d + 3])
+        if descriptors[d] | descriptors[d + 1] > 31 or word & 3 or word < 8 or word > 20:
+            return first
+        if rest & 32 and word & 4 or (rest >> 7) != (1 if first + 1 == end else 0):
+            return first
+        first += 1
+    return -1
 
 
 def _table(f, size):

@@ -4,13 +4,15 @@
     bit   31 ....... 8 7 ....... 0    bit   63 ...... 40 39 ...... 32
           byte 3   ...   byte 0             byte 7   ...   byte 4
 
-A descriptor names two shifts of such a word (SPEC section 1), so that extraction is the same few instructions for every
-signal. Messages with signals sampled on change, and multiplexed ones, are set aside and decoded one by one, row by row, in
-`changes`, so that no change is missed. A slot whose id has bit 30 set names a row of the profile rather than a message.
+A descriptor names one of these words, or of the byte-swapped ones behind them, and two shifts of it (SPEC section 1), so that
+extraction is the same few instructions for every plain signal. Messages with signals sampled on change, and multiplexed
+ones, are set aside and decoded one by one, row by row, in `changes`, so that no change is missed. A slot whose id has bit
+30 set names a row of the profile rather than a message.
 """
 
 from array import array
 from micropython import const
+from uctypes import addressof
 from pigtail.signals.profile import BRANCHES, LAST, SET_ASIDE
 
 _UNKNOWN = const(0)  # indices of Table._counts
@@ -20,104 +22,108 @@ _SLOTS = const(64)
 _EXTENDED = const(0x20000000)
 
 
-# The first four arguments are dummies: viper keeps its first locals in registers, and arguments come first.
+# viper keeps its first locals in registers, and arguments come first: `sp` (a descriptor) and `words` (a slot, or the copy of it
+# that has the swapped words, too) are not passed in. Descriptors are walked until the one that is its row's last; `out` leads
+# from a descriptor to its raw value. `at` holds the buffers' addresses: seventeen arguments took longer than many a frame.
 @micropython.viper
-def _decode(
-    d: int, v: int, sp: int, op: int, slots: ptr32, n: int, index: ptr8, hashed: ptr8, mask: int, rows: ptr32,
-    descriptors: ptr32, raw: ptr32, ticks: ptr32, dirty: ptr8, mark: int, marked: ptr16, counts: ptr32,
-):
+def _decode(sp: int, words: int, out: int, slots: ptr32, n: int, mark: int, at: ptr32):
+    index = ptr8(at[0])
+    hashed = ptr8(at[1])
+    mask = at[2]
+    rows = ptr32(at[3])
+    descriptors = at[4]
+    ticks = ptr32(at[6])
+    dirty = ptr8(at[7])
+    marked = ptr16(at[8])
+    counts = ptr32(at[9])
+    out = at[5] - descriptors  # from `raw`
     p = int(slots)
-    end = p + (n << 4)
-    while p < end:
-        slot = ptr32(p)
-        ident = slot[0]
+    while n:
+        n -= 1
+        words = p
+        sp = ptr32(words)[0]
         m = 0
-        if ident < 0x800:
-            m = int(index[ident])
-        elif (ident >> 30) & 1:
-            m = (ident & 0xFFFF) + 1
+        if uint(sp) < uint(0x800):
+            m = int(index[sp])
+        elif (sp >> 30) & 1:
+            m = (sp & 0xFFFF) + 1
         else:
-            h = (ident ^ (ident >> 7) ^ (ident >> 15)) & mask
+            h = (sp ^ (sp >> 7) ^ (sp >> 15)) & mask
             while int(hashed[h]):
-                if rows[(int(hashed[h]) - 1) * 3] == ident:
+                if rows[(int(hashed[h]) - 1) * 3] == sp:
                     m = int(hashed[h])
                     break
                 h = (h + 1) & mask
-        if m == 0:
-            counts[0] += 1
-        else:
+        if m:
             m -= 1
-            row = ptr32(int(rows) + m * 12)
-            flags = row[2] >> 8
-            if int(uint(slot[1]) >> 28) < (row[2] & 15):
+            sp = int(rows) + m * 12
+            flags = ptr32(sp)[2]
+            if int(uint(ptr32(words)[1]) >> 28) < (flags & 15):
                 counts[1] += 1
             elif flags & mark:
                 marked[counts[2] * 2] = (p - int(slots)) >> 4
                 marked[counts[2] * 2 + 1] = m
                 counts[2] += 1
             else:
-                ticks[m] = slot[1] & 0xFFFFFFF | 0x10000000
+                ticks[m] = ptr32(words)[1]
                 dirty[m] = 255
-                lo = slot[2]
-                hi = slot[3]
-                bl = 0
-                bh = 0
-                if flags & 1:
-                    x = uint(hi)
-                    bl = int((x >> 24) | ((x >> 8) & 0xFF00) | ((x & 0xFF00) << 8) | (x << 24))
-                    x = uint(lo)
-                    bh = int((x >> 24) | ((x >> 8) & 0xFF00) | ((x & 0xFF00) << 8) | (x << 24))
-                sp = row[1] & 0xFFFF
-                op = int(raw) + (sp << 2)
-                sp = int(descriptors) + (sp << 2)
-                last = sp + ((row[1] >> 16) << 2)
-                while sp < last:
-                    d = ptr32(sp)[0]
-                    v = lo
-                    if d & 0x2C00:
-                        if d & 0x2000:
-                            v = bl
-                            if d & 0x400:
-                                v = bh
-                            elif d & 0x800:
-                                v = int(uint(bl) >> ((d >> 14) & 31)) | (bh << (32 - ((d >> 14) & 31)))
-                        elif d & 0x400:
-                            v = hi
+                m = ptr16(sp)[2]
+                if flags & 0x100:
+                    sp = words
+                    words = at[10]
+                    ptr32(words)[2] = ptr32(sp)[2]
+                    ptr32(words)[3] = ptr32(sp)[3]
+                    ptr8(words)[16] = ptr8(sp)[15]
+                    ptr8(words)[17] = ptr8(sp)[14]
+                    ptr8(words)[18] = ptr8(sp)[13]
+                    ptr8(words)[19] = ptr8(sp)[12]
+                    ptr8(words)[20] = ptr8(sp)[11]
+                    ptr8(words)[21] = ptr8(sp)[10]
+                    ptr8(words)[22] = ptr8(sp)[9]
+                    ptr8(words)[23] = ptr8(sp)[8]
+                sp = descriptors + (m << 2)
+                while True:
+                    if ptr8(sp)[3]:
+                        m = ptr32(words + ptr8(sp)[2])[0]
+                        if ptr8(sp)[3] & 32:
+                            h = int(ptr8(sp)[3]) & 31
+                            m = int(uint(m) >> h) | (ptr32(words + ptr8(sp)[2])[1] << (32 - h))
+                        m = m << ptr8(sp)[0]
+                        if ptr8(sp)[3] & 64:
+                            ptr32(sp + out)[0] = m >> ptr8(sp)[1]
                         else:
-                            v = int(uint(lo) >> ((d >> 14) & 31)) | (hi << (32 - ((d >> 14) & 31)))
-                    v = v << (d & 31)
-                    if d & 0x1000:
-                        ptr32(op)[0] = v >> ((d >> 5) & 31)
+                            ptr32(sp + out)[0] = int(uint(m) >> ptr8(sp)[1])
+                        if ptr8(sp)[3] & 128:
+                            break
                     else:
-                        ptr32(op)[0] = int(uint(v) >> ((d >> 5) & 31))
+                        ptr32(sp + out)[0] = int(uint(ptr32(words + ptr8(sp)[2])[0] << ptr8(sp)[0]) >> ptr8(sp)[1])
                     sp += 4
-                    op += 4
+        else:
+            counts[0] += 1
         p += 16
 
 
 @micropython.viper
-def _aim(slots: ptr32, n: int, row: int, one: ptr32):
-    # A copy of slot n that names the row.
+def _begin(slots: ptr32, n: int, m: int, one: ptr32, raw: ptr32, first: int, count: int, before: ptr32, ticks: ptr32) -> int:
+    # Makes `one` a copy of slot n that names row m, and keeps the row's values in `before`. Returns 1 when it was never heard.
     slot = ptr32(int(slots) + (n << 4))
     bit = 1  # 1 << 30 as a literal would be an object
-    one[0] = row | bit << 30
+    one[0] = m | bit << 30
     one[1] = slot[1]
     one[2] = slot[2]
     one[3] = slot[3]
-
-
-@micropython.viper
-def _copy(source: ptr32, first: int, count: int, target: ptr32):
     i = 0
     while i < count:
-        target[i] = source[first + i]
+        before[i] = raw[first + i]
         i += 1
+    return 0 if ticks[m] else 1
 
 
 @micropython.viper
 def _compare(
-    raw: ptr32, before: ptr32, first: int, count: int, all: int, classes: ptr8, tick: int, events: ptr32, n: int
+    raw: ptr32, before: ptr32, first: int, count: int, all: int, classes: ptr8, one: ptr32, events: ptr32, n: int
 ) -> int:  # fmt: skip
+    tick = one[1] & 0xFFFFFFF
     i = 0
     while i < count:
         c = int(classes[first + i])
@@ -189,9 +195,18 @@ class Table:
         self._marked = array("H", bytes(4 * _SLOTS))
         self._counts = array("i", bytes(12))
         self._one = bytearray(16)
+        self._swapped = bytearray(24)
         self._before = array("i", bytes(4 * profile.widest))
         self._taken = bytearray(profile.row_count if profile.conditions else 0)
         self.events = array("i", bytes(12 * self._most_changes(profile)))
+        self._at = self._addresses()
+
+    def _addresses(self):
+        """Where the buffers lie that `_decode` needs; none of them is ever replaced."""
+        p, v = self._profile, self._values
+        before = [addressof(buffer) for buffer in (self._index, self._hashed)]
+        after = (p.rows, p.descriptors, v.raw, v.ticks, v.dirty, self._marked, self._counts, self._swapped)
+        return array("I", before + [self._mask] + [addressof(buffer) for buffer in after])
 
     def _build_index(self, profile):
         extended = 0
@@ -239,15 +254,8 @@ class Table:
     def decode(self, slots, n: int) -> int:
         """Decodes `n` slots; returns how many were set aside for `changes`."""
         self._counts[_MARKED] = 0
-        self._run(slots, n, 2)
+        _decode(0, 0, 0, slots, n, SET_ASIDE << 8, self._at)
         return self._counts[_MARKED]
-
-    def _run(self, slots, n, mark):
-        p, v = self._profile, self._values
-        _decode(
-            0, 0, 0, 0, slots, n, self._index, self._hashed, self._mask, p.rows, p.descriptors, v.raw, v.ticks, v.dirty,
-            mark, self._marked, self._counts,
-        )  # fmt: skip
 
     def changes(self, slots, i: int) -> int:
         """Decodes the i-th slot set aside; returns how many changes are told in `events` as (index, tick, raw)."""
@@ -274,8 +282,6 @@ class Table:
         """Decodes a row from a slot; its changes go to `events` from the n-th on."""
         p, v = self._profile, self._values
         first, count = p.first(m), p.count(m)
-        new = not v.ticks[m]
-        _copy(v.raw, first, count, self._before)
-        _aim(slots, slot, m, self._one)
-        self._run(self._one, 1, 0)
-        return _compare(v.raw, self._before, first, count, new, p.classes, v.ticks[m] & 0xFFFFFFF, self.events, n)
+        new = _begin(slots, slot, m, self._one, v.raw, first, count, self._before, v.ticks)
+        _decode(0, 0, 0, self._one, 1, 0, self._at)
+        return _compare(v.raw, self._before, first, count, new, p.classes, self._one, self.events, n)

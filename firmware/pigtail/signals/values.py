@@ -1,8 +1,8 @@
 """The latest values: one raw 32-bit integer a signal, and for each row when it was last heard and what is still unread.
 
-Row m is message m, or one branch of a multiplexed message. `ticks[m]` is the low 28 bits of `ticks_ms` at its last frame,
-with bit 28 set; 0 when it was never heard. `dirty[m]` has bit c set while it brought something that period class c has
-not been given yet.
+Row m is message m, or one branch of a multiplexed message. `ticks[m]` is of its last frame the low 28 bits of `ticks_ms`
+and, above them, the data length; 0 when it was never heard. `dirty[m]` has bit c set while it brought something that period
+class c has not been given yet.
 """
 
 from array import array
