@@ -192,4 +192,4 @@ def draw_curves(path: Path, names: tuple[str, ...], profile: Profile, frames: Fr
         if not len(values.raw):
             raise InputError(f"{name} cannot be plotted: it was not heard in {log}")
         curves.append(plot.Curve(signal, values))
-    plot.save(path, f"{profile.vehicle or profile.name}, {log.name}", curves, frames.start)
+    plot.save(path, f"{profile.vehicle or profile.name}, {log.name}", curves, frames.start, frames.end)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -17,6 +18,7 @@ _SUFFIXES = (".png", ".svg", ".pdf")
 _WIDTH_IN, _PANEL_IN, _MARGIN_IN = 11.0, 1.45, 0.9
 _BLUE, _RED, _GREY = "#1f5fa8", "#c8322b", "#666666"
 _MOST_LABELS = 8
+_FLATTENED = 5  # so many times the others' span
 _DENSE = 400  # values in a panel from which points are not drawn one by one
 
 
@@ -27,8 +29,8 @@ class Curve(NamedTuple):
     values: Values
 
 
-def save(path: Path, title: str, curves: Sequence[Curve], start: float) -> None:
-    """Draws the curves into `path`, whose suffix says the format; times count from `start`. Raises InputError."""
+def save(path: Path, title: str, curves: Sequence[Curve], start: float, end: float) -> None:
+    """Draws the curves into `path`, whose suffix says the format; times go from `start` to `end`. Raises InputError."""
     if path.suffix.lower() not in _SUFFIXES:
         raise InputError(f"{path}: a picture must end in one of {', '.join(_SUFFIXES)}")
     figure = Figure(figsize=(_WIDTH_IN, _PANEL_IN * len(curves) + _MARGIN_IN), layout="constrained")
@@ -36,8 +38,8 @@ def save(path: Path, title: str, curves: Sequence[Curve], start: float) -> None:
     panels = figure.subplots(len(curves), sharex=True, squeeze=False)[:, 0]
     for axes, curve in zip(panels, curves, strict=True):
         _draw(axes, curve, start)
+    panels[-1].set_xlim(0, end - start or 1)
     panels[-1].set_xlabel("seconds since the recording's first frame", fontsize=9, color=_GREY)
-    figure.align_ylabels(list(panels))
     try:
         figure.savefig(path, dpi=120)
     except OSError as error:
@@ -49,15 +51,27 @@ def _draw(axes: Axes, curve: Curve, start: float) -> None:
     times = values.times - start
     marker = "." if len(times) <= _DENSE else ""
     axes.plot(times, values.physical, drawstyle="steps-post", lw=1.1, color=_BLUE, marker=marker, ms=3)
-    wrong = out_of_range(signal, values.physical)
-    if wrong.any():
-        axes.plot(times[wrong], values.physical[wrong], ls="", marker="x", ms=4, color=_RED)
     unit = f" [{signal.unit}]" if signal.unit else ""
-    odd = f"   {int(wrong.sum())} out of range" if wrong.any() else ""
     axes.set_title(f"{signal.name}{unit}", loc="left", fontsize=9)
-    axes.set_title(odd, loc="right", fontsize=9, color=_RED)
     _style(axes)
     _name_levels(axes, curve)
+    wrong = out_of_range(signal, values.physical) & np.isfinite(values.physical)
+    if wrong.any():
+        _mark(axes, times, values.physical, wrong)
+
+
+def _mark(
+    axes: Axes, times: npt.NDArray[np.float64], physical: npt.NDArray[np.float64], wrong: npt.NDArray[np.bool_]
+) -> None:
+    """Red crosses where a value is out of range: at the panel's edge where showing them would flatten all others."""
+    odd = physical[wrong]
+    text = f"{len(odd):,} out of range: {odd.min():g}" + (f" to {odd.max():g}" if odd.min() < odd.max() else "")
+    axes.set_title(text, loc="right", fontsize=9, color=_RED)
+    good = physical[~wrong & np.isfinite(physical)]
+    if len(good) and np.ptp(physical[np.isfinite(physical)]) > _FLATTENED * (np.ptp(good) or abs(good[0]) or 1):
+        margin = 0.15 * (np.ptp(good) or abs(good[0]) or 1)
+        axes.set_ylim(good.min() - margin, good.max() + margin)
+    axes.plot(times[wrong], odd.clip(*axes.get_ylim()), ls="", marker="x", ms=4, color=_RED, clip_on=False)
 
 
 def _style(axes: Axes) -> None:
