@@ -11,7 +11,7 @@ from host_tools.errors import InputError
 from host_tools.paths import ROOT
 from host_tools.signals import dbc
 from host_tools.signals.pack import pack, unpack
-from host_tools.signals.profile import Profile, Signal
+from host_tools.signals.profile import Profile, Selection, Signal
 
 DATA = ROOT.parent / "shared" / "data"
 REAL = sorted(path for path in DATA.glob("*/*.dbc") if "LICENSE" not in path.name)
@@ -146,6 +146,33 @@ def test_overlaps_are_kept_and_reported_by_name(tmp_path: Path, one: str, other:
     profile, reports = load(tmp_path, HEADER + text)
     assert len(profile.signals) == 2
     assert [set(line.split()) & {"M.A", "M.B"} for line in reports] == [{"M.A", "M.B"}] * overlap
+
+
+def test_wide_floating_and_multiplexed_signals_are_carried(tmp_path: Path) -> None:
+    body = (
+        'Page M : 0|4@1+ (1,0) [0|0] ""\nSub m1M : 4|4@1+ (1,0) [0|0] ""\nWide m2 : 8|40@1- (1,0) [0|0] ""\n'
+        'F m3 : 39|32@0- (1,0) [0|0] ""'
+    )
+    extended = "SG_MUL_VAL_ 256 Sub Page 1-1;\nSG_MUL_VAL_ 256 Wide Sub 2-3, 5-5;\nSG_MUL_VAL_ 256 F Page 3-3;\n"
+    text = HEADER + message(body) + "SIG_VALTYPE_ 256 F : 1;\n" + extended
+    profile, reports = load(tmp_path, text)
+    page, sub, wide, number = (
+        next(signal for signal in profile.signals if signal.name == f"M.{name}")
+        for name in ("Page", "Sub", "Wide", "F")
+    )
+    assert reports == [] and page.selection is None and (wide.length, wide.is_signed) == (40, True)
+    assert sub.selection == Selection("M.Page", ((1, 1),))
+    assert wide.selection == Selection("M.Sub", ((2, 3), (5, 5)))
+    assert (number.is_float, number.length, number.byte_order) == (True, 32, "big_endian")
+    assert number.selection == Selection("M.Page", ((3, 3),)) and unpack(pack(profile)) == profile
+
+
+@pytest.mark.parametrize("selector", ["0|33@1+", "62|4@1+"])
+def test_what_a_signal_left_out_selects_is_left_out_too(tmp_path: Path, selector: str) -> None:
+    body = f'Page M : {selector} (1,0) [0|0] ""\nA m1 : 40|8@1+ (1,0) [0|0] ""\nB : 48|8@1+ (1,0) [0|0] ""'
+    profile, reports = load(tmp_path, HEADER + message(body))
+    assert "M.A" not in [signal.name for signal in profile.signals]
+    assert any("signal M.A left out: its selector Page is left out or no integer" in line for line in reports)
 
 
 def test_names_and_ids_taken_twice(tmp_path: Path) -> None:
