@@ -115,14 +115,22 @@ class App:
             "profile": "%08x" % self._profile.identity,
             "config": self.config["version"],
             "config_error": self.config_error,
-            "frames": {"received": bus.received, "overrun": bus.overruns(), "unknown": table.unknown, "short": table.short},
+            "clock_refused": self._clock.refused,
+            "frames": {
+                "received": bus.received, "overrun": bus.overruns(), "unknown": table.unknown,
+                "short": table.short, "remote": bus.remote, "malformed": bus.malformed,
+            },
             "messages": {"known": self._profile.messages, "heard": self._values.messages_heard()},
             "outbox": {"records": len(outbox), "bytes": outbox.bytes, "dropped_samples": outbox.dropped_samples},
             "gaps": len(self._ledger),
-            "link": {"losses": self._link.losses, "connects": self._uplink.connects, "failures": self._uplink.failures},
+            "link": {
+                "losses": self._link.losses, "connects": self._uplink.connects, "failures": self._uplink.failures,
+                "last_failure": self._uplink.reason, "ignored": self._client.ignored,
+            },
             "heap_used": self._supervisor.heap_used,
             "restarts": self._supervisor.restarts(),
-        }
+            "errors": self._supervisor.errors(),
+        }  # fmt: skip
 
     async def run(self):
         gc.threshold(-1)  # from here on the supervisor collects

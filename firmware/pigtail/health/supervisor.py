@@ -87,3 +87,7 @@ class Supervisor:
     def restarts(self) -> dict:
         """Parts that had to be started again: name to number of times."""
         return {part.name: part.restarts for part in self.parts if part.restarts}
+
+    def errors(self) -> dict:
+        """What each of them last died of: name to text."""
+        return {part.name: part.error for part in self.parts if part.error}

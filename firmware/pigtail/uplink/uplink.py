@@ -48,7 +48,6 @@ class Uplink:
         address = await resolve(self._client.server, self._client.port, _CONNECT_MS)
         await self._client.open(address, _CONNECT_MS)
         self.connects += 1
-        self.reason = ""
         await self._new_session().run(self._link, beat)
 
     async def _back_off(self, beat):
