@@ -22,7 +22,7 @@ from pigtail.outbox.boots import next_boot
 from pigtail.outbox.ledger import Ledger
 from pigtail.outbox.ring import Ring
 from pigtail.policy.sampling import Sampler
-from pigtail.signals.profile import Profile
+from pigtail.signals import in_force
 from pigtail.signals.table import Table
 from pigtail.signals.values import Values
 from pigtail.uplink.clock import QUALITY, Clock
@@ -36,6 +36,7 @@ VERSION = "0.1.0"
 _BATCH_SIZE = const(1024)
 _PACKET_SIZE = const(1536)
 _BUS_TURN_MS = const(2)
+_TEXT = const(80)  # longest text of somebody else's in the status
 _WATCHDOG_MS = const(8000)
 _OFFLINE = b'{"state": "offline"}'
 _RESTART_AFTER_MS = const(2000)
@@ -47,14 +48,12 @@ class App:
         gc.collect()
         self.config, self.config_error = config, _ = store.load()
         self._ledger = Ledger()
-        self.outbox = Ring(config["outbox.bytes"], self._ledger)  # first: the largest piece of the heap
+        self.outbox = self._make_outbox(config["outbox.bytes"])  # first: the largest piece of the heap
         self.device = config["device"] or hexlify(machine.unique_id()).decode()
         self.boot = next_boot()
-        profile = self._profile = self._load_profile()
-        self._values = Values(profile)
-        self._table = Table(profile, self._values)
-        self._batch = Batch(profile, self._values, _BATCH_SIZE)
-        self._sampler = Sampler(profile, self._batch, uptime.tick_of, config["batch_ms"], self._deliver)
+        self._profile, self.profile_error = in_force.load(config["profile"], config["periods"])
+        if self._profile:
+            self._make_signals(self._profile)
         self._bus = Bus(board.make_can(config["can.bitrate"]))
         self._link = Link(config["wifi.ssid"], config["wifi.password"])
         self._clock = Clock(config["clock.host"], config["clock.port"])
@@ -66,13 +65,20 @@ class App:
         self._client.set_last_will(self._topics.status, _OFFLINE, True, 1)
         self._uplink = Uplink(self._client, self._link, self._new_session)
 
-    def _load_profile(self):
-        path, periods = self.config["profile"], self.config["periods"]
-        if not periods:
-            return Profile(path)
-        from pigtail.signals.reschedule import scheduled  # only where the owner has set periods
+    def _make_outbox(self, size):
+        """The outbox of the configured size, or of the largest that the heap has room for."""
+        while True:
+            try:
+                return Ring(size, self._ledger)
+            except MemoryError:
+                size //= 2
+                self.config_error = "outbox.bytes: no room for as many, %d in use" % size
 
-        return scheduled(path, periods)
+    def _make_signals(self, profile):
+        self._values = Values(profile)
+        self._table = Table(profile, self._values)
+        self._batch = Batch(profile, self._values, _BATCH_SIZE)
+        self._sampler = Sampler(profile, self._batch, uptime.tick_of, self.config["batch_ms"], self._deliver)
 
     def _new_session(self):
         return Session(
@@ -103,44 +109,57 @@ class App:
             await sleep_ms(_BUS_TURN_MS)
 
     def status(self) -> dict:
-        """What the device says of itself, published on `status`."""
-        bus, table, outbox = self._bus, self._table, self.outbox
-        return {
+        """What the device says of itself, published on `status`. Texts are cut short: it must fit one packet."""
+        outbox = self.outbox
+        status = {
             "state": "online",
             "firmware": VERSION,
             "boot": self.boot,
             "uptime_ms": uptime.ms(),
             "reset": _CAUSES.get(machine.reset_cause(), "unknown"),
             "clock": QUALITY[self._clock.quality],
-            "profile": "%08x" % self._profile.identity,
-            "config": self.config["version"],
-            "config_error": self.config_error,
             "clock_refused": self._clock.refused,
-            "frames": {
-                "received": bus.received, "overrun": bus.overruns(), "unknown": table.unknown,
-                "short": table.short, "remote": bus.remote, "malformed": bus.malformed,
-            },
-            "messages": {"known": self._profile.messages, "heard": self._values.messages_heard()},
+            "config": self.config["version"],
+            "config_error": _short(self.config_error),
+            "profile": None,
+            "profile_error": _short(self.profile_error),
             "outbox": {"records": len(outbox), "bytes": outbox.bytes, "dropped_samples": outbox.dropped_samples},
             "gaps": len(self._ledger),
             "link": {
                 "losses": self._link.losses, "connects": self._uplink.connects, "failures": self._uplink.failures,
-                "last_failure": self._uplink.reason, "ignored": self._client.ignored,
+                "last_failure": _short(self._uplink.reason), "ignored": self._client.ignored,
             },
             "heap_used": self._supervisor.heap_used,
             "restarts": self._supervisor.restarts(),
-            "errors": self._supervisor.errors(),
+            "errors": {name: _short(error) for name, error in self._supervisor.errors().items()},
+        }  # fmt: skip
+        if self._profile:
+            self._add_signals(status)
+        return status
+
+    def _add_signals(self, status):
+        bus, table = self._bus, self._table
+        status["profile"] = "%08x" % self._profile.identity
+        status["messages"] = {"known": self._profile.messages, "heard": self._values.messages_heard()}
+        status["frames"] = {
+            "received": bus.received, "overrun": bus.overruns(), "unknown": table.unknown,
+            "short": table.short, "remote": bus.remote, "malformed": bus.malformed,
         }  # fmt: skip
 
     async def run(self):
         gc.threshold(-1)  # from here on the supervisor collects
         watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         self._supervisor = supervisor = Supervisor(watchdog.feed)
-        supervisor.add("bus", self._read_bus)
+        if self._profile:  # without one there is nothing to take, but status and configuration still work
+            supervisor.add("bus", self._read_bus)
         supervisor.add("link", self._link.run)
         supervisor.add("clock", lambda beat: self._clock.run(self._link, beat))
         supervisor.add("uplink", self._uplink.run)
         await supervisor.run()
+
+
+def _short(text):
+    return text and text[:_TEXT]
 
 
 def main() -> None:

@@ -61,7 +61,7 @@ def build(
         frames=scenario.frames(logs, channel, load, signals),
         speed=speed,
         seconds=seconds,
-        outages=tuple(map(scenario.outage, outages)),
+        outages=scenario.outages(outages),
         broker=broker,
         heap=scenario.heap(heap),
     )
@@ -73,7 +73,8 @@ def build(
 def command(out: Path | None, **chosen: object) -> None:
     """Boot the firmware against a virtual car; account for every frame and every sample.
 
-    All times are device seconds. Ends with status 1 when a sample is missing that nothing explains.
+    All times are device seconds. Ends with status 1 when a sample is missing that nothing explains,
+    or a message could not be decoded.
     """
     if out is not None:
         _writable(out)

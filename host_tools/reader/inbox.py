@@ -84,6 +84,11 @@ class Inbox:
         below = f"{ROOT}/{self._device or '+'}"
         return [f"{below}/profile/+", f"{below}/status", f"{below}/gap", f"{below}/telemetry"]
 
+    def retained(self, device: str) -> list[str]:
+        """The topics on which a device that was heard has left something retained."""
+        profiles = [profile_hash for owner, profile_hash in self._profiles if owner == device]
+        return [f"{ROOT}/{device}/status", *(f"{ROOT}/{device}/profile/{profile_hash:08x}" for profile_hash in profiles)]
+
     def receive(self, topic: str, payload: bytes) -> Iterator[Event]:
         """The events that a message makes. Never raises for its content; topics of others make no event."""
         match = _TOPIC.fullmatch(topic)

@@ -22,7 +22,7 @@ from host_tools.toolchain import build, micropython
 
 _RESET_STATUS = 42  # boards/unix/machine.py
 _POWER_ON, _HARD, _WATCHDOG = 1, 2, 3
-_DEATHS_BEFORE_FIRST_BUS = 3
+_DEATHS_BEFORE_THE_BUS = 3  # in a row: it will not come back
 
 
 class Meter(NamedTuple):
@@ -136,19 +136,14 @@ class VirtualBoard:
             life.death = "reset" if status == _RESET_STATUS else "crash"
 
     def _check_boots(self) -> None:
-        if any(life.meter.boot_ms for life in self.lives):
+        if any(life.meter.boot_ms for life in self.lives[-_DEATHS_BEFORE_THE_BUS:]):
             return
         said = self.console()
         if "MemoryError" in said:
             raise SimError(f"the firmware does not fit into a heap of {self._heap}: give a larger --heap (128k is what it needs)")
-        if len(self.lives) >= _DEATHS_BEFORE_FIRST_BUS:
+        if len(self.lives) >= _DEATHS_BEFORE_THE_BUS:
             last = said.strip().splitlines()[-1:] or ["it said nothing"]
             raise SimError(f"the firmware does not start ({last[0]})")
-
-    def kill(self) -> None:
-        """Cuts the power."""
-        if self._process and self._process.returncode is None:
-            self._process.kill()
 
     async def _end(self) -> None:
         if self._process and self._process.returncode is None:

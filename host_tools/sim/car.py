@@ -15,8 +15,12 @@ from dataclasses import dataclass, field
 
 import can
 
+from host_tools.errors import InputError
+
 _RECORD = 20  # bytes
 _UNITS = 10_000  # time stamps per second
+_DISORDER_S = 1.0  # that frames of several buses may be out of order; such a frame counts as simultaneous
+_PAUSE_S = 3600.0  # longest silence in a log; more is a clock that was set
 _BASE_BITS, _EXTENDED_BITS = 47, 20  # of a data frame with an 11-bit id and no data, interframe space included; more for 29
 _BATCH = 200  # records handed to the socket at once
 _HEAD_START = 10  # such batches sent before the device's time begins
@@ -29,6 +33,7 @@ class Hearing:
     """What was sent to one life of the device."""
 
     began: float  # s since the car started
+    at: float  # monotonic, s
     known: bytearray = field(default_factory=bytearray)  # for each frame sent, whether the profile knows its id
     recent: deque[tuple[float, bytes, bool]] = field(default_factory=lambda: deque(maxlen=_BACKLOG))
     finished: bool = False
@@ -67,13 +72,25 @@ class VirtualCar:
         """Device seconds since the car started at a time of the host's monotonic clock."""
         return 0.0 if self._started is None else (monotonic - self._started) * self._speed
 
+    @property
+    def overdue(self) -> float:
+        """Device seconds since the last frame of the log was due; 0 while frames are still to come."""
+        hearing = self.hearings[-1]
+        return max(0.0, self.now - hearing.began - hearing.last / _UNITS) if hearing.finished else 0.0
+
+    def offered(self, arrived: Sequence[int]) -> int:
+        """Frames that this side put on the bus of a device that was on: all that it sent in the last hearing, and of
+        those before, which a power cut ended with frames under way, what had `arrived`."""
+        return sum(arrived[:-1]) + len(self.hearings[-1].known)
+
     def unknown(self, arrived: Sequence[int]) -> int:
-        """Frames whose id the profile does not know among the first `arrived` of each hearing."""
-        return sum(hearing.known[:n].count(0) for hearing, n in zip(self.hearings, arrived, strict=True))
+        """Frames offered whose id the profile does not know."""
+        before = sum(hearing.known[:n].count(0) for hearing, n in zip(self.hearings[:-1], arrived, strict=False))
+        return before + self.hearings[-1].known.count(0)
 
     def passed_by(self, arrived: Sequence[int]) -> int:
         """Frames that went by while the device was off, when `arrived` reached it in each hearing."""
-        return self._read - sum(arrived[:-1]) - len(self.hearings[-1].known)
+        return self._read - self.offered(arrived)
 
     async def start(self) -> int:
         """Listens; returns the port."""
@@ -98,7 +115,7 @@ class VirtualCar:
         await self._hush()
         if self._started is None:
             self._started = time.monotonic()
-        hearing = Hearing(self.now if self.hearings else 0.0)
+        hearing = Hearing(self.now if self.hearings else 0.0, time.monotonic())
         self._rewind(hearing.began)
         self.hearings.append(hearing)
         self._sender = asyncio.create_task(self._feed(writer, hearing))
@@ -154,12 +171,17 @@ class VirtualCar:
     def _encoded(self, frames: Iterator[can.Message]) -> Iterator[tuple[float, bytes, bool]]:
         """(s, record without its time, known) of each frame; times count from the first frame."""
         origin: float | None = None
+        before = 0.0
         for frame in frames:
             origin = frame.timestamp if origin is None else origin
+            at = frame.timestamp - origin
+            if not before - _DISORDER_S <= at <= before + _PAUSE_S:
+                raise InputError(f"the log's clock jumps by {at - before:+.1f} s at {before:.1f} s: split it there")
+            before = at = max(before, at)
             if frame.is_fd or len(frame.data) > 8:
                 self.fd_frames += 1  # a classic controller does not take part in them
                 continue
             identity = frame.arbitration_id | (1 << 29 if frame.is_extended_id else 0)
             code = len(frame.data) | (256 if frame.is_extended_id else 0)
             data = bytes(frame.data).ljust(8, b"\0")
-            yield frame.timestamp - origin, struct.pack("<II8s", frame.arbitration_id, code, data), identity in self._known
+            yield at, struct.pack("<II8s", frame.arbitration_id, code, data), identity in self._known

@@ -20,11 +20,11 @@ TraceRow = tuple[int, int, int]  # boot, first sequence, count
 class Death:
     """What one end of the firmware's process cost. Times in device seconds."""
 
-    boot: int
+    boot: int | None  # None when it ended before its first batch
     cause: str  # power_cut, watchdog, reset or crash
     at: float
     samples_lost: int  # in the RAM outbox, and gone with it
-    dark_s: float | None  # from the last delivered sample of this boot to the first of the next
+    dark_s: float | None  # from the last delivered sample before it to the first after it
 
 
 @dataclass(frozen=True)
@@ -60,43 +60,42 @@ class Report:
         return asdict(self)
 
 
-def missing(trace: Sequence[TraceRow], account: Account, ended: bool) -> tuple[int, int]:
-    """(samples missing, samples that went with the RAM) of one boot's trace rows.
+def holes(trace: Sequence[TraceRow], account: Account) -> list[int]:
+    """Samples of each trace row that neither came nor are ledgered."""
+    return [sum(stop - at for at, stop in account.missing(boot, first, first + count)) for boot, first, count in trace]
 
-    A boot that `ended` lost what its outbox held: the rows after the last delivered one, and holes among those that
-    could be under way together with it. A hole before them nothing explains.
+
+def gone(trace: Sequence[TraceRow], account: Account) -> int:
+    """Samples that went with the RAM when a boot with these trace rows ended.
+
+    Its outbox held the rows after the last delivered one, and holes among those that could be under way together with
+    it. A hole before them a power cut does not explain.
     """
-    holes = [sum(stop - at for at, stop in account.missing(boot, first, first + count)) for boot, first, count in trace]
-    if not ended:
-        return sum(holes), 0
     delivered = [i for i, (boot, first, count) in enumerate(trace) if account.fresh(boot, first, count) == []]
-    explained_from = (delivered[-1] - WINDOW if delivered else -1) + 1
-    return sum(holes[: max(explained_from, 0)]), sum(holes[max(explained_from, 0) :])
+    explained_from = max(0, delivered[-1] - WINDOW + 1) if delivered else 0
+    return sum(holes(trace, account)[explained_from:])
 
 
 def deaths(
     lives: Sequence[Life], trace: Sequence[TraceRow], account: Account, spans: Mapping[int, tuple[int, int]], car: VirtualCar
-) -> tuple[list[Death], int]:
-    """What each ended life cost, and the samples that nothing explains.
-
-    `spans`: for each boot the uptime (ms) of its first and its last delivered sample.
-    """
+) -> list[Death]:
+    """What each ended life cost. `spans`: for each boot the uptime (ms) of its first and its last delivered sample."""
     result: list[Death] = []
-    unexplained = start = 0
-    last_seen = 0.0  # device seconds
+    last_seen: float | None = None  # device seconds
+    start = 0
     for life in lives:
         rows = trace[start : life.traced if life.ended else None]
         start += len(rows)
-        boot = rows[0][0] if rows else 0
-        lost, gone = missing(rows, account, life.ended is not None)
-        unexplained += lost
+        boot = rows[0][0] if rows else None
         began = car.at(life.started)
-        if result and last_seen and boot in spans:
-            result[-1] = replace(result[-1], dark_s=round(began + spans[boot][0] / 1000 - last_seen, 1))
+        if boot is not None and boot in spans:
+            if last_seen is not None:
+                dark_s = round(began + spans[boot][0] / 1000 - last_seen, 1)
+                result = [death if death.dark_s is not None else replace(death, dark_s=dark_s) for death in result]
+            last_seen = began + spans[boot][1] / 1000
         if life.ended is not None:
-            last_seen = began + spans[boot][1] / 1000 if boot in spans else 0.0
-            result.append(Death(boot, life.death, round(car.at(life.ended), 1), gone, None))
-    return result, unexplained
+            result.append(Death(boot, life.death, round(car.at(life.ended), 1), gone(rows, account), None))
+    return result
 
 
 def sums(lives: Sequence[Life]) -> Meter:

@@ -13,15 +13,16 @@ import can
 
 from host_tools.errors import SimError
 from host_tools.reader import Account, BatchEvent, Listener, Status, Subscribed, Trouble, listen
-from host_tools.reader.connection import Address
+from host_tools.reader.connection import Address, Connection
 from host_tools.signals import pack
 from host_tools.sim import access_point, broker, image, report, sntp
 from host_tools.sim.board import VirtualBoard, compiled, facts
-from host_tools.sim.car import VirtualCar
+from host_tools.sim.car import Hearing, VirtualCar
 from host_tools.sim.delivered import Delivered
 from host_tools.sim.scenario import Scenario
 
 BOOT_S = 30.0  # real seconds until the firmware must have opened its bus
+STUCK_S = 60.0  # device seconds that the end of the log may be behind
 DRAIN_S = 60.0  # device seconds for the outbox to empty after the log's end
 TURN_S = 0.05
 BATCH_MS = 2000
@@ -35,7 +36,6 @@ class Simulation:
         self.device = f"sim-{secrets.token_hex(3)}"
         self.delivered = Delivered()
         self.status: dict[str, object] = {}
-        self.connected = False
         self.link_up = True
         self.broker_kind = ""
         self.broker_url = ""
@@ -59,10 +59,9 @@ class Simulation:
         """Runs to the end; `tick` is called twenty times a second. Raises a PigtailError, and leaves nothing running."""
         firmware, modules = compiled()
         async with contextlib.AsyncExitStack() as stack:
-            own = tempfile.TemporaryDirectory(prefix="pigtail-", dir=_memory())
-            folder = self.scenario.folder or Path(stack.enter_context(own))
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pigtail-", dir=_memory())))
             server = await stack.enter_async_context(broker.start(self.scenario.broker, directory=folder))
-            self.broker_kind, self.broker_url = server.kind, server.url
+            self.broker_kind, self.broker_url = server.kind, str(server.address)
             clock = await stack.enter_async_context(sntp.start(self._utc))
             address = server.address.host, server.address.port
             ap = await stack.enter_async_context(access_point.start(address, ("127.0.0.1", clock.port)))
@@ -73,6 +72,8 @@ class Simulation:
             image.make(folder / "flash.img", size, firmware, pack.pack(self.scenario.profile), config)
             s = self.scenario
             self.board = VirtualBoard(folder, self.device, port, s.heap, s.speed, modules)
+            if server.kind == "external":
+                stack.push_async_callback(self._tidy, server.address)
             return await self._play(server.url, ap, tick)
 
     def _config(self, address: Address, ap: access_point.AccessPoint) -> dict[str, object]:
@@ -80,6 +81,12 @@ class Simulation:
         account = {"mqtt.user": address.user or "", "mqtt.password": address.password or ""}
         ways = {"mqtt.port": ap.port, "clock.host": "127.0.0.1", "clock.port": ap.sntp_port}
         return {"device": self.device, "batch_ms": BATCH_MS, **account, **ways, **self.scenario.config}
+
+    async def _tidy(self, address: Address) -> None:
+        """Takes what this run left retained off somebody else's broker."""
+        async with Connection(address) as client:
+            for topic in self._listener.inbox.retained(self.device):
+                await client.publish(topic, b"", qos=1, retain=True)
 
     def _utc(self) -> float:
         """UTC of the simulation: it starts now and runs as fast as the device."""
@@ -126,7 +133,6 @@ class Simulation:
                 self.delivered.take(event)
             elif isinstance(event, Status):
                 self.status = dict(event.fields)
-                self.connected = event.fields.get("state") == "online"
             elif isinstance(event, Trouble):
                 self.undecodable.append(event.reason)
 
@@ -148,6 +154,8 @@ class Simulation:
                 continue
             if ended_at is None and self._log_is_over():
                 ended_at = self.car.now
+            if ended_at is None and self.car.overdue > STUCK_S:
+                raise SimError(f"the firmware does not read its bus any more: {self._last_words()}")
             if ended_at is not None and self._is_settled(self.car.now - ended_at):
                 return self._report()
 
@@ -160,35 +168,43 @@ class Simulation:
 
     def _is_settled(self, since_s: float) -> bool:
         """The open batch has been closed, and all that was taken has come or is accounted for, or time is up."""
-        return since_s > DRAIN_S or (since_s > 2 * BATCH_MS / 1000 and not self.waiting())
+        batch_ms = int(str(self.scenario.config.get("batch_ms", BATCH_MS)))
+        closed_s = 2 * max(batch_ms, self.scenario.profile.grid_ms) / 1000
+        return since_s > max(DRAIN_S, closed_s) or (since_s > closed_s and not self.waiting())
 
     def waiting(self) -> int:
         """Samples of the present boot taken and neither delivered nor ledgered: what the outbox must hold."""
         trace = self.board.trace()
         books = self._books()
-        return report.missing([row for row in trace if row[0] == trace[-1][0]], books, ended=False)[0] if trace else 0
+        return sum(report.holes([row for row in trace if row[0] == trace[-1][0]], books)) if trace else 0
 
     def _books(self) -> Account:
         return self._listener.accounts.get(self.device, Account())
 
+    def _arrived(self, hearing: Hearing) -> int:
+        """Frames that the controller saw in the life that this hearing belongs to."""
+        lives = [life for life in self.board.lives if life.started <= hearing.at]
+        return lives[-1].meter.arrived
+
     def _report(self) -> report.Report:
         board, car, books = self.board, self.car, self._books()
         board.lives[-1].meter = board.meter()
-        arrived = [life.meter.arrived for life in board.lives if life.meter.boot_ms]
+        arrived = [self._arrived(hearing) for hearing in car.hearings]
         meter = report.sums(board.lives)
         trace = board.trace()
-        deaths, unexplained = report.deaths(board.lives, trace, books, self.delivered.spans, car)
+        deaths = report.deaths(board.lives, trace, books, self.delivered.spans, car)
         lost = report.lost_by_reason(books)
-        delivered = self.delivered.account.totals().received
+        taken, delivered = sum(count for _, _, count in trace), self.delivered.account.totals().received
+        gone = sum(death.samples_lost for death in deaths)
         return report.Report(
-            frames_offered=meter.arrived,
+            frames_offered=car.offered(arrived),
             frames_received=meter.received,
             frames_dropped=meter.overrun,
             frames_unknown=car.unknown(arrived),
-            samples_taken=sum(count for _, _, count in trace),
+            samples_taken=taken,
             samples_delivered=delivered,
             samples_accounted_lost=lost.total(),
-            samples_missing=unexplained,
+            samples_missing=taken - delivered - lost.total() - gone,
             duplicates=self.delivered.account.duplicates,
             bytes_published=self.delivered.bytes,
             bytes_per_sample=round(self.delivered.bytes / delivered, 3) if delivered else None,

@@ -34,7 +34,6 @@ class Scenario:
     broker: str | None = None
     heap: str = "128k"
     config: Mapping[str, object] = field(default_factory=dict)
-    folder: Path | None = None  # where flash, trace and console are kept; a temporary one when None
 
 
 def outage(text: str) -> Outage:
@@ -43,6 +42,15 @@ def outage(text: str) -> Outage:
     if not match or float(match[1]) >= float(match[2]):
         raise InputError(f"outage {text!r}: give START:END in seconds with END after START, such as 5:12")
     return float(match[1]), float(match[2])
+
+
+def outages(texts: Sequence[str]) -> tuple[Outage, ...]:
+    """All outages in order of time. Raises InputError where two overlap."""
+    result = tuple(sorted(map(outage, texts)))
+    for before, after in itertools.pairwise(result):
+        if after[0] < before[1]:
+            raise InputError(f"outages {before[0]:g}:{before[1]:g} and {after[0]:g}:{after[1]:g} overlap: make them one")
+    return result
 
 
 def heap(text: str) -> str:

@@ -24,7 +24,8 @@ def lines(report: Report) -> Iterator[str]:
     for death in r.deaths:
         dark = f"dark for {death.dark_s:g} s" if death.dark_s is not None else "nothing came after it"
         lost = f"{death.samples_lost:,} samples lost with the RAM"
-        yield f"{death.cause:<8} at {death.at:g} s ended boot {death.boot}: {lost}, {dark}"
+        boot = f"boot {death.boot}" if death.boot else "a boot before its first batch"
+        yield f"{death.cause:<8} at {death.at:g} s ended {boot}: {lost}, {dark}"
     if r.frames_while_off:
         yield f"off      {r.frames_while_off:,} frames went by while the device was off"
     if r.frames_fd:

@@ -138,3 +138,15 @@ def test_part_begun_anew_hands_on_what_was_taken_before():
     assert batch.count == 4 and delivered == []
     sampler.start(650)
     assert delivered == [4] and batch.opened[-1][0] == 7
+
+
+def test_changes_do_not_wait_for_a_grid_longer_than_the_batch():
+    slow = [(1, [Signal(0, 8, 60000), Signal(8, 8, 0)])]
+    batch, delivered = FakeBatch(), []
+    sampler = Sampler(load(slow), batch, lambda ms: ms, 2000, lambda: delivered.append(batch.count))
+    sampler.start(0)
+    sampler.changes(array("i", [1, 5, 7]), 1)
+    sampler.run(1999)
+    assert delivered == []
+    sampler.run(2000)
+    assert delivered == [1]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from host_tools.errors import SimError
 from host_tools.reader import Sample
 from host_tools.sim import scenario
 from host_tools.sim.report import Report
@@ -116,3 +117,44 @@ def test_clock_is_unknown_at_boot_and_samples_get_utc_once_it_is_known() -> None
     offsets = [sample.utc - sample.time_ms / 1000 for sample in late if sample.utc is not None]
     assert max(offsets) - min(offsets) < 0.5
     assert offsets[0] == pytest.approx(simulation.utc_at_start, abs=2.0)
+
+
+def test_period_of_a_signal_that_is_not_there_is_reported_and_the_rest_goes_on() -> None:
+    report, simulation, _ = drive(10.0, config={"periods": {"Vehicle.Nobody": 500}})
+    assert_books_balance(report)
+    assert report.samples_delivered > 500 and report.restarts == 0
+    assert "periods" in str(simulation.status["profile_error"])
+
+
+def test_profile_that_is_missing_leaves_a_device_that_says_so() -> None:
+    said: dict[str, object] = {}
+    with pytest.raises(SimError, match="did not open its bus"):
+        profile = scenario.profile(None, (), 1000, lambda line: None)
+        config = {"profile": "/nothing.bin"}
+        simulation = Simulation(Scenario(profile, scenario.frames(()), 1.0, 5.0, config=config))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("host_tools.sim.run.BOOT_S", 4.0)
+            asyncio.run(simulation.run(lambda: said.update(simulation.status)))
+    assert said["state"] == "online" and "ENOENT" in str(said["profile_error"])
+
+
+def test_outbox_larger_than_the_heap_is_made_smaller_and_reported() -> None:
+    report, simulation, _ = drive(10.0, config={"outbox.bytes": 1 << 20})
+    assert_books_balance(report)
+    assert report.restarts == 0 and "outbox.bytes" in str(simulation.status["config_error"])
+
+
+def test_flash_that_is_erased_in_a_power_cut_ends_the_simulation() -> None:
+    def erase(simulation: Simulation) -> None:
+        image = simulation.board.folder / "flash.img"
+        image.write_bytes(b"\xff" * image.stat().st_size)
+        send(signal.SIGKILL)(simulation)
+
+    with pytest.raises(SimError, match="does not start"):
+        drive(20.0, at={3.0: erase})
+
+
+def test_two_kills_close_together_are_one_dark_time() -> None:
+    report, _, _ = drive(24.0, at={8.0: send(signal.SIGKILL), 8.6: send(signal.SIGKILL)})
+    assert_books_balance(report)
+    assert len(report.deaths) == 2 and all(death.dark_s is not None for death in report.deaths)

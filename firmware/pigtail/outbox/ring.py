@@ -1,21 +1,24 @@
 """The outbox in RAM: records wait here, oldest first, until they are acknowledged.
 
 A record has a number, counted from 0 in this boot. When room runs out the oldest records go, and the ledger is told which
-samples went with them. Flash will stand behind the same four verbs: append, peek, acknowledge, oldest.
+samples went with them. Flash will stand behind the same interface: append, peek, acknowledge, oldest, end.
 """
 
 from array import array
 from micropython import const
 
 _FIELDS = const(5)  # of a row: offset, length, first sequence, count, state
+_LEAST_RECORD = const(128)  # shorter records fill the rows before the bytes
+_LEAST_ROWS = const(32)
 _WAITING = const(0)
 _DONE = const(1)
 
 
 class Ring:
-    """Holds at most `size` bytes and `rows` records. `ledger` is told of what is dropped."""
+    """Holds at most `size` bytes and `rows` records (by default one for 128 bytes). `ledger` is told of what is dropped."""
 
-    def __init__(self, size: int, ledger, rows: int = 128):
+    def __init__(self, size: int, ledger, rows: int = 0):
+        rows = rows or max(_LEAST_ROWS, size // _LEAST_RECORD)
         self._store = bytearray(size)
         self._view = memoryview(self._store)
         self._size = size

@@ -14,9 +14,11 @@ class Sampler:
         self._batch = batch
         self._tick_of = tick_of
         self._ticks_per_batch = max(1, batch_ms // profile.grid_ms)
+        self._close_after_ms = batch_ms if profile.grid_ms > batch_ms else 0  # where the grid alone would close it too late
         self._deliver = deliver
         self._next = 0
         self._opened = 0
+        self._opened_ms = 0
 
     def start(self, now_ms: int) -> None:
         """Begins with the first grid tick after `now_ms` (uptime); hands on what was taken before."""
@@ -35,6 +37,10 @@ class Sampler:
                 self._close()
             self._next += 1
             if self._next - self._opened >= self._ticks_per_batch:
+                self._close()
+        if self._close_after_ms and now_ms - self._opened_ms >= self._close_after_ms:
+            self._opened_ms = now_ms
+            if self._batch.count:
                 self._close()
 
     def _due(self, k):

@@ -16,7 +16,7 @@ async def resolve(host: str, port: int, timeout_ms: int):
     deadline = ticks_add(ticks_ms(), timeout_ms)
     while _running[0]:  # one that hangs from an earlier try
         await _until(deadline)
-    answer = [None]  # made here: the thread only puts its result into a place that is there
+    answer = [None]  # made here: the thread puts its result there. It allocates, which only a port with a GIL bears well
     _running[0] = True
     try:
         _thread.start_new_thread(_ask, (host, port, answer))

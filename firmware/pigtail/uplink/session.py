@@ -30,7 +30,7 @@ class Session:
         self._records = 0  # how many of them are records
         self._next = outbox.oldest
         self._gap_told = None
-        self._profile_told = False
+        self._profile_told = profile is None
         self._status_at = None
         client.on_puback = self._acknowledged
 
