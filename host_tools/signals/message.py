@@ -68,9 +68,12 @@ class Message:
         if not self.signals:
             raise InputError(f"message {self.name}: no signals")
         object.__setattr__(self, "signals", tuple(s for group in self._grouped() for s in group))
-        for rule in (self.counter, self.checksum):
-            if rule and not any(s.name == rule.signal and _is_plain(s) and not s.selection for s in self.signals):
-                raise InputError(f"message {self.name}: {rule.signal} must be one of its integers, always there")
+        for rule, bits in ((self.counter, 16), (self.checksum, 8)):
+            if rule and not any(s.name == rule.signal and _guards(s, bits) for s in self.signals):
+                where = "" if bits > 8 else " within one byte"
+                raise InputError(
+                    f"message {self.name}: {rule.signal} must be one of its integers, always there, of up to {bits} bits{where}"
+                )
 
     @property
     def key(self) -> int:
@@ -101,6 +104,13 @@ class Message:
         if left:
             raise InputError(f"message {self.name}: the selector {left[0].selector} is not in it, or selects itself")
         return groups
+
+
+def _guards(signal: Signal, bits: int) -> bool:
+    """Whether it can be a counter or checksum; a checksum of up to 8 bits must lie within one byte."""
+    in_one_byte = signal.start // 8 == (signal.start + signal.length - 1) // 8
+    fits = signal.length <= bits and (in_one_byte or bits > 8)
+    return fits and not (signal.is_float or signal.selection)
 
 
 def _is_plain(signal: Signal) -> bool:

@@ -7,7 +7,7 @@ import zlib
 
 from host_tools.errors import InputError
 from host_tools.signals import tables, text
-from host_tools.signals.profile import Message, Profile
+from host_tools.signals.profile import Profile
 from host_tools.signals.unpack import CRC, unpack
 
 __all__ = ["identity", "pack", "unpack"]
@@ -15,8 +15,6 @@ __all__ = ["identity", "pack", "unpack"]
 
 def pack(profile: Profile) -> bytes:
     """The packed profile; its last four bytes are its identity. Raises InputError for what the bytes cannot carry."""
-    for message in profile.messages:
-        _check_packable(message)
     words = text.compress(profile)
     body = tables.header(profile, len(words)) + tables.tables(profile) + words
     return body + CRC.pack(zlib.crc32(body))
@@ -27,11 +25,3 @@ def identity(data: bytes) -> int:
     if len(data) < tables.HEADER.size + CRC.size:
         raise InputError("not a packed profile: too short")
     return int(CRC.unpack(data[-CRC.size :])[0])
-
-
-def _check_packable(message: Message) -> None:
-    for signal in message.signals:
-        if signal.valid or signal.deadband:
-            raise InputError(f"signal {signal.name}: the packed profile cannot carry valid ranges and deadbands yet")
-    if message.counter or message.checksum:
-        raise InputError(f"message {message.name}: the packed profile cannot carry counters and checksums yet")

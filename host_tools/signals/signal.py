@@ -76,8 +76,15 @@ class Signal:
             raise InputError(f"signal {self.name}: a float has 16, 32 or 64 bits, not {self.length}")
         if self.valid and self.valid[0] > self.valid[1]:
             raise InputError(f"signal {self.name}: its valid range ends before it begins")
-        if self.deadband < 0:
-            raise InputError(f"signal {self.name}: a deadband cannot be negative")
+        if self.deadband < 0 or (self.deadband and self.period_ms != ON_CHANGE):
+            raise InputError(f"signal {self.name}: a deadband is not negative, and for signals sampled on change only")
+        self._check_limits()
+
+    def _check_limits(self) -> None:
+        if (self.valid or self.deadband) and (self.is_wide or not self.scale):
+            raise InputError(f"signal {self.name}: a valid range or deadband needs up to 32 bits and a scale")
+        if self.is_float and (self.deadband or (self.valid and self.length != WORD_BITS)):
+            raise InputError(f"signal {self.name}: a float may have a valid range with 32 bits, and no deadband")
 
     @property
     def size(self) -> int:

@@ -1,9 +1,9 @@
-"""The tables of the packed profile: rows, descriptors, classes, conditions (firmware/SPEC.md, section 1)."""
+"""The tables of the packed profile: rows, descriptors, classes, conditions, limits, rules (firmware/SPEC.md, section 1)."""
 
 import struct
 
 from host_tools.errors import InputError
-from host_tools.signals import descriptor
+from host_tools.signals import descriptor, limits
 from host_tools.signals.layout import Row
 from host_tools.signals.profile import MAX_PERIODS, ON_CHANGE, UNSAMPLED, Profile, Signal
 
@@ -15,7 +15,7 @@ CLASS_ON_CHANGE, CLASS_UNSAMPLED, CLASS_MASK, LOW_HALF = 8, 9, 15, 16
 EXTENDED = 1 << 29
 MOST_MESSAGES = 255
 _MAX_U16 = 0xFFFF
-SWAPPED, SET_ASIDE, BRANCHES, LAST = 1, 2, 4, 16  # a row's flags
+SWAPPED, SET_ASIDE, BRANCHES, RULE, LAST = 1, 2, 4, 8, 16  # a row's flags
 
 
 def header(profile: Profile, text_size: int) -> bytes:
@@ -24,7 +24,8 @@ def header(profile: Profile, text_size: int) -> bytes:
         many = len(profile.messages)
         raise InputError(f"profile {profile.name}: {many} messages; the device takes {MOST_MESSAGES}, choose among them")
     branches = len(profile.rows) - len(profile.messages)
-    counts = [branches, sum(len(row.selection.ranges) for row in profile.rows if row.selection), 0, 0]
+    conditions = sum(len(row.selection.ranges) for row in profile.rows if row.selection)
+    counts = [branches, conditions, len(limits.limits(profile)), len(limits.rules(profile))]
     if max(len(profile.fields), *counts) > _MAX_U16:
         raise InputError(f"profile {profile.name}: more signals or ranges than the device takes; choose among them")
     periods = profile.classes + (0,) * (MAX_PERIODS - len(profile.classes))
@@ -34,7 +35,8 @@ def header(profile: Profile, text_size: int) -> bytes:
 
 def tables(profile: Profile) -> bytes:
     """All tables, in their order."""
-    return _rows(profile) + _descriptors(profile) + _classes(profile) + _conditions(profile)
+    fixed = _rows(profile) + _descriptors(profile) + _classes(profile) + _conditions(profile)
+    return b"".join((fixed, *limits.limits(profile), *limits.rules(profile)))
 
 
 def _rows(profile: Profile) -> bytes:
@@ -55,8 +57,10 @@ def _rows(profile: Profile) -> bytes:
 def _flags(row: Row, has_branches: bool) -> int:
     big = any(descriptor.decode(descriptor.encode(field.bits)).byte_order == "big_endian" for field in row.fields)
     on_change = any(field.signal.period_ms == ON_CHANGE for field in row.fields)
-    set_aside = on_change or has_branches
-    return big * SWAPPED | set_aside * SET_ASIDE | has_branches * BRANCHES | row.is_last * LAST
+    has_rule = not row.selection and bool(row.message.counter or row.message.checksum)
+    set_aside = on_change or has_branches or has_rule
+    kinds = has_branches * BRANCHES | has_rule * RULE | row.is_last * LAST
+    return big * SWAPPED | set_aside * SET_ASIDE | kinds
 
 
 def _descriptors(profile: Profile) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from host_tools.errors import InputError
-from host_tools.signals import descriptor, tables, text
+from host_tools.signals import descriptor, limits, tables, text
 from host_tools.signals.profile import ON_CHANGE, UNSAMPLED, Message, Profile, Selection, Signal
 
 CRC = struct.Struct("<I")
@@ -34,7 +34,7 @@ class _Bytes:
         magic, version, _, self._messages, self._fields, _, size, *rest = tables.HEADER.unpack_from(body)
         _expect(magic == tables.MAGIC, "it does not begin with PTPF")
         _expect(version == tables.VERSION, f"its format version is {version}, this program knows {tables.VERSION}")
-        self._periods, (branches, conditions, *_) = rest[:8], rest[8:]
+        self._periods, (branches, conditions, limited, ruled) = rest[:8], rest[8:]
         self._at = tables.HEADER.size
         rows = self._messages + branches
         self._head = body[: self._at]
@@ -42,6 +42,8 @@ class _Bytes:
         self._descriptors = self._take(body, descriptor.SIZE * self._fields)
         self._classes = self._take(body, (self._fields + 3) // 4 * 4)[: self._fields]
         self._conditions = list(tables.CONDITION.iter_unpack(self._take(body, 8 * conditions)))
+        self._take(body, limits.LIMIT.size * limited)
+        self._rules = self._take(body, limits.RULE.size * ruled)
         self._tables = body[tables.HEADER.size : self._at]
         _expect(len(body) == self._at + size, "its length is not what its header says")
         _expect(zlib.crc32(body) == CRC.unpack(data[-CRC.size :])[0], "its checksum is wrong")
@@ -58,6 +60,8 @@ class _Bytes:
         halves = sum(1 for number in self._classes if number & tables.LOW_HALF)
         meanings = text.decompress(self._text, self._fields - halves)
         self._signals = list(self._decoded(iter(meanings.signals)))
+        names = [signal.name for signal in self._signals]
+        self._guards = {number: guards for number, *guards in limits.unpack_rules(self._rules, names)}
         profile = Profile(**meanings.head, messages=tuple(self._message(i) for i in range(self._messages)))
         same = tables.header(profile, len(self._text)) == self._head
         _expect(same, "its header contradicts its tables")
@@ -95,7 +99,8 @@ class _Bytes:
             for branch in self._branches(link):
                 signals += self._selected(branch)
         arbitration_id = key & ~tables.EXTENDED
-        return Message(arbitration_id, bool(key & tables.EXTENDED), f"{arbitration_id:X}", tuple(signals))
+        guards = self._guards.get(number, (None, None))
+        return Message(arbitration_id, bool(key & tables.EXTENDED), f"{arbitration_id:X}", tuple(signals), *guards)
 
     def _branches(self, first: int) -> Iterator[int]:
         _expect(first == self._next_branch, f"its branch row {first} is out of bounds")

@@ -10,6 +10,7 @@ import pytest
 from on_device import run
 
 from host_tools.reader import batch
+from host_tools.reader.sections import QUALITIES
 from host_tools.signals import pack
 from host_tools.signals.profile import Message, Profile, Signal
 
@@ -18,7 +19,7 @@ EXTREMES = [-(1 << 31), (1 << 31) - 1, 0, -1, 1, 63, 64, -64, -65]
 PERIODS = [100, 100, 500, 0, 100, 300, 0, 500, 100, 0]
 
 Step = dict[str, list[list[int]] | list[tuple[int, list[int]]] | int]
-Told = tuple[int, int, int]  # index, ms, raw
+Told = tuple[int, int, int, str]  # index, ms, raw, quality
 
 
 def profile() -> Profile:
@@ -39,6 +40,7 @@ class Walk:
     chance: random.Random
     silence: float  # chance that a message is not heard in a step
     raw: list[int] = field(default_factory=lambda: [0] * len(PERIODS))
+    quality: list[int] = field(default_factory=lambda: [0] * len(PERIODS))
     fresh: list[bool] = field(default_factory=lambda: [False] * len(PERIODS))
     steps: list[Step] = field(default_factory=list)
     sampled: list[Told] = field(default_factory=list)
@@ -56,12 +58,13 @@ class Walk:
                 values = [self._moved(self.raw[i]) for i in range(first, first + size)]
                 self.raw[first : first + size] = values
                 self.fresh[first : first + size] = [True] * size
+                self.quality[first : first + size] = [self.chance.choice([0, 0, 0, 1, 3, 4]) for _ in values]
                 heard.append((m, values))
                 events += [[i, self.now, self.raw[i]] for i in range(first, first + size) if not PERIODS[i]]
             first += size
-        self.events += [tuple(event) for event in events]
+        self.events += [(i, ms, raw, QUALITIES[self.quality[i]]) for i, ms, raw in events]
         self.now += passed_ms
-        self.steps.append({"heard": heard, "events": events, "now": self.now})
+        self.steps.append({"heard": heard, "quality": self.quality[:], "events": events, "now": self.now})
         while self.tick * 100 <= self.now:
             self._sample(self.tick * 100)
             self.tick += 1
@@ -75,7 +78,7 @@ class Walk:
     def _sample(self, ms: int) -> None:
         for i, period in enumerate(PERIODS):
             if period and ms % period == 0 and self.fresh[i]:
-                self.sampled.append((i, ms, self.raw[i]))
+                self.sampled.append((i, ms, self.raw[i], QUALITIES[self.quality[i]]))
                 self.fresh[i] = False
 
 
@@ -96,13 +99,13 @@ def records(folder: Path, walk: Walk, size: int, batch_ms: int, flags: int) -> l
 def told(samples: list[batch.Sample], walk: Walk, periodic: bool) -> list[Told]:
     signed = [(s.raw + (1 << 31)) % (1 << 32) - (1 << 31) for s in samples]
     return [
-        (s.index, s.time_ms, raw)
+        (s.index, s.time_ms, raw, s.quality)
         for s, raw in zip(samples, signed, strict=True)
         if bool(PERIODS[s.index]) == periodic
     ]
 
 
-@pytest.mark.parametrize("size", [64 + 2 * 16, 64 + 2 * 20, 64 + 2 * 57, 1024])
+@pytest.mark.parametrize("size", [64 + 2 * 24, 64 + 2 * 29, 64 + 2 * 57, 1024])
 @pytest.mark.parametrize("silence", [0.0, 0.5, 0.95])
 def test_every_sample_of_a_random_walk_is_decoded(tmp_path: Path, size: int, silence: float) -> None:
     walk = Walk(profile(), random.Random(size + int(100 * silence)), silence)
@@ -122,7 +125,7 @@ def test_batch_is_split_in_the_middle_of_a_tick(tmp_path: Path) -> None:
     walk = Walk(profile(), random.Random(5), silence=0.0)
     for _ in range(40):
         walk.step(100)
-    decoded = [batch.decode(r, walk.profile) for r in records(tmp_path, walk, 64 + 2 * 16, 2000, flags=0)]
+    decoded = [batch.decode(r, walk.profile) for r in records(tmp_path, walk, 64 + 2 * 24, 2000, flags=0)]
     assert len({one.header.first_signal for one in decoded}) > 3
     assert told([s for one in decoded for s in one.samples], walk, periodic=True) == walk.sampled
 
@@ -131,7 +134,7 @@ def test_events_before_the_start_of_their_batch_keep_their_time(tmp_path: Path) 
     walk = Walk(profile(), random.Random(6), silence=0.0)
     for _ in range(40):
         walk.step(10)
-    decoded = [batch.decode(r, walk.profile) for r in records(tmp_path, walk, 64 + 2 * 16, 100, flags=0)]
+    decoded = [batch.decode(r, walk.profile) for r in records(tmp_path, walk, 64 + 2 * 24, 100, flags=0)]
     early = [s for one in decoded for s in one.samples if s.time_ms < 100 * one.header.start]
     assert early
     assert told([s for one in decoded for s in one.samples], walk, periodic=False) == walk.events

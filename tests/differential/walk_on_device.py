@@ -1,6 +1,7 @@
 """MicroPython's side of test_batch.py: profile, walk, output, batch size, batch_ms, flags.
 
-Each line of the walk is JSON: {"heard": [[message, [raw, ...]], ...], "events": [[index, ms, raw], ...], "now": ms}.
+Each line of the walk is JSON: {"heard": [[message, [raw, ...]], ...], "quality": [one a signal, ...],
+ "events": [[index, ms, raw], ...], "now": ms}.
 The output is the records that the firmware closes, each behind its length as u16.
 """
 
@@ -23,6 +24,8 @@ def tick_of(ms):
 
 
 def take(step, profile, values, sampler):
+    for i, quality in enumerate(step["quality"]):
+        values.quality[i] = quality
     for m, raw in step["heard"]:
         for i, value in enumerate(raw):
             values.raw[profile.first(m) + i] = value

@@ -41,9 +41,9 @@ class Branch:
         self.parent = parent
 
 
-def pack(messages, text=b""):
+def pack(messages, text=b"", limits=(), rules=()):
     """Bytes of a profile; `messages`: (id, with bit 29 when it has 29 bits; [Signal]; perhaps [Branch]) in the order of the
-    ids."""
+    ids; `limits`: (index, kind, least, greatest, deadband); `rules`: (message, counter, step, modulo, checksum, kind)."""
     everything = [s for m in messages for s in _all_signals(m)]
     periods = sorted({s.period_ms for s in everything} - {0, -1})
     rows, descriptors, classes, conditions = b"", b"", b"", b""
@@ -52,7 +52,7 @@ def pack(messages, text=b""):
     plan = []
     for message in messages:
         branches = message[2] if len(message) > 2 else []
-        aside = 6 if branches else 0
+        aside = (6 if branches else 0) | (10 if any([rule[0] == len(plan) for rule in rules]) else 0)
         plan.append((None, message[0], message[1], aside, link if branches else 0))
         link += len(branches)
     for i, message in enumerate(messages):
@@ -75,8 +75,13 @@ def pack(messages, text=b""):
             classes += bytes([c | 16 * s.low])
     head = struct.pack("<4sBBHHHI", b"PTPF", 1, 0, len(messages), len(classes), _grid(periods), len(text))
     head += struct.pack("<8I", *(periods + [0] * (8 - len(periods))))
-    head += struct.pack("<4H", len(plan) - len(messages), len(conditions) // 8, 0, 0)
-    return sealed(head + rows + descriptors + classes + bytes(-len(classes) % 4) + conditions + text)
+    head += struct.pack("<4H", len(plan) - len(messages), len(conditions) // 8, len(limits), len(rules))
+    return sealed(head + rows + descriptors + classes + bytes(-len(classes) % 4) + conditions + _guards(limits, rules) + text)
+
+
+def _guards(limits, rules):
+    table = b"".join([struct.pack("<HHiiI", *limit) for limit in limits])
+    return table + b"".join([struct.pack("<5HBB", *rule, 0) for rule in rules])
 
 
 def _all_signals(message):
@@ -117,11 +122,11 @@ def get(path):
         return f.read()
 
 
-def load(messages, text=b""):
+def load(messages, text=b"", limits=(), rules=()):
     """The Profile of these messages, from a file."""
     from pigtail.signals.profile import Profile
 
-    put("/profile.bin", pack(messages, text))
+    put("/profile.bin", pack(messages, text, limits, rules))
     return Profile("/profile.bin")
 
 

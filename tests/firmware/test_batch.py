@@ -49,9 +49,9 @@ def test_header_carries_what_it_is_given():
 def test_signals_are_coded_in_order_with_the_difference_to_the_last():
     o = Open()
     o.heard(5, 9, -1)
-    assert o.batch.take(CLASS_0)
+    assert o.batch.take(CLASS_0, 300)
     o.heard(4, 9, 63)
-    assert o.batch.take(CLASS_0 | CLASS_1)
+    assert o.batch.take(CLASS_0 | CLASS_1, 300)
     head, periodic, _ = o.close()
     assert periodic == bytes([11, 2, 2, 19, 129, 1])
     assert head[10] == 5
@@ -59,10 +59,10 @@ def test_signals_are_coded_in_order_with_the_difference_to_the_last():
 
 def test_signal_that_is_due_without_a_fresh_value_is_absent_and_no_sample():
     o = Open()
-    assert o.batch.take(CLASS_0)
+    assert o.batch.take(CLASS_0, 300)
     o.heard(1, 1, 1)
-    assert o.batch.take(CLASS_0)
-    assert o.batch.take(CLASS_0)
+    assert o.batch.take(CLASS_0, 300)
+    assert o.batch.take(CLASS_0, 300)
     assert o.batch.count == 2
     assert o.close()[1] == b"\0\0\3\3\0\0"
 
@@ -70,9 +70,9 @@ def test_signal_that_is_due_without_a_fresh_value_is_absent_and_no_sample():
 def test_value_is_fresh_once_for_each_period_class():
     o = Open()
     o.heard(1, 1, 1)
-    assert o.batch.take(CLASS_0)
+    assert o.batch.take(CLASS_0, 300)
     assert bytes(o.values.dirty) == b"\xfe\xfe"
-    assert o.batch.take(CLASS_0 | CLASS_1)
+    assert o.batch.take(CLASS_0 | CLASS_1, 300)
     assert bytes(o.values.dirty) == b"\xfc\xfc"
     assert o.close()[1] == b"\3\3\0\3\0"
 
@@ -81,7 +81,7 @@ def test_difference_that_wraps_at_32_bits():
     o = Open()
     for raw in (-0x80000000, 0), (0x7FFFFFFF, -0x80000000), (-1, 0x7FFFFFFF):
         o.heard(raw[0], 0, raw[1])
-        assert o.batch.take(CLASS_0)
+        assert o.batch.take(CLASS_0, 300)
     _, periodic, _ = o.close()
     assert periodic[:6] == b"\x80\x80\x80\x80\x10\1"  # zigzag + 1 is 2^32
     assert periodic[6:] == b"\2" + b"\x80\x80\x80\x80\x10" + b"\x80\x80\x80\x80\x10" + b"\2"
@@ -109,14 +109,14 @@ def test_full_batch_refuses_the_rest_of_the_tick_and_goes_on_with_it():
     o = Open(size=64 + 2 * 16)  # 16 bytes a section: the last five are for the longest varint
     taken = 0
     o.heard(1, 1, 1)
-    while o.batch.take(CLASS_0):
+    while o.batch.take(CLASS_0, 300):
         o.heard(1, 1, 1)
         taken += 1
     assert taken == 6
     assert o.close()[1] == b"\3\3" + b"\1" * 10
     o.batch.open(9, 900)
     o.heard(7, 7, 7)
-    while not o.batch.take(CLASS_0):
+    while not o.batch.take(CLASS_0, 300):
         raise AssertionError("an empty batch is full")
     head, periodic, _ = o.close()
     assert head[8:13] == b"\1\x0c\2\x09\0"
@@ -126,11 +126,11 @@ def test_full_batch_refuses_the_rest_of_the_tick_and_goes_on_with_it():
 def test_tick_that_was_cut_names_the_signal_at_which_it_goes_on():
     o = Open(size=64 + 2 * 6)  # two varints of one byte, then less than five are left
     o.heard(1, 1, 1)
-    assert not o.batch.take(CLASS_0 | CLASS_1)
+    assert not o.batch.take(CLASS_0 | CLASS_1, 300)
     head, periodic, _ = o.close()
     assert (head[10], head[12], periodic) == (2, 0, b"\3\3")
     o.batch.open(3, 300)
-    assert o.batch.take(CLASS_0 | CLASS_1)
+    assert o.batch.take(CLASS_0 | CLASS_1, 300)
     head, periodic, _ = o.close()
     assert (head[9], head[10], head[11], head[12], periodic) == (2, 1, 3, 2, b"\3")
     assert bytes(o.values.dirty) == b"\xfc\xfc"
@@ -153,7 +153,7 @@ def test_both_sections_full_fit_the_record():
     while o.batch.event(event, 0):
         event[1], event[2] = -event[1], ~event[2]
     o.heard(-0x80000000, 0, -0x80000000)
-    while o.batch.take(CLASS_0):
+    while o.batch.take(CLASS_0, 300):
         o.heard(~o.values.raw[0], 0, ~o.values.raw[2])
     record = bytes(o.batch.close(0xFFFFFFFF, 3, (1 << 48) - 1, (0xFFFF, 0xFFFF)))
     assert len(record) <= 64 + 2 * 40
@@ -164,6 +164,6 @@ def test_sequence_goes_on_from_batch_to_batch():
     o = Open()
     for expected in 0, 2, 4:
         o.heard(1, 1, 1)
-        o.batch.take(CLASS_0)
+        o.batch.take(CLASS_0, 300)
         assert o.close()[0][9] == expected
         o.batch.open(4, 400)

@@ -125,7 +125,7 @@ def test_selector_and_what_is_not_due_are_not_sampled():
     batch.open(1, 100)
     values.dirty[0] = values.dirty[2] = 255
     values.raw[1], values.raw[4] = 5, 6
-    assert batch.take(1)
+    assert batch.take(1, 100)
     assert bytes(batch.close(1, 0, 0, (0, 0)))[15:] == b"\x0b\0" + b"\x0d" + b"\0\0\0"
 
 

@@ -1,5 +1,7 @@
 """signals/profile: whatever is not a sound profile is a ProfileError, never another exception, and nothing is taken from it."""
 
+# heap: 256k
+
 import struct
 from packed import EXTENDED, Signal, pack, put, sealed
 from pigtail.signals.profile import Profile, ProfileError

@@ -25,7 +25,14 @@ class FakeBatch:
         self.full_after -= 1
         return self.full_after != -1
 
-    def take(self, due):
+    @property
+    def is_empty(self):
+        return not self.count
+
+    def silences(self, tick):
+        return True
+
+    def take(self, due, tick):
         if not self._room():
             return False
         self.taken.append(due)

@@ -7,35 +7,47 @@ Nothing here allocates per sample. A batch that is full says so, and the same ti
 import struct
 from array import array
 from micropython import const
-from pigtail.signals.profile import LOW_HALF
+from pigtail.signals.profile import CLASS_MASK, LOW_HALF, UNSAMPLED
 
 _VERSION = const(1)
 _HEAD = const(64)  # room for the header, which is written last, against the periodic section
 _ROOM = const(5)  # bytes of the longest varint
 _EVENT_ROOM = const(15)
+_MARK_ROOM = const(9)
+_MARKS = const(16)  # that one look at the signals may note
+_STALE = const(2)
 
 
 @micropython.viper
 def _take(
-    rows: ptr32, row_count: int, classes: ptr8, raw: ptr32, previous: ptr32, dirty: ptr8, out: ptr8, state: ptr32, due: int
+    rows: ptr32, row_count: int, classes: ptr8, raw: ptr32, previous: ptr32, dirty: ptr8, out: ptr8, state: ptr32, due: int,
+    quality: ptr8, told: ptr8, marks: ptr32,
 ) -> int:  # fmt: skip
-    # state: 0 bytes in use, 1 limit, 2 samples, 3 row and 4 signal to go on with. Returns 1 when the tick is complete.
+    # state: 0 bytes in use, 1 limit, 2 samples, 3 row and 4 signal to go on with, 5 marks noted and 6 their limit. Notes a mark
+    # where a signal's quality is not the one told. Returns 1 when the tick is complete, 0 when the section is full, 2 when the
+    # marks are.
     op = state[0]
     m = state[3]
     s = state[4]
+    end = 1
     while m < row_count:
         first = rows[m * 3 + 1]
-        end = (first & 0xFFFF) + (first >> 16)
+        stop = (first & 0xFFFF) + (first >> 16)
         fresh = int(dirty[m])
-        while s < end:
+        while s < stop:
             c = int(classes[s])
             if (due >> (c & 15)) & 1:
                 if op + 5 + (c >> 4) * 5 > state[1]:  # a low half takes its high half along
-                    state[0] = op
-                    state[3] = m
-                    state[4] = s
-                    return 0
-                if (fresh >> c) & 1:
+                    end = 0
+                    break
+                if (fresh >> (c & 15)) & 1:
+                    if quality[s] != told[s]:
+                        if state[5] == state[6]:
+                            end = 2
+                            break
+                        marks[state[5]] = s << 3 | int(quality[s])
+                        state[5] += 1
+                        told[s] = quality[s]
                     z = raw[s] - previous[s]
                     previous[s] = raw[s]
                     z = (z << 1) ^ (z >> 31)
@@ -59,31 +71,36 @@ def _take(
                     out[op] = 0
                     op += 1
             s += 1
+        if end != 1:
+            break
         dirty[m] = fresh & (255 ^ due)
         m += 1
     state[0] = op
-    state[3] = 0
-    state[4] = 0
-    return 1
+    state[3] = 0 if end == 1 else m
+    state[4] = 0 if end == 1 else s
+    return end
 
 
 @micropython.viper
-def _event(events: ptr32, i: int, previous: ptr32, out: ptr8, state: ptr32):
-    # state: 0 bytes in use, 2 samples, 5 tick of the event before
+def _event(s: int, kind: int, tick: int, what: int, previous: ptr32, out: ptr8, state: ptr32):
+    # An event (kind 0, `what` is the raw value) or a mark (kind 1, the quality). state: 0 bytes in use, 2 samples, 5 tick of the
+    # event before.
     op = state[0]
-    event = ptr32(int(events) + i * 12)
-    s = event[0]
-    since = ((event[1] - state[5]) << 4) >> 4  # ticks are 28 bits wide
-    state[5] = event[1]
-    change = event[2] - previous[s]
-    previous[s] = event[2]
+    since = ((tick - state[5]) << 4) >> 4  # ticks are 28 bits wide
+    state[5] = tick
+    z = s << 1 | kind
     field = 0
     while field < 3:
-        z = s << 1
         if field == 1:
             z = (since << 1) ^ (since >> 31)
         elif field == 2:
-            z = (change << 1) ^ (change >> 31)
+            if kind:
+                z = what
+            else:
+                z = what - previous[s]
+                previous[s] = what
+                z = (z << 1) ^ (z >> 31)
+                state[2] += 1
         while z & -128:
             out[op] = z & 127 | 128
             op += 1
@@ -92,7 +109,6 @@ def _event(events: ptr32, i: int, previous: ptr32, out: ptr8, state: ptr32):
         op += 1
         field += 1
     state[0] = op
-    state[2] += 1
 
 
 @micropython.viper
@@ -120,7 +136,11 @@ class Batch:
         self._view = memoryview(self._out)
         half = (size - _HEAD) // 2
         self._events = bytearray(half)
-        self._periodic = array("i", [_HEAD, size - half, 0, 0, 0, 0])
+        self._told = bytearray(profile.signals + 3 & ~3)  # the quality of each signal that this batch tells
+        self._marks = array("i", bytes(4 * _MARKS))
+        self._silent = 0  # row and signal at which `silences` goes on
+        self._silent_signal = -1
+        self._periodic = array("i", [_HEAD, size - half, 0, 0, 0, 0, 0])
         self._changed = array("i", [0, half, 0, 0, 0, 0])
         self.sequence = 0
         self._start = 0
@@ -134,23 +154,74 @@ class Batch:
         self._periodic[2] = self._changed[0] = self._changed[2] = 0
         self._changed[5] = tick & 0x0FFFFFFF
         _clear(self._previous, self._profile.signals)
+        _clear(self._told, len(self._told) >> 2)
 
     @property
     def count(self) -> int:
         return self._periodic[2] + self._changed[2]
 
-    def take(self, due: int) -> bool:
-        """Codes the signals of the classes in the bit mask `due`; False when the batch was full before the tick's end."""
-        p, v = self._profile, self._values
-        return bool(_take(p.rows, p.row_count, p.classes, v.raw, self._previous, v.dirty, self._out, self._periodic, due))
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds neither samples nor marks."""
+        return not (self._periodic[2] or self._changed[0])
+
+    def take(self, due: int, tick: int) -> bool:
+        """Codes the signals of the classes in the bit mask `due` at the grid's `tick`; False when the batch was full before the
+        tick's end."""
+        p, v = self._profile, self._values  # four at once would make a tuple
+        state, changed = self._periodic, self._changed
+        if v.judge:
+            v.judge.limits()
+        while True:
+            state[5] = 0
+            state[6] = min(_MARKS, (changed[1] - changed[0]) // _MARK_ROOM)
+            end = _take(
+                p.rows, p.row_count, p.classes, v.raw, self._previous, v.dirty, self._out, state, due, v.quality, self._told,
+                self._marks,
+            )  # fmt: skip
+            for i in range(state[5]):
+                self._mark(self._marks[i] >> 3, tick, self._marks[i] & 7)
+            if end != 2 or state[6] < _MARKS:
+                return end == 1
 
     def event(self, events, i: int) -> bool:
         """Codes the i-th (index, tick, raw) of `events`; False when the batch is full."""
-        room = 2 * _EVENT_ROOM if self._profile.classes[events[3 * i]] & LOW_HALF else _EVENT_ROOM  # its high half follows
-        if self._changed[0] + room > self._changed[1]:
+        s, tick, changed = events[3 * i], events[3 * i + 1], self._changed
+        quality = self._values.quality[s]
+        room = 2 * _EVENT_ROOM if self._profile.classes[s] & LOW_HALF else _EVENT_ROOM  # its high half follows
+        if quality != self._told[s]:
+            room += _MARK_ROOM
+        if changed[0] + room > changed[1]:
             return False
-        _event(events, i, self._previous, self._events, self._changed)
+        if quality != self._told[s]:
+            self._told[s] = quality
+            self._mark(s, tick, quality)
+        _event(s, 0, tick, events[3 * i + 2], self._previous, self._events, changed)
         return True
+
+    def silences(self, tick: int) -> bool:
+        """Marks the signals of every row that has gone silent by `tick` as stale; False when the batch was full before that."""
+        p, changed = self._profile, self._changed
+        while True:
+            if self._silent_signal < 0:
+                self._silent = self._values.next_silent(self._silent, tick)
+                if self._silent < 0:
+                    self._silent = 0
+                    return True
+                self._silent_signal = p.first(self._silent)
+            while self._silent_signal < p.first(self._silent) + p.count(self._silent):
+                s = self._silent_signal
+                if p.classes[s] & CLASS_MASK != UNSAMPLED and not (s and p.classes[s - 1] & LOW_HALF):
+                    if changed[0] + _MARK_ROOM > changed[1]:
+                        return False
+                    self._told[s] = _STALE
+                    self._mark(s, tick, _STALE)
+                self._silent_signal += 1
+            self._silent_signal = -1
+            self._silent += 1
+
+    def _mark(self, s, tick, quality):
+        _event(s, 1, tick & 0x0FFFFFFF, quality, self._previous, self._events, self._changed)
 
     def close(self, boot: int, flags: int, utc_of_boot_ms: int, versions):
         """The finished record as a view of a buffer, valid until the next `open`. `versions`: configuration, consent."""

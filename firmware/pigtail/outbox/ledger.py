@@ -14,6 +14,8 @@ class Ledger:
         self.samples = 0
 
     def add(self, boot: int, first: int, count: int, reason: str) -> None:
+        if not count:
+            return  # a record of nothing but marks
         self.samples += count
         if self._ranges:
             last = self._ranges[-1]

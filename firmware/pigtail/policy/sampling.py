@@ -32,8 +32,11 @@ class Sampler:
     def run(self, now_ms: int) -> None:
         """Takes every tick that is due by `now_ms`."""
         while self._next * self._grid_ms <= now_ms:
+            tick = self._tick_of(self._next * self._grid_ms)
+            while not self._batch.silences(tick):
+                self._close()
             due = self._due(self._next)
-            while due and not self._batch.take(due):
+            while due and not self._batch.take(due, tick):
                 self._close()
             self._next += 1
             if self._next - self._opened >= self._ticks_per_batch:
@@ -58,6 +61,6 @@ class Sampler:
                 self._close()
 
     def _close(self):
-        if self._batch.count:
+        if not self._batch.is_empty:
             self._deliver()
         self._open()

@@ -17,8 +17,12 @@ CLASS_MASK = const(15)
 LOW_HALF = const(16)
 SET_ASIDE = const(2)  # a row's flags
 BRANCHES = const(4)
+RULE = const(8)
 LAST = const(16)
 _HEADER = "<4sBBHHHI"
+_LIMIT = const(16)
+_RULE = const(12)
+_MOST_RULE = const(8)
 _HEADER_SIZE = const(56)
 _ROW = const(12)
 _MOST_MESSAGES = const(255)  # a row's number fits a byte of the table's index
@@ -46,25 +50,22 @@ class Profile:
             if self.messages > _MOST_MESSAGES:
                 raise ProfileError("%d messages, 255 at most" % self.messages)
             branches, conditions, limits, rules = struct.unpack_from("<4H", head, 48)
-            if limits or rules:
-                raise ProfileError("limits and rules")
             self.row_count = self.messages + branches
             classes_size = (self.signals + 3) & ~3
-            self.text_at = _HEADER_SIZE + _ROW * self.row_count + 4 * self.signals + classes_size + 8 * conditions
+            sizes = _ROW * self.row_count, 4 * self.signals, classes_size, 8 * conditions, _LIMIT * limits, _RULE * rules
+            self.text_at = _HEADER_SIZE + sum(sizes)
             size = f.seek(0, 2)
             if size != self.size:  # before any table is made: a damaged count could ask for more than there is of memory
                 raise ProfileError("%d bytes, not %d" % (size, self.size))
             f.seek(_HEADER_SIZE)
             self.periods = array("I", struct.unpack_from("<8I", head, 16))
-            self.rows = _table(f, _ROW * self.row_count)
-            self.descriptors = _table(f, 4 * self.signals)
-            self.classes = _table(f, classes_size)
-            self.conditions = _table(f, 8 * conditions)
+            self.rows, self.descriptors, self.classes, self.conditions, self.limits, self.rules = [_table(f, n) for n in sizes]
         stored = self._checked_crc()
         self.widest = 0  # most signals in one row
         self._check_rows()
         self._check_branches()
         self._check_signals()
+        self._check_limits()
         self.identity = stored
 
     def _checked_crc(self):
@@ -128,6 +129,37 @@ class Profile:
         for period in self.periods:
             if not self.grid_ms or period % self.grid_ms:
                 raise ProfileError("grid")
+
+    def _check_limits(self):
+        for at in range(0, len(self.limits), _LIMIT):
+            if struct.unpack_from("<H", self.limits, at)[0] >= self.signals:
+                raise ProfileError("limit %d" % (at // _LIMIT))
+        before = -1
+        for r in range(len(self.rules) // _RULE):
+            m = self.rule(r, 0)
+            if not before < m < self.messages:
+                raise ProfileError("rule %d" % r)
+            before = m
+            for field, bits in (1, 16), (4, 8):
+                s = self.rule(r, field)
+                if s != 0xFFFF and not (self.first(m) <= s < self.first(m) + self.count(m) and self.mask_of(s) < 1 << bits):
+                    raise ProfileError("rule %d" % r)
+            if self.rule(r, 4) != 0xFFFF and not 1 <= self.rule(r, 5) <= _MOST_RULE:
+                raise ProfileError("rule %d" % r)
+
+    def rule(self, r: int, field: int) -> int:
+        """Of rule r: 0 message, 1 counter's index, 2 step, 3 modulo, 4 checksum's index, 5 kind."""
+        at = _RULE * r + 2 * field
+        return self.rules[at] | self.rules[at + 1] << 8
+
+    def mask_of(self, s: int) -> int:
+        """The bits that a signal of up to 30 has, as a mask from bit 0."""
+        return (1 << 32 - max(2, self.descriptors[4 * s + 1])) - 1
+
+    def shift_of(self, s: int) -> int:
+        """The first bit, counted through the frame, of a signal that lies within one byte."""
+        left, right, word = self.descriptors[4 * s], self.descriptors[4 * s + 1], self.descriptors[4 * s + 2]
+        return right - left + (32 if word & 4 else 0)
 
     def message_id(self, m: int) -> int:
         row = 12 * m

@@ -7,7 +7,7 @@ import os
 import struct
 from binascii import crc32
 from micropython import const
-from pigtail.signals.profile import BRANCHES, CLASS_MASK, LOW_HALF, ON_CHANGE, SET_ASIDE, UNSAMPLED, Profile, ProfileError
+from pigtail.signals.profile import BRANCHES, CLASS_MASK, LOW_HALF, ON_CHANGE, RULE, SET_ASIDE, UNSAMPLED, Profile, ProfileError
 
 _CLASSES_AT = const(16)
 _HEADER_SIZE = const(56)
@@ -69,6 +69,8 @@ def _pieces(base, wanted):
     yield base.descriptors
     yield classes
     yield base.conditions
+    yield base.limits
+    yield base.rules
     left = base.text_size
     for chunk in base.chunks(base.text_at):
         yield memoryview(chunk)[: min(left, len(chunk))]
@@ -107,5 +109,5 @@ def _flagged_rows(base, classes):
     for m in range(base.row_count):
         first, flags = base.first(m), base.flags(m)
         on_change = any(classes[i] & CLASS_MASK == ON_CHANGE for i in range(first, first + base.count(m)))
-        rows[m * _ROW_SIZE + _FLAGS_AT] = flags | SET_ASIDE if on_change or flags & BRANCHES else flags & ~SET_ASIDE
+        rows[m * _ROW_SIZE + _FLAGS_AT] = flags | SET_ASIDE if on_change or flags & (BRANCHES | RULE) else flags & ~SET_ASIDE
     return rows

@@ -105,7 +105,8 @@ def _decode(sp: int, words: int, out: int, slots: ptr32, n: int, mark: int, at: 
 
 @micropython.viper
 def _begin(slots: ptr32, n: int, m: int, one: ptr32, raw: ptr32, first: int, count: int, before: ptr32, ticks: ptr32) -> int:
-    # Makes `one` a copy of slot n that names row m, and keeps the row's values in `before`. Returns 1 when it was never heard.
+    # Makes `one` a copy of slot n that names row m, and keeps the row's values in `before`. Returns 1 when it was never heard, or
+    # fell silent.
     slot = ptr32(int(slots) + (n << 4))
     bit = 1  # 1 << 30 as a literal would be an object
     one[0] = m | bit << 30
@@ -116,7 +117,7 @@ def _begin(slots: ptr32, n: int, m: int, one: ptr32, raw: ptr32, first: int, cou
     while i < count:
         before[i] = raw[first + i]
         i += 1
-    return 0 if ticks[m] else 1
+    return 1 if ticks[m] == 0 or int(uint(ticks[m]) >> 28) == 15 else 0
 
 
 @micropython.viper
@@ -200,6 +201,12 @@ class Table:
         self._taken = bytearray(profile.row_count if profile.conditions else 0)
         self.events = array("i", bytes(12 * self._most_changes(profile)))
         self._at = self._addresses()
+        self._judge = None
+        self._quality = 0  # of the frame at hand
+        if profile.limits or profile.rules:
+            from pigtail.signals.quality import Judge  # only where it is needed
+
+            self._judge = values.judge = Judge(profile, values)
 
     def _addresses(self):
         """Where the buffers lie that `_decode` needs; none of them is ever replaced."""
@@ -276,12 +283,20 @@ class Table:
                 if p.flags(row) & LAST:
                     break
                 row += 1
+        if self._judge:
+            self._judge.limits()
         return n
 
     def _change(self, slots, slot, m, n):
         """Decodes a row from a slot; its changes go to `events` from the n-th on."""
-        p, v = self._profile, self._values
+        p, v, judge = self._profile, self._values, self._judge
         first, count = p.first(m), p.count(m)
         new = _begin(slots, slot, m, self._one, v.raw, first, count, self._before, v.ticks)
         _decode(0, 0, 0, self._one, 1, 0, self._at)
-        return _compare(v.raw, self._before, first, count, new, p.classes, self._one, self.events, n)
+        end = _compare(v.raw, self._before, first, count, new, p.classes, self._one, self.events, n)
+        if judge:
+            if m < p.messages:
+                self._quality = judge.frame(m, self._one, self._before, new)
+            judge.mark(m, self._quality)
+            end = judge.quiet(self.events, n, end, new)
+        return end
