@@ -52,7 +52,10 @@ class LiveTable:
 
 
 def age_text(sample: Sample, now: float) -> str:
-    """Seconds from the sample to `now` (UTC seconds); its time since boot while it has no UTC."""
+    """Seconds from the sample to `now` (UTC seconds); its time since boot while it has no UTC.
+
+    A device whose clock is ahead of ours (a simulation at a higher speed is) gets no negative age.
+    """
     if sample.utc is None:
         return f"at {sample.time_ms / 1000:.1f} s since boot"
-    return f"{now - sample.utc:.1f} s"
+    return f"{now - sample.utc:.1f} s" if now >= sample.utc else f"clock {sample.utc - now:.0f} s ahead"
