@@ -76,6 +76,7 @@ def test_each_batch_is_flushed():
 def test_age_is_from_utc_or_else_since_boot():
     assert age_text(sample(), UTC + 2.34) == "2.3 s"
     assert age_text(sample(utc=None), UTC) == "at 1.5 s since boot"
+    assert age_text(sample(), UTC - 30) == "clock 30 s ahead"
 
 
 def test_table_shows_the_latest_value_of_each_signal_of_each_device():
