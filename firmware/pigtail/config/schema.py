@@ -18,7 +18,7 @@ KEYS = {
     "profile": (str, "/profile.bin", 1, 64),
     "periods": (dict, {}, 0, 64),
     "batch_ms": (int, 2000, 100, 60000),
-    "outbox.bytes": (int, 24576, 4096, 1048576),
+    "outbox.bytes": (int, 20480, 4096, 1048576),
 }
 
 
