@@ -53,7 +53,11 @@ class App:
         self.boot = next_boot()
         self._profile, self.profile_error = in_force.load(config["profile"], config["periods"])
         if self._profile:
-            self._make_signals(self._profile)
+            try:
+                self._make_signals(self._profile)
+            except MemoryError:
+                self.profile_error = "%d signals are more than there is room for" % self._profile.signals
+                self._profile = None
         self._bus = Bus(board.make_can(config["can.bitrate"]))
         self._link = Link(config["wifi.ssid"], config["wifi.password"])
         self._clock = Clock(config["clock.host"], config["clock.port"])

@@ -50,7 +50,8 @@ def main(profile_path, frames_path, out_path):
                 can.waiting.append((ident, memoryview(data)[:size], flags))
                 if len(can.waiting) < 60:
                     continue
-            table.decode(bus.slots, bus.drain())
+            for i in range(table.decode(bus.slots, bus.drain())):
+                table.changes(bus.slots, i)
             if ident == 0xFFFFFFFF:
                 out.write(values.raw)
                 out.write(struct.pack("<III", bus.received, table.unknown, table.short))

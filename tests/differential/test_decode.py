@@ -1,7 +1,6 @@
 """The firmware's decoding against cantools: every start, length, byte order and sign; every way to meet an id."""
 
 import random
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,36 +8,13 @@ import pytest
 from cantools.database.can import Message as DbcMessage
 from cantools.database.can import Signal as DbcSignal
 from cantools.database.conversion import BaseConversion
-from on_device import run
+from differential.device import decoded
 
-from host_tools.signals import dbc, pack
+from host_tools.signals import dbc
 from host_tools.signals.profile import Message, Profile, Signal
 
-SCRIPT = Path(__file__).parent / "decode_on_device.py"
-DUMP = struct.pack("<I12x", 0xFFFFFFFF)
 PER_MESSAGE = 62
 PATTERNS = [bytes(8), b"\xff" * 8, b"\xaa\x55" * 4, b"\x80" + bytes(7), bytes(7) + b"\x01"]
-
-Frame = tuple[int, bool, bytes]
-
-
-def record(frame: Frame) -> bytes:
-    identity, is_extended, data = frame
-    return struct.pack("<IBBxx8s", identity, len(data), 2 * is_extended, data)
-
-
-def decoded(folder: Path, profile: Profile, rounds: list[list[Frame]]) -> list[tuple[list[int], int, int]]:
-    """After each round of frames: (raw values as the device has them, frames unknown, frames short)."""
-    (folder / "profile.bin").write_bytes(pack.pack(profile))
-    stream = b"".join(b"".join(map(record, frames)) + DUMP for frames in rounds)
-    (folder / "frames.bin").write_bytes(stream)
-    run([str(SCRIPT), *(str(folder / name) for name in ("profile.bin", "frames.bin", "out.bin"))], heap="1m")
-    n = len(profile.signals)
-    dumps = list(struct.iter_unpack(f"<{n}i3I", (folder / "out.bin").read_bytes()))
-    assert len(dumps) == len(rounds)
-    assert dumps[-1][n] == sum(map(len, rounds))
-    return [(list(dump[:n]), *dump[n + 1 :]) for dump in dumps]
-
 
 def every_signal() -> Iterator[DbcSignal]:
     """Every place that a signal of 1 to 32 bits can have in eight bytes, in both byte orders and both signs."""

@@ -166,5 +166,10 @@ def test_descriptor_that_would_read_beside_its_frame_or_never_end():
         _refused(_changed(d + 4 * i, "<4B", *changed), "bits of signal %d" % i)
 
 
+def test_id_of_more_than_11_bits_without_the_mark_of_29():
+    for ident in 0x800, 0x1FFFFFFF:
+        _refused(_changed(ROWS_AT + ROW, "<I", ident), "message row 1")
+
+
 def test_message_that_needs_no_data():
     _refused(_changed(ROWS_AT + 8, "<B", 0), "message row 0")

@@ -43,7 +43,7 @@ class Sampler:
                 self._close()
         if self._close_after_ms and now_ms - self._opened_ms >= self._close_after_ms:
             self._opened_ms = now_ms
-            if self._batch.count:
+            if not self._batch.is_empty:
                 self._close()
 
     def _due(self, k):

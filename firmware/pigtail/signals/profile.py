@@ -28,6 +28,7 @@ _ROW = const(12)
 _MOST_MESSAGES = const(255)  # a row's number fits a byte of the table's index
 _CHUNK = const(512)
 _ID_MASK = const(0x3FFFFFFF)
+_EXTENDED = const(0x20000000)
 _RESIDUE = 0x2144DF1C  # CRC-32 of anything followed by its own CRC-32
 
 
@@ -59,7 +60,11 @@ class Profile:
                 raise ProfileError("%d bytes, not %d" % (size, self.size))
             f.seek(_HEADER_SIZE)
             self.periods = array("I", struct.unpack_from("<8I", head, 16))
-            self.rows, self.descriptors, self.classes, self.conditions, self.limits, self.rules = [_table(f, n) for n in sizes]
+            try:
+                tables = [_table(f, n) for n in sizes]
+            except MemoryError as error:
+                raise ProfileError("%d signals are more than there is room for" % self.signals) from error
+            self.rows, self.descriptors, self.classes, self.conditions, self.limits, self.rules = tables
         stored = self._checked_crc()
         self.widest = 0  # most signals in one row
         self._check_rows()
@@ -86,7 +91,7 @@ class Profile:
             if start != first or not count or not 0 < size <= 8:
                 raise ProfileError("message row %d" % m)
             if m < self.messages:
-                if ident > _ID_MASK or ident <= last_id:
+                if ident > _ID_MASK or 0x7FF < ident < _EXTENDED or ident <= last_id:
                     raise ProfileError("message row %d" % m)
                 last_id = ident
             first += count
@@ -185,14 +190,14 @@ class Profile:
         return self.rows[_ROW * row + 14] | self.rows[_ROW * row + 15] << 8
 
     def names(self):
-        """For each descriptor in order the name of its signal, read from the text; None for a high half."""
+        """For each descriptor in order the name of its signal, read from the text; None for a high half. Raises ProfileError."""
         with open(self.path, "rb") as f:
             f.seek(self.text_at)
             with deflate.DeflateIO(f, deflate.ZLIB) as text:
-                text.readline()
+                _line(text)
                 for i in range(self.signals):
                     is_high = i and self.classes[i - 1] & LOW_HALF
-                    yield None if is_high else json.loads(text.readline())["name"]
+                    yield None if is_high else _line(text)
 
     def chunks(self, start: int = 0):
         """The file from byte `start` on, in pieces."""
@@ -235,6 +240,14 @@ def _wrong_descriptor(descriptors: ptr8, first: int, end: int) -> int:
             return first
         first += 1
     return -1
+
+
+def _line(text):
+    """The name in the next line of the text."""
+    try:
+        return json.loads(text.readline())["name"]
+    except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
+        raise ProfileError("text") from error
 
 
 def _table(f, size):
