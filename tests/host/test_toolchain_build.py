@@ -107,3 +107,8 @@ def test_mpy_cross_is_new_enough_for_large_viper_functions(tmp_path: Path) -> No
     code = f"@micropython.viper\ndef f(x: int) -> int:\n    while x < 10:\n{body}    return x\n"
     (tmp_path / "large.py").write_text(code)
     assert build.module(tmp_path / "large.py", "large.py", "xtensawin").stat().st_size > 4096
+
+
+def test_firmware_compiles_for_the_esp32_with_every_branch_in_range(tmp_path: Path) -> None:
+    out = build.firmware(tmp_path / "out", "xtensawin")
+    assert (out / "slot/pigtail/signals/table.mpy").stat().st_size > 1000
