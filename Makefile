@@ -1,9 +1,9 @@
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench size clean
+.PHONY: help setup demo test test-decode lint bench size clean
 
 help:   ## this list
-	@sed -n 's/^\([a-z]*\): .*## /make \1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\): .*## /make \1\t/p' Makefile | expand -t 12
 
 setup: .cache/setup  ## make .venv; bring MicroPython, umqtt and, where it can be had, mosquitto
 	@:
@@ -13,6 +13,9 @@ demo: setup  ## a drive, an outage, every sample accounted for; LOG=... DBC=... 
 
 test: setup lint  ## what CI runs: lint, then all tests
 	@.venv/bin/pytest
+
+test-decode: setup  ## the same signals against cantools as in `make test`, with 2,000 random payloads of each message
+	@PAYLOADS=2000 .venv/bin/pytest -q tests/differential/test_databases.py
 
 lint: setup .cache/stubs/setup  ## ruff and mypy on the host, mypy with MicroPython stubs on the firmware
 	@.venv/bin/ruff check --quiet

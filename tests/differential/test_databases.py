@@ -1,5 +1,6 @@
 """The firmware's decoding against cantools: all signals of real DBC files, and of DBC files made at random."""
 
+import os
 import random
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from host_tools.signals.profile import Message, Profile, Signal
 DATA = ROOT.parent / "shared" / "data"
 FILES = sorted(path for folder in ("dbc", "kona-ev", "frs") for path in (DATA / folder).glob("*.dbc") if path.stem != "LICENSE")
 PER_CHUNK = 60  # messages: what a heap holds that is some eight times the device's
-RANDOM_PAYLOADS = 300  # of each message; each bit alone comes on top
+RANDOM_PAYLOADS = int(os.environ.get("PAYLOADS", "300"))  # of each message; each bit alone comes on top
 
 
 def signed(raw: int, signal: Signal) -> int:
