@@ -106,8 +106,10 @@ class App:
         sampler.start(uptime.ms())
         while True:
             filled = bus.drain()
-            for i in range(table.decode(bus.slots, filled) if filled else 0):
-                sampler.changes(table.events, table.changes(bus.slots, i))
+            i, aside = 0, table.decode(bus.slots, filled) if filled else 0
+            while i < aside:
+                i = table.aside.follow(bus.slots, i, aside)
+                sampler.changes(table.aside.events, table.aside.changed)
             sampler.run(uptime.ms())
             beat()
             await sleep_ms(_BUS_TURN_MS)

@@ -17,7 +17,11 @@ from host_tools.signals.signal import Signal
 
 
 def expected(rule: str, arbitration_id: int, is_extended_id: bool, data: bytes, signal: Signal) -> int:
-    """The raw value that `signal` must have in a frame. Raises InputError where it does not lie within one byte."""
+    """The raw value that `signal` must have in a frame, unsigned. Raises InputError where it does not lie within one byte."""
+    return _whole(rule, arbitration_id, is_extended_id, data, signal) & (1 << signal.length) - 1
+
+
+def _whole(rule: str, arbitration_id: int, is_extended_id: bool, data: bytes, signal: Signal) -> int:
     if rule not in CHECKSUM_RULES:
         raise InputError(f'there is no checksum rule "{rule}"')
     at, mask = place(signal)

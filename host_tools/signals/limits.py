@@ -32,7 +32,7 @@ def rules(profile: Profile) -> list[bytes]:
     for number, message in enumerate(profile.messages):
         counter, checksum = message.counter, message.checksum
         if counter or checksum:
-            counts = (index[counter.signal], counter.step, counter.modulo & 0xFFFF) if counter else (NONE, 0, 0)
+            counts = (index[counter.signal], counter.step, counter.modulo) if counter else (NONE, 0, 0)
             checks = (index[checksum.signal], CHECKSUM_RULES.index(checksum.rule) + 1) if checksum else (NONE, 0)
             packed.append(RULE.pack(number, *counts, *checks, 0))
     return packed
@@ -45,7 +45,7 @@ def unpack_rules(table: bytes, names: list[str]) -> Iterator[tuple[int, Counter 
             raise ValueError(f"its rule for message {number} is out of bounds")
         if checks != NONE and not 1 <= rule <= len(CHECKSUM_RULES):
             raise ValueError(f"it has a checksum by an unknown rule {rule}")
-        counter = Counter(names[counts], modulo or 1 << 16, step) if counts != NONE else None
+        counter = Counter(names[counts], modulo, step) if counts != NONE else None
         checksum = Checksum(names[checks], CHECKSUM_RULES[rule - 1]) if checks != NONE else None
         yield number, counter, checksum
 

@@ -27,7 +27,7 @@ class Counter:
     step: int = 1
 
     def __post_init__(self) -> None:
-        if not (2 <= self.modulo <= 1 << 16 and 1 <= self.step < self.modulo):
+        if not (2 <= self.modulo <= 256 and 1 <= self.step < self.modulo):
             raise InputError(f"counter {self.signal}: steps of {self.step} modulo {self.modulo} are no counter")
 
 
@@ -68,11 +68,10 @@ class Message:
         if not self.signals:
             raise InputError(f"message {self.name}: no signals")
         object.__setattr__(self, "signals", tuple(s for group in self._grouped() for s in group))
-        for rule, bits in ((self.counter, 16), (self.checksum, 8)):
-            if rule and not any(s.name == rule.signal and _guards(s, bits) for s in self.signals):
-                where = "" if bits > 8 else " within one byte"
+        for rule in (self.counter, self.checksum):
+            if rule and not any(s.name == rule.signal and _guards(s) for s in self.signals):
                 raise InputError(
-                    f"message {self.name}: {rule.signal} must be one of its integers, always there, of up to {bits} bits{where}"
+                    f"message {self.name}: {rule.signal} must be one of its integers, always there, and within one byte"
                 )
 
     @property
@@ -106,11 +105,10 @@ class Message:
         return groups
 
 
-def _guards(signal: Signal, bits: int) -> bool:
-    """Whether it can be a counter or checksum; a checksum of up to 8 bits must lie within one byte."""
+def _guards(signal: Signal) -> bool:
+    """Whether it can be a counter or checksum."""
     in_one_byte = signal.start // 8 == (signal.start + signal.length - 1) // 8
-    fits = signal.length <= bits and (in_one_byte or bits > 8)
-    return fits and not (signal.is_float or signal.selection)
+    return in_one_byte and not (signal.is_float or signal.selection)
 
 
 def _is_plain(signal: Signal) -> bool:

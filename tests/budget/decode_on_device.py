@@ -53,8 +53,9 @@ class Bench:
     def decode(self):
         table = self.table
         for k in range(len(self.rings)):
-            for i in range(table.decode(self.rings[k], SLOTS)):
-                table.changes(self.rings[k], i)
+            i, aside = 0, table.decode(self.rings[k], SLOTS)
+            while i < aside:
+                i = table.aside.follow(self.rings[k], i, aside)
 
     def recv(self):
         drain = self.bus.drain
@@ -66,8 +67,10 @@ class Bench:
         now = self.now
         for ring in self.rings:
             bus.drain()
-            for i in range(table.decode(ring, SLOTS)):
-                sampler.changes(table.events, table.changes(ring, i))
+            i, aside = 0, table.decode(ring, SLOTS)
+            while i < aside:
+                i = table.aside.follow(ring, i, aside)
+                sampler.changes(table.aside.events, table.aside.changed)
             now += SLOTS / FRAMES_PER_MS
             sampler.run(int(now))
         self.now = now

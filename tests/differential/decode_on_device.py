@@ -50,8 +50,9 @@ def main(profile_path, frames_path, out_path):
                 can.waiting.append((ident, memoryview(data)[:size], flags))
                 if len(can.waiting) < 60:
                     continue
-            for i in range(table.decode(bus.slots, bus.drain())):
-                table.changes(bus.slots, i)
+            i, aside = 0, table.decode(bus.slots, bus.drain())
+            while i < aside:
+                i = table.aside.follow(bus.slots, i, aside)
             if ident == 0xFFFFFFFF:
                 out.write(values.raw)
                 out.write(struct.pack("<III", bus.received, table.unknown, table.short))

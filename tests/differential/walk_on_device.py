@@ -32,7 +32,7 @@ def take(step, profile, values, sampler):
         values.dirty[m] = 255
     events = array("i")
     for index, ms, raw in step["events"]:
-        events.extend(array("i", [index, tick_of(ms) & 0x0FFFFFFF, raw]))
+        events.extend(array("i", [index, tick_of(ms) & 0x0FFFFFFF, raw, step["quality"][index]]))
     sampler.changes(events, len(step["events"]))
     sampler.run(step["now"])
 

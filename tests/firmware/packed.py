@@ -133,3 +133,14 @@ def load(messages, text=b"", limits=(), rules=()):
 def slots(*frames):
     """What the bus makes of frames (id, data, tick): see can/bus."""
     return b"".join([struct.pack("<II8s", ident, len(data) << 28 | tick, data) for ident, data, tick in frames])
+
+
+def told(table, data):
+    """Every change told for the slots in `data`, taken in one drain, as (index, tick, raw)."""
+    found = []
+    i, aside = 0, table.decode(data, len(data) // 16)
+    while i < aside:
+        i = table.aside.follow(data, i, aside)
+        for k in range(table.aside.changed):
+            found.append(tuple(table.aside.events[4 * k : 4 * k + 3]))
+    return found

@@ -89,9 +89,8 @@ def test_difference_that_wraps_at_32_bits():
 
 def test_events_carry_index_time_and_difference():
     o = Open()
-    events = array("i", [3, 310, 5, 3, 250, 4])
-    assert o.batch.event(events, 0)
-    assert o.batch.event(events, 1)
+    events = array("i", [3, 310, 5, 0, 3, 250, 4, 0])
+    assert o.batch.events(events, 0, 2) == 2
     head, periodic, coded = o.close()
     assert coded == bytes([6, 20, 10, 6, 119, 1])
     assert head[10] == 2
@@ -100,8 +99,8 @@ def test_events_carry_index_time_and_difference():
 def test_event_across_the_wrap_of_the_tick():
     o = Open()
     o.batch.open(3, 0x2FFFFFFE)  # ticks_ms has 30 bits, an event's tick 28
-    o.batch.event(array("i", [3, 5, 1]), 0)
-    o.batch.event(array("i", [3, 0x0FFFFFFF, 1]), 0)
+    o.batch.events(array("i", [3, 5, 1, 0]), 0, 1)
+    o.batch.events(array("i", [3, 0x0FFFFFFF, 1, 0]), 0, 1)
     assert o.close()[2] == bytes([6, 14, 2, 6, 11, 0])
 
 
@@ -138,9 +137,9 @@ def test_tick_that_was_cut_names_the_signal_at_which_it_goes_on():
 
 def test_full_event_buffer_refuses_and_writes_nothing():
     o = Open(size=64 + 2 * 32)
-    event = array("i", [3, 300, 0])
+    event = array("i", [3, 300, 0, 0])
     taken = 0
-    while o.batch.event(event, 0):
+    while o.batch.events(event, 0, 1):
         taken += 1
     assert taken == 6  # three bytes each, room for the longest kept
     head, _, coded = o.close()
@@ -149,8 +148,8 @@ def test_full_event_buffer_refuses_and_writes_nothing():
 
 def test_both_sections_full_fit_the_record():
     o = Open(size=64 + 2 * 40)
-    event = array("i", [3, -0x7000000, -0x80000000])
-    while o.batch.event(event, 0):
+    event = array("i", [3, -0x7000000, -0x80000000, 0])
+    while o.batch.events(event, 0, 1):
         event[1], event[2] = -event[1], ~event[2]
     o.heard(-0x80000000, 0, -0x80000000)
     while o.batch.take(CLASS_0, 300):

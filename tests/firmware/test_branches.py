@@ -3,7 +3,7 @@
 import micropython
 import struct
 from array import array
-from packed import Branch, Signal, load, pack, put, sealed, slots, wide
+from packed import Branch, Signal, load, pack, put, sealed, slots, told, wide
 from pigtail.outbox.batch import Batch
 from pigtail.policy.sampling import Sampler
 from pigtail.signals.profile import Profile, ProfileError
@@ -37,12 +37,7 @@ def _table(messages=MESSAGES):
 
 
 def _changes(table, *frames):
-    told = []
-    data = slots(*[(0x10, frame, tick) for tick, frame in enumerate(frames)])
-    for i in range(table.decode(data, len(frames))):
-        for k in range(table.changes(data, i)):
-            told.append(tuple(table.events[3 * k : 3 * k + 3]))
-    return told
+    return told(table, slots(*[(0x10, frame, tick) for tick, frame in enumerate(frames)]))
 
 
 def _heard(values):
@@ -80,8 +75,8 @@ def test_nested_branch_needs_its_parent_in_the_same_frame():
 
 def test_changes_of_a_branch_are_told_once():
     table, _ = _table()
-    told = _changes(table, b"\2\0\1\0\0\0\0\0", b"\1\0\2\0\0\0\0\0", b"\2\0\1\0\0\0\0\0", b"\3\0\4\0\0\0\0\0")
-    assert told == [(5, 0, 1), (5, 3, 4)]
+    found = _changes(table, b"\2\0\1\0\0\0\0\0", b"\1\0\2\0\0\0\0\0", b"\2\0\1\0\0\0\0\0", b"\3\0\4\0\0\0\0\0")
+    assert found == [(5, 0, 1), (5, 3, 4)]
 
 
 def test_frame_too_short_for_a_branch_is_counted_and_the_rest_taken():
@@ -104,9 +99,11 @@ def test_branches_allocate_nothing():
     data = slots(*[(0x10, bytes([k, 5, k, 4, 5, 6, 7, 8]), k) for k in range(10)])
 
     def run():
-        n = 0
-        for i in range(table.decode(data, 10)):
-            n += table.changes(data, i)
+        n = i = 0
+        aside = table.decode(data, 10)
+        while i < aside:
+            i = table.aside.follow(data, i, aside)
+            n += table.aside.changed
         return n
 
     run()
@@ -155,28 +152,26 @@ def test_halves_of_a_wide_signal():
 
 def test_both_halves_are_told_when_either_changed():
     table, values = _table(WIDE)
-    told = []
+    found = []
     for data in b"\0\0\0\0\0\0\0\0", b"\0\0\0\0\0\0\0\1", b"\2\0\0\0\0\0\0\1", b"\2\0\0\0\0\0\0\1":
-        frame = slots((0x20, data, 1))
-        for i in range(table.decode(frame, 1)):
-            told.append([tuple(table.events[3 * k : 3 * k + 3]) for k in range(table.changes(frame, i))])
-    assert told[0] == [(3, 1, 0), (4, 1, 0), (5, 1, 0)]
-    assert told[1] == [(3, 1, 1), (4, 1, 0)]
-    assert told[2] == [(3, 1, 1), (4, 1, 0x02000000)]
-    assert told[3] == []
+        found.append(told(table, slots((0x20, data, 1))))
+    assert found[0] == [(3, 1, 0), (4, 1, 0), (5, 1, 0)]
+    assert found[1] == [(3, 1, 1), (4, 1, 0)]
+    assert found[2] == [(3, 1, 1), (4, 1, 0x02000000)]
+    assert found[3] == []
 
 
 def test_halves_are_never_parted_by_a_full_batch():
     profile = load(WIDE)
     values, records = Values(profile), []
-    batch = Batch(profile, values, 64 + 2 * 33)
+    batch = Batch(profile, values, 64 + 2 * 41)
     sampler = Sampler(profile, batch, lambda ms: ms, 60000, lambda: records.append(bytes(batch.close(1, 0, 0, (0, 0)))))
     sampler.start(0)
     for k in range(1, 60):
         for i in range(6):
             values.raw[i] = k * 0x0FEDCBA * (1 - k % 2 * 2)
         values.dirty[0] = 255
-        sampler.changes(array("i", [3, 100 * k, k, 4, 100 * k, -k]), 2)
+        sampler.changes(array("i", [3, 100 * k, k, 0, 4, 100 * k, -k, 0]), 2)
         sampler.run(100 * k)
     assert len(records) > 10
     for record in records:

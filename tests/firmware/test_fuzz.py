@@ -7,6 +7,7 @@ import struct
 from array import array
 from packed import EXTENDED, Branch, Signal, pack, put, sealed, slots, text, wide
 from pigtail.outbox.batch import Batch
+from pigtail.policy.sampling import Sampler
 from pigtail.signals.profile import Profile, ProfileError
 from pigtail.signals.reschedule import scheduled
 from pigtail.signals.table import Table
@@ -58,23 +59,27 @@ def _run(profile, frames):
     parts = ("raw", "i"), ("ticks", "I"), ("dirty", "B"), ("quality", "B")
     guards = [_guarded(values, name, form) for name, form in parts]
     table = Table(profile, values)
-    own = ("_marked", "H"), ("_counts", "i"), ("_before", "i"), ("events", "i"), ("_swapped", "B"), ("_one", "B"), ("_taken", "B")
-    guards += [_guarded(table, name, form) for name, form in own]
+    own = [(table, name, form) for name, form in (("_marked", "H"), ("_counts", "i"), ("_swapped", "B"))]
+    if table.aside:
+        own += [(table.aside, name, form) for name, form in (("_verdicts", "B"), ("_taken", "B"), ("events", "i"))]
+    guards += [_guarded(*place) for place in own]
+    if table.aside:
+        table.aside._marked, table.aside._counts, table.aside._swapped = table._marked, table._counts, table._swapped
+        table.aside._at = table.aside._addresses()
     table._at = table._addresses()
     batch = Batch(profile, values, 512)
-    parts = ("_previous", "i"), ("_told", "B"), ("_events", "B"), ("_out", "B")
+    parts = ("_previous", "i"), ("_told", "B"), ("_events", "B"), ("_out", "B"), ("_marks", "i")
     guards += [_guarded(batch, name, form) for name, form in parts]
     batch._view = memoryview(batch._out)
-    batch.open(0, 0)
+    sampler = Sampler(profile, batch, lambda ms: ms & 0x3FFFFFFF, 2000, lambda: batch.close(1, 0, 0, (0, 0)))
+    sampler.start(0)
     for frame in frames:
-        for i in range(table.decode(frame, len(frame) // 16)):
-            for k in range(table.changes(frame, i)):
-                if not batch.event(table.events, k):
-                    batch.close(1, 0, 0, (0, 0))
-                    batch.open(0, 0)
-        if not (batch.silences(random.getrandbits(28)) and batch.take(255, 1)):
-            batch.close(1, 0, 0, (0, 0))
-            batch.open(0, 0)
+        i, aside = 0, table.decode(frame, len(frame) // 16)
+        while i < aside:
+            i = table.aside.follow(frame, i, aside)
+            sampler.changes(table.aside.events, table.aside.changed)
+        while not (batch.silences(random.getrandbits(28)) and batch.take(255, 1)):
+            sampler._close()
     for name, whole in guards:
         assert [int(x) for x in whole[:4]] + [int(x) for x in whole[-4:]] == [CANARY] * 8, name
 

@@ -37,8 +37,10 @@ class Path:
     def turn(self, now_ms):
         bus, table, sampler = self.bus, self.table, self.sampler
         filled = bus.drain()
-        for i in range(table.decode(bus.slots, filled) if filled else 0):
-            sampler.changes(table.events, table.changes(bus.slots, i))
+        i, aside = 0, table.decode(bus.slots, filled) if filled else 0
+        while i < aside:
+            i = table.aside.follow(bus.slots, i, aside)
+            sampler.changes(table.aside.events, table.aside.changed)
         sampler.run(now_ms)
         return filled
 
@@ -58,8 +60,9 @@ def test_hot_path_allocates_nothing():
     def drain_and_decode():
         path.can.rewind()
         filled = path.bus.drain()
-        for i in range(path.table.decode(path.bus.slots, filled)):
-            path.table.changes(path.bus.slots, i)
+        i, aside = 0, path.table.decode(path.bus.slots, filled)
+        while i < aside:
+            i = path.table.aside.follow(path.bus.slots, i, aside)
         return filled
 
     assert _locked(drain_and_decode) == 42

@@ -32,8 +32,13 @@ class Path:
 
     def hear(self, *frames):
         data = slots(*frames)
-        for i in range(self.table.decode(data, len(frames))):
-            self.sampler.changes(self.table.events, self.table.changes(data, i))
+        self.take(data)
+
+    def take(self, data):
+        i, aside = 0, self.table.decode(data, len(data) // 16)
+        while i < aside:
+            i = self.table.aside.follow(data, i, aside)
+            self.sampler.changes(self.table.aside.events, self.table.aside.changed)
 
     def marks(self):
         """(index, ms, quality) of every mark, and (index, ms, raw difference) of every event, record by record."""
@@ -154,9 +159,9 @@ def test_counter_that_stands_or_leaps_is_flagged_for_its_frame_only():
 
 
 def test_step_and_modulo_of_a_counter():
-    path = Path([(0x10, [Signal(0, 16, -1), Signal(16, 8)])], rules=[(0, 0, 3, 0, NONE, 0)])  # modulo 0 is 65536
-    for count in (65530, 65533, 0, 3):
-        path.hear((0x10, struct.pack("<HB", count, 0), 1))
+    path = Path([(0x10, [Signal(0, 8, -1), Signal(16, 8)])], rules=[(0, 0, 3, 256, NONE, 0)])
+    for count in (250, 253, 0, 3):
+        path.hear((0x10, bytes([count, 0, 0]), 1))
         assert path.values.quality[1] == OK
     path.hear((0x10, b"\4\0\0", 1))
     assert path.values.quality[1] == COUNTER
@@ -226,6 +231,7 @@ def test_bad_frame_hides_no_range_and_range_is_judged_anew_after_it():
     frames = (b"\x09\x09", OK), (b"\x00\x09", CHECKSUM), (b"\x0a\x0a", RANGE), (b"\x00\x0a", CHECKSUM), (b"\x01\x01", OK)
     for frame, quality in frames:
         path.hear((0x10, frame, 1))
+        path.values.judge.limits()
         assert path.values.quality[1] == quality
 
 
@@ -326,8 +332,7 @@ def test_judging_allocates_nothing():
     now = [0]
 
     def turn():
-        for i in range(path.table.decode(data, 16)):
-            path.sampler.changes(path.table.events, path.table.changes(data, i))
+        path.take(data)
         now[0] += 100
         path.sampler.run(now[0])
 
@@ -345,7 +350,8 @@ def test_damaged_limits_and_rules_are_refused():
     put("/good", good)
     Profile("/good")
     for at, form, value in (
-        (limit, "<H", 3), (limit + 16, "<H", 1), (limit + 18, "<H", 3), (limit + 24, "<H", 9), (limit + 26, "<B", 0),
+        (limit, "<H", 3), (limit + 16, "<H", 1), (limit + 18, "<H", 3), (limit + 24, "<H", 9), (limit + 22, "<H", 1),
+        (limit + 22, "<H", 257), (limit + 26, "<B", 0),
         (limit + 26, "<B", 9),
     ):  # fmt: skip
         bad = bytearray(good[:-4])

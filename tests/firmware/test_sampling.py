@@ -13,7 +13,7 @@ class FakeBatch:
     def __init__(self):
         self.opened = []
         self.taken = []
-        self.events = []
+        self.noted = []
         self.count = 0
         self.full_after = -1
 
@@ -39,12 +39,12 @@ class FakeBatch:
         self.count += 1
         return True
 
-    def event(self, events, i):
-        if not self._room():
-            return False
-        self.events.append(tuple(events[3 * i : 3 * i + 3]))
-        self.count += 1
-        return True
+    def events(self, events, i, n):
+        while i < n and self._room():
+            self.noted.append(tuple(events[4 * i : 4 * i + 3]))
+            self.count += 1
+            i += 1
+        return i
 
 
 PERIODS = [(1, [Signal(0, 8, 200), Signal(8, 8, 500), Signal(16, 8, 1000), Signal(24, 8, 0)])]  # the grid is 100 ms
@@ -121,9 +121,9 @@ def test_full_batch_is_handed_on_and_the_same_tick_goes_on():
 def test_full_event_buffer_is_handed_on_and_no_change_is_lost():
     sampler, batch, delivered = _sampler()
     batch.full_after = 2
-    sampler.changes(array("i", [3, 1, 1, 3, 2, 0, 3, 3, 1]), 3)
+    sampler.changes(array("i", [3, 1, 1, 0, 3, 2, 0, 0, 3, 3, 1, 0]), 3)
     assert delivered == [2]
-    assert batch.events == [(3, 1, 1), (3, 2, 0), (3, 3, 1)]
+    assert batch.noted == [(3, 1, 1), (3, 2, 0), (3, 3, 1)]
 
 
 def test_late_loop_gives_each_value_once_then_absent():
@@ -152,7 +152,7 @@ def test_changes_do_not_wait_for_a_grid_longer_than_the_batch():
     batch, delivered = FakeBatch(), []
     sampler = Sampler(load(slow), batch, lambda ms: ms, 2000, lambda: delivered.append(batch.count))
     sampler.start(0)
-    sampler.changes(array("i", [1, 5, 7]), 1)
+    sampler.changes(array("i", [1, 5, 7, 0]), 1)
     sampler.run(1999)
     assert delivered == []
     sampler.run(2000)

@@ -3,7 +3,7 @@
 That the bits are right is shown on the host against cantools, in tests/differential.
 """
 
-from packed import EXTENDED, Signal, load, slots
+from packed import EXTENDED, Signal, load, slots, told
 from pigtail.signals.table import Table
 from pigtail.signals.values import Values
 
@@ -17,13 +17,7 @@ def _table(messages):
 
 
 def _changes(table, frames):
-    """Every change told for these frames of one drain, as (index, tick, raw)."""
-    told = []
-    data = slots(*frames)
-    for i in range(table.decode(data, len(frames))):
-        for k in range(table.changes(data, i)):
-            told.append(tuple(table.events[3 * k : 3 * k + 3]))
-    return told
+    return told(table, slots(*frames))
 
 
 def test_frame_becomes_values():
@@ -131,19 +125,21 @@ def test_full_drain_of_changes_is_told():
 def test_nothing_is_written_beside_the_buffers():
     from array import array
 
-    table, values = _table([(0x10, MIXED), (0x20, [Signal(32, 32, big=True)])])
+    table, values = _table([(0x10, MIXED), (0x20, [Signal(32, 32, big=True)]), (0x30, [Signal(32, 32, 0, big=True)])])
     guards = []
-    for owner, name, form, size in (
-        (values, "raw", "i", 4), (values, "ticks", "I", 2), (values, "dirty", "B", 2), (table, "_marked", "H", 128),
-        (table, "_counts", "i", 3), (table, "_before", "i", 3), (table, "events", "i", 9), (table, "_swapped", "B", 24),
+    for owner, name, form in (
+        (values, "raw", "i"), (values, "ticks", "I"), (values, "dirty", "B"), (values, "quality", "B"), (table, "_marked", "H"),
+        (table, "_counts", "i"), (table, "_swapped", "B"), (table.aside, "_verdicts", "B"), (table.aside, "events", "i"),
     ):  # fmt: skip
+        size = len(getattr(owner, name))
         guarded = array(form, [0x5A] * 4 + [0] * size + [0x5A] * 4)
         setattr(owner, name, memoryview(guarded)[4 : 4 + size])
         guards.append((name, guarded))
-    table._at = table._addresses()
+    table.aside._marked, table.aside._counts, table.aside._swapped = table._marked, table._counts, table._swapped
+    table._at, table.aside._at = table._addresses(), table.aside._addresses()
     for i in range(4):
-        _changes(table, [(0x10, bytes([i, i, i]), i), (0x20, b"\xff" * 8, i)] * 32)
-    _changes(table, [(0x30, b"\xff" * 8, 1), (0x10, b"", 1)] * 32)
+        _changes(table, [(0x10, bytes([i, i, i]), i), (0x20, b"\xff" * 8, i), (0x30, bytes([i] * 8), i), (0x40, b"", i)] * 16)
+    _changes(table, [(0x50, b"\xff" * 8, 1), (0x10, b"", 1)] * 32)
     for name, guarded in guards:
         assert list(guarded[:4]) + list(guarded[-4:]) == [0x5A] * 8, name
     assert values.raw[3] == -1

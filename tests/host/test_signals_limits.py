@@ -39,9 +39,9 @@ def test_round_trip_and_bytes_as_in_the_spec() -> None:
     assert struct.unpack_from("<5HBB", data, at + 32) == (0, 0, 1, 15, 1, 5, 0)
 
 
-def test_counter_modulo_65536_and_no_checksum() -> None:
-    profile = of(Signal("c", 0, 16), counter=Counter("c", 1 << 16, 3))
-    assert rules(profile) == [struct.pack("<5HBB", 0, 0, 3, 0, 0xFFFF, 0, 0)]
+def test_counter_modulo_256_and_no_checksum() -> None:
+    profile = of(Signal("c", 0, 8), counter=Counter("c", 256, 3))
+    assert rules(profile) == [struct.pack("<5HBB", 0, 0, 3, 256, 0xFFFF, 0, 0)]
     assert unpack(pack(profile)) == profile
 
 
@@ -103,7 +103,7 @@ def test_limits_that_the_device_cannot_judge_are_refused(fields: dict[str, objec
 @pytest.mark.parametrize(
     ("signal", "counter", "checksum"),
     [
-        (Signal("s", 0, 17), Counter("s", 16), None),
+        (Signal("s", 4, 8), Counter("s", 16), None),
         (Signal("s", 4, 8), None, Checksum("s", "xor8")),
         (Signal("s", 0, 16), None, Checksum("s", "xor8")),
         (Signal("s", 0, 16, is_float=True), Counter("s", 16), None),
@@ -118,7 +118,7 @@ def test_what_cannot_be_a_counter_or_checksum_is_refused(
 
 
 def test_counters_and_rules_that_make_no_sense_are_refused() -> None:
-    for modulo, step in ((1, 1), (65537, 1), (16, 0), (16, 16)):
+    for modulo, step in ((1, 1), (257, 1), (16, 0), (16, 16)):
         with pytest.raises(InputError, match="no counter"):
             Counter("s", modulo, step)
     with pytest.raises(InputError, match='no rule "md5"; known are xor8'):

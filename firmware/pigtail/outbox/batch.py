@@ -12,7 +12,6 @@ from pigtail.signals.profile import CLASS_MASK, LOW_HALF, UNSAMPLED
 _VERSION = const(1)
 _HEAD = const(64)  # room for the header, which is written last, against the periodic section
 _ROOM = const(5)  # bytes of the longest varint
-_EVENT_ROOM = const(15)
 _MARK_ROOM = const(9)
 _MARKS = const(16)  # that one look at the signals may note
 _STALE = const(2)
@@ -45,7 +44,8 @@ def _take(
                         if state[5] == state[6]:
                             end = 2
                             break
-                        marks[state[5]] = s << 3 | int(quality[s])
+                        marks[state[5] * 4] = s
+                        marks[state[5] * 4 + 3] = int(quality[s])
                         state[5] += 1
                         told[s] = quality[s]
                     z = raw[s] - previous[s]
@@ -82,33 +82,47 @@ def _take(
 
 
 @micropython.viper
-def _event(s: int, kind: int, tick: int, what: int, previous: ptr32, out: ptr8, state: ptr32):
-    # An event (kind 0, `what` is the raw value) or a mark (kind 1, the quality). state: 0 bytes in use, 2 samples, 5 tick of the
-    # event before.
+def _events(
+    events: ptr32, i: int, n: int, classes: ptr8, told: ptr8, previous: ptr32, out: ptr8, state: ptr32, is_mark: int
+) -> int:  # fmt: skip
+    # Codes events (index, tick, raw, quality) from the i-th on, each behind a mark where its quality is not the one told; with
+    # `is_mark` only the marks. state: 0 bytes in use, 1 limit, 2 samples, 5 tick of the event before. Returns where it stopped.
     op = state[0]
-    since = ((tick - state[5]) << 4) >> 4  # ticks are 28 bits wide
-    state[5] = tick
-    z = s << 1 | kind
-    field = 0
-    while field < 3:
-        if field == 1:
-            z = (since << 1) ^ (since >> 31)
-        elif field == 2:
-            if kind:
-                z = what
-            else:
-                z = what - previous[s]
-                previous[s] = what
-                z = (z << 1) ^ (z >> 31)
-                state[2] += 1
-        while z & -128:
-            out[op] = z & 127 | 128
-            op += 1
-            z = int(uint(z) >> 7)
-        out[op] = z
-        op += 1
-        field += 1
+    while i < n:
+        event = ptr32(int(events) + (i << 4))
+        s = event[0]
+        quality = event[3] & 7
+        mark = 1 if is_mark or quality != told[s] else 0
+        if op + 9 * mark + (0 if is_mark else 15 + 15 * (classes[s] >> 4)) > state[1]:  # a low half takes its high half along
+            break
+        told[s] = quality
+        while mark >= is_mark:
+            since = ((event[1] - state[5]) << 4) >> 4  # ticks are 28 bits wide
+            state[5] = event[1]
+            z = s << 1 | mark
+            field = 0
+            while field < 3:
+                if field == 1:
+                    z = (since << 1) ^ (since >> 31)
+                elif field == 2:
+                    if mark:
+                        z = quality
+                    else:
+                        z = event[2] - previous[s]
+                        previous[s] = event[2]
+                        z = (z << 1) ^ (z >> 31)
+                        state[2] += 1
+                while z & -128:
+                    out[op] = z & 127 | 128
+                    op += 1
+                    z = int(uint(z) >> 7)
+                out[op] = z
+                op += 1
+                field += 1
+            mark -= 1
+        i += 1
     state[0] = op
+    return i
 
 
 @micropython.viper
@@ -137,7 +151,7 @@ class Batch:
         half = (size - _HEAD) // 2
         self._events = bytearray(half)
         self._told = bytearray(profile.signals + 3 & ~3)  # the quality of each signal that this batch tells
-        self._marks = array("i", bytes(4 * _MARKS))
+        self._marks = array("i", bytes(16 * _MARKS))
         self._silent = 0  # row and signal at which `silences` goes on
         self._silent_signal = -1
         self._periodic = array("i", [_HEAD, size - half, 0, 0, 0, 0, 0])
@@ -179,25 +193,13 @@ class Batch:
                 p.rows, p.row_count, p.classes, v.raw, self._previous, v.dirty, self._out, state, due, v.quality, self._told,
                 self._marks,
             )  # fmt: skip
-            for i in range(state[5]):
-                self._mark(self._marks[i] >> 3, tick, self._marks[i] & 7)
+            self._mark(state[5], tick)
             if end != 2 or state[6] < _MARKS:
                 return end == 1
 
-    def event(self, events, i: int) -> bool:
-        """Codes the i-th (index, tick, raw) of `events`; False when the batch is full."""
-        s, tick, changed = events[3 * i], events[3 * i + 1], self._changed
-        quality = self._values.quality[s]
-        room = 2 * _EVENT_ROOM if self._profile.classes[s] & LOW_HALF else _EVENT_ROOM  # its high half follows
-        if quality != self._told[s]:
-            room += _MARK_ROOM
-        if changed[0] + room > changed[1]:
-            return False
-        if quality != self._told[s]:
-            self._told[s] = quality
-            self._mark(s, tick, quality)
-        _event(s, 0, tick, events[3 * i + 2], self._previous, self._events, changed)
-        return True
+    def events(self, events, i: int, n: int) -> int:
+        """Codes `events` (index, tick, raw, quality) from the i-th on; returns where it stopped: at `n`, or where it was full."""
+        return _events(events, i, n, self._profile.classes, self._told, self._previous, self._events, self._changed, 0)
 
     def silences(self, tick: int) -> bool:
         """Marks the signals of every row that has gone silent by `tick` as stale; False when the batch was full before that."""
@@ -214,14 +216,18 @@ class Batch:
                 if p.classes[s] & CLASS_MASK != UNSAMPLED and not (s and p.classes[s - 1] & LOW_HALF):
                     if changed[0] + _MARK_ROOM > changed[1]:
                         return False
-                    self._told[s] = _STALE
-                    self._mark(s, tick, _STALE)
+                    self._marks[0] = s
+                    self._marks[3] = _STALE
+                    self._mark(1, tick)
                 self._silent_signal += 1
             self._silent_signal = -1
             self._silent += 1
 
-    def _mark(self, s, tick, quality):
-        _event(s, 1, tick & 0x0FFFFFFF, quality, self._previous, self._events, self._changed)
+    def _mark(self, n, tick):
+        """Codes the `n` marks noted."""
+        for i in range(n):
+            self._marks[4 * i + 1] = tick & 0x0FFFFFFF
+        _events(self._marks, 0, n, self._profile.classes, self._told, self._previous, self._events, self._changed, 1)
 
     def close(self, boot: int, flags: int, utc_of_boot_ms: int, versions):
         """The finished record as a view of a buffer, valid until the next `open`. `versions`: configuration, consent."""

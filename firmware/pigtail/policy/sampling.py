@@ -55,9 +55,11 @@ class Sampler:
         return due
 
     def changes(self, events, n: int) -> None:
-        """Takes `n` changes (index, tick, raw)."""
-        for i in range(n):
-            while not self._batch.event(events, i):
+        """Takes `n` changes (index, tick, raw, quality)."""
+        i = 0
+        while i < n:
+            i = self._batch.events(events, i, n)
+            if i < n:
                 self._close()
 
     def _close(self):

@@ -145,11 +145,13 @@ class Profile:
             if not before < m < self.messages:
                 raise ProfileError("rule %d" % r)
             before = m
-            for field, bits in (1, 16), (4, 8):
+            for field in 1, 4:
                 s = self.rule(r, field)
-                if s != 0xFFFF and not (self.first(m) <= s < self.first(m) + self.count(m) and self.mask_of(s) < 1 << bits):
+                if s != 0xFFFF and not (self.first(m) <= s < self.first(m) + self.count(m) and self._is_in_one_byte(s)):
                     raise ProfileError("rule %d" % r)
             if self.rule(r, 4) != 0xFFFF and not 1 <= self.rule(r, 5) <= _MOST_RULE:
+                raise ProfileError("rule %d" % r)
+            if self.rule(r, 1) != 0xFFFF and not 2 <= self.rule(r, 3) <= 256:
                 raise ProfileError("rule %d" % r)
 
     def rule(self, r: int, field: int) -> int:
@@ -158,13 +160,18 @@ class Profile:
         return self.rules[at] | self.rules[at + 1] << 8
 
     def mask_of(self, s: int) -> int:
-        """The bits that a signal of up to 30 has, as a mask from bit 0."""
-        return (1 << 32 - max(2, self.descriptors[4 * s + 1])) - 1
+        """The bits of a signal that lies within one byte, as a mask from bit 0."""
+        return (1 << 32 - self.descriptors[4 * s + 1]) - 1
 
     def shift_of(self, s: int) -> int:
         """The first bit, counted through the frame, of a signal that lies within one byte."""
         left, right, word = self.descriptors[4 * s], self.descriptors[4 * s + 1], self.descriptors[4 * s + 2]
         return right - left + (32 if word & 4 else 0)
+
+    def _is_in_one_byte(self, s):
+        right, word, rest = self.descriptors[4 * s + 1], self.descriptors[4 * s + 2], self.descriptors[4 * s + 3]
+        at = self.shift_of(s)
+        return right >= 24 and word < 16 and not rest & 32 and 0 <= at and at >> 3 == at + 31 - right >> 3
 
     def message_id(self, m: int) -> int:
         row = 12 * m

@@ -7,13 +7,72 @@ signal s: 0 valid, 1 out_of_range, 3 bad_counter, 4 bad_checksum. Tables: SPEC s
 from array import array
 from micropython import const
 
-OUT_OF_RANGE = const(1)
-STALE = const(2)
-BAD_COUNTER = const(3)
-BAD_CHECKSUM = const(4)
 _NONE = const(0xFFFF)
 _RULE = const(12)  # bytes of a rule
 _LIMIT = const(16)  # bytes of a limit
+_WORDS = const(16)  # of a guard: a rule made ready for `_judge_frames`
+_CRC = const(1)  # kinds of guard
+_SUM = const(2)
+_STARTS = {4: 0xFF, 8: 0xFD}  # of the CRCs, by kind of rule, and what they end with
+_ENDS = {4: 0xFF, 8: 0xDF}
+_SUMS = {1: (1, 0, 0, 0), 2: (0, 1, 0, 0), 3: (0, -1, 0, 0), 5: (0, 1, 0, 1), 6: (0, 0, -1, 0), 7: (0, 0, -1, 0)}
+# how often the exclusive or, the sums of bytes and nibbles, and the data length count
+
+
+@micropython.viper
+def _judge_frames(slots: ptr32, n: int, marked: ptr16, guard_of: ptr8, guards: ptr32, ticks: ptr32, verdicts: ptr8):
+    # The verdict on each frame set aside: quality, and bit 7 where it is the first, or the first after a silence.
+    i = 0
+    while i < n:
+        m = int(marked[i * 2 + 1])
+        verdicts[i] = 0
+        if guard_of[m]:
+            g = ptr32(int(guards) + ((int(guard_of[m]) - 1) << 6))
+            slot = ptr32(int(slots) + (int(marked[i * 2]) << 4))
+            data = ptr8(int(slot) + 8)
+            size = int(uint(slot[1]) >> 28)
+            t = int(uint(ticks[m]) >> 28)
+            ticks[m] = slot[1]
+            verdict = 128 if t == 0 or t == 15 else 0
+            if g[10]:
+                c = (int(data[g[11]]) >> g[12]) & g[13]
+                wanted = g[15] + g[14]
+                while wanted >= g[10]:
+                    wanted -= g[10]
+                if not verdict and c != wanted:
+                    verdict = 3
+                g[15] = c
+            if g[0]:
+                at = g[1]
+                k = 0
+                x = g[4]
+                if g[0] == 1:
+                    while k < size:
+                        if k != at:
+                            x ^= int(data[k])
+                            bit = 8
+                            while bit:
+                                bit -= 1
+                                x <<= 1
+                                if x & 0x100:
+                                    x ^= 0x11D
+                        k += 1
+                    x ^= g[5]
+                else:
+                    x += size * g[9]
+                    xor = 0
+                    while k < size:
+                        b = int(data[k])
+                        if k == at:
+                            b &= -1 ^ (g[3] << g[2])
+                        xor ^= b
+                        x += b * g[7] + ((b & 15) + (b >> 4)) * g[8]
+                        k += 1
+                    x += xor * g[6]
+                if (int(data[at]) >> g[2]) & g[3] != x & g[3]:
+                    verdict = verdict & 128 | 4
+            verdicts[i] = verdict
+        i += 1
 
 
 @micropython.viper
@@ -34,84 +93,42 @@ def _judge_limits(limits: ptr32, n: int, raw: ptr32, quality: ptr8):
 
 
 @micropython.viper
-def _quiet(limits: ptr32, n: int, told: ptr32, events: ptr32, begin: int, end: int, new: int) -> int:
-    # Takes the events from `begin` on that are within their deadband out; returns where the events end now.
-    e = begin
-    while e < end:
-        event = ptr32(int(events) + e * 12)
+def _judge_events(limits: ptr32, n: int, told: ptr32, events: ptr32, count: int) -> int:
+    # Judges the events by their limits and takes those within their deadband out; returns how many are left.
+    left = 0
+    e = 0
+    while e < count:
+        event = ptr32(int(events) + (e << 4))
         keep = 1
         k = 0
         while k < n:
             limit = ptr32(int(limits) + (k << 4))
-            if limit[0] & 0xFFFF == event[0] and limit[3]:
-                a = event[2]
-                b = told[k]
-                if limit[0] >> 16:
+            if limit[0] & 0xFFFF == event[0]:
+                key = event[2]
+                if limit[0] >> 16 == 1:
                     bit = 1
-                    a ^= bit << 31
-                    b ^= bit << 31
-                apart = uint(a - b) if a > b else uint(b - a)
-                if new or apart > uint(limit[3]):
-                    told[k] = event[2]
-                else:
-                    keep = 0
+                    key ^= bit << 31
+                elif limit[0] >> 16 == 2:
+                    key ^= int(uint(key >> 31) >> 1)
+                if event[3] & 7 == 0 and (key < limit[1] or key > limit[2]):
+                    event[3] |= 1
+                if limit[3]:
+                    apart = uint(key - told[k]) if key > told[k] else uint(told[k] - key)
+                    if event[3] & 256 or apart > uint(limit[3]):
+                        told[k] = key
+                    else:
+                        keep = 0
+                k = n
             k += 1
         if keep:
-            kept = ptr32(int(events) + begin * 12)
+            kept = ptr32(int(events) + (left << 4))
             kept[0] = event[0]
             kept[1] = event[1]
             kept[2] = event[2]
-            begin += 1
+            kept[3] = event[3]
+            left += 1
         e += 1
-    return begin
-
-
-@micropython.viper
-def _fill(quality: ptr8, classes: ptr8, first: int, count: int, value: int):
-    # A long signal's quality is that of its low half.
-    is_high = 0
-    while count:
-        count -= 1
-        if not is_high:
-            quality[first] = value
-        is_high = classes[first] & 16
-        first += 1
-
-
-@micropython.viper
-def _crc8(data: ptr8, size: int, skip: int, crc: int) -> int:
-    i = 0
-    while i < size:
-        if i != skip:
-            crc ^= data[i]
-            bit = 8
-            while bit:
-                bit -= 1
-                crc <<= 1
-                if crc & 0x100:
-                    crc ^= 0x11D
-        i += 1
-    return crc
-
-
-@micropython.viper
-def _sums(data: ptr8, size: int, ident: int, sums: ptr32):
-    # Over data: 0 exclusive or, 1 sum of bytes, 2 sum of nibbles. Over the id: 3 sum of bytes, 4 sum of nibbles.
-    i = 0
-    while i < 5:
-        sums[i] = 0
-        i += 1
-    i = 0
-    while i < size:
-        sums[0] ^= data[i]
-        sums[1] += data[i]
-        sums[2] += (data[i] & 15) + (data[i] >> 4)
-        i += 1
-    ident = ident & 0x1FFFFFFF
-    while ident:
-        sums[3] += ident & 255
-        sums[4] += (ident & 15) + ((ident >> 4) & 15)
-        ident >>= 8
+    return left
 
 
 class Judge:
@@ -122,63 +139,55 @@ class Judge:
         self._values = values
         self._limits = len(profile.limits) // _LIMIT
         self._told = array("i", bytes(4 * self._limits))
-        self._rule_of = bytearray(profile.messages)
-        self._data = bytearray(8)
-        self._sums = array("i", bytes(20))
-        for r in range(len(profile.rules) // _RULE):
-            self._rule_of[profile.rule(r, 0)] = r + 1
+        rules = len(profile.rules) // _RULE
+        self._guard_of = bytearray(profile.messages)
+        self._guards = array("i", bytes(4 * _WORDS * rules))
+        for r in range(rules):
+            self._guard_of[profile.rule(r, 0)] = r + 1
+            for i, word in enumerate(_guard(profile, r)):
+                self._guards[_WORDS * r + i] = word
 
     def limits(self) -> None:
         """Judges all signals that have a range by their present values."""
         _judge_limits(self._profile.limits, self._limits, self._values.raw, self._values.quality)
 
-    def quiet(self, events, begin: int, end: int, new: int) -> int:
-        """Takes changes within their deadband out of `events`; returns where they end now."""
-        return _quiet(self._profile.limits, self._limits, self._told, events, begin, end, new)
+    def events(self, events, count: int) -> int:
+        """Judges changes by their range and takes those within their deadband out; returns how many are left."""
+        return _judge_events(self._profile.limits, self._limits, self._told, events, count)
 
-    def mark(self, row: int, quality: int) -> None:
-        """All signals of a row have this quality."""
-        p = self._profile
-        _fill(self._values.quality, p.classes, p.first(row), p.count(row), quality)
+    def frames(self, slots, n: int, marked, verdicts) -> None:
+        """The verdict on each of the `n` frames set aside, by counter and checksum."""
+        _judge_frames(slots, n, marked, self._guard_of, self._guards, self._values.ticks, verdicts)
 
-    def frame(self, m: int, slot, before, new: int) -> int:
-        """Quality of message m's frame in `slot`, just decoded; `before` are its values before, `new` when there were none."""
-        p, raw = self._profile, self._values.raw
-        r = self._rule_of[m] - 1
-        if r < 0:
-            return 0
-        checksum, counter = p.rule(r, 4), p.rule(r, 1)
-        if checksum != _NONE and raw[checksum] & p.mask_of(checksum) != self._checksum(m, slot, checksum, p.rule(r, 5)):
-            return BAD_CHECKSUM
-        if counter != _NONE and not new:
-            mask = p.mask_of(counter)
-            next = ((before[counter - p.first(m)] & mask) + p.rule(r, 2)) % (p.rule(r, 3) or 0x10000)
-            if raw[counter] & mask != next:
-                return BAD_COUNTER
-        return 0
 
-    def _checksum(self, m, slot, signal, rule):
-        """What the checksum of this frame must be. The rules: host_tools/signals/checksum.py."""
-        p, data, sums = self._profile, self._data, self._sums
-        size = slot[7] >> 4
-        at = p.shift_of(signal) >> 3
-        for i in range(8):
-            data[i] = slot[8 + i]
-        if rule == 4:
-            return _crc8(data, size, at, 0xFF) ^ 0xFF
-        if rule == 8:
-            return _crc8(data, size, at, 0xFD) ^ 0xDF
-        data[at] &= ~(p.mask_of(signal) << (p.shift_of(signal) & 7))
-        ident = p.message_id(m)
-        _sums(data, size, ident, sums)
-        if rule == 1:
-            return sums[0]
-        if rule == 2:
-            return sums[1] & 255
-        if rule == 3:
-            return 255 - (sums[1] + sums[3] & 255)
-        if rule == 5:
-            return sums[1] + sums[3] + size & 255
-        if rule == 6:
-            return 8 - sums[2] - sums[4] + (3 if ident >> 29 else 0) & 15
-        return -sums[2] & 15
+def _guard(profile, r):
+    """What `_judge_frames` reads: 0 kind of checksum, 1 its byte, 2 shift and 3 mask, 4 start, 5 end of a CRC, 6-9 factors of a
+    sum; 10 modulo of the counter, 11 its byte, 12 shift, 13 mask, 14 step, 15 the last one."""
+    words = [0] * _WORDS
+    checksum, kind = profile.rule(r, 4), profile.rule(r, 5)
+    if checksum != _NONE:
+        at = profile.shift_of(checksum)
+        words[1:4] = at >> 3, at & 7, profile.mask_of(checksum)
+        if kind in _STARTS:
+            words[0], words[4], words[5] = _CRC, _STARTS[kind], _ENDS[kind]
+        else:
+            words[0], words[4] = _SUM, _constant(profile.message_id(profile.rule(r, 0)), kind)
+            words[6:10] = _SUMS[kind]
+    counter = profile.rule(r, 1)
+    if counter != _NONE:
+        at = profile.shift_of(counter)
+        words[10] = profile.rule(r, 3)
+        words[11:15] = at >> 3, at & 7, profile.mask_of(counter), profile.rule(r, 2)
+    return words
+
+
+def _constant(ident, kind):
+    """What the arbitration id adds to a sum, and what the rule does."""
+    extended = ident >> 29
+    ident &= 0x1FFFFFFF
+    total = nibbles = 0
+    while ident:
+        total += ident & 255
+        nibbles += (ident & 15) + (ident >> 4 & 15)
+        ident >>= 8
+    return {3: 255 - total, 5: total, 6: 8 - nibbles + 3 * extended}.get(kind, 0)
