@@ -43,7 +43,7 @@ class Bench:
         self.bus._frame[1] = memoryview(b"\1\2\3\4\5\6\7\x08")
         self.batch = Batch(profile, self.values, 1024)
         self.closed = 0
-        self.sampler = Sampler(profile, self.batch, lambda ms: ms, 2000, self.deliver)
+        self.sampler = Sampler(profile, self.batch, lambda ms: 1, 2000, self.deliver)  # the tick in all slots: nothing is silent
         self.sampler.start(0)
         self.now = 0.0
 
