@@ -36,6 +36,7 @@ VERSION = "0.1.0"
 _BATCH_SIZE = const(1024)
 _PACKET_SIZE = const(1536)
 _BUS_TURN_MS = const(2)
+_REST = const(26 * 1024)  # of the heap, at least, for what is made after the outbox
 _TEXT = const(80)  # longest text of somebody else's in the status
 _WATCHDOG_MS = const(8000)
 _OFFLINE = b'{"state": "offline"}'
@@ -70,13 +71,18 @@ class App:
         self._uplink = Uplink(self._client, self._link, self._new_session)
 
     def _make_outbox(self, size):
-        """The outbox of the configured size, or of the largest that the heap has room for."""
+        """The outbox of the configured size, or of the largest that leaves room for the rest."""
         while True:
             try:
-                return Ring(size, self._ledger)
+                ring = Ring(size, self._ledger)
+                if gc.mem_free() >= _REST or size < _REST:
+                    return ring
             except MemoryError:
-                size //= 2
-                self.config_error = "outbox.bytes: no room for as many, %d in use" % size
+                pass
+            ring = None
+            gc.collect()
+            size //= 2
+            self.config_error = "outbox.bytes: no room for as many, %d in use" % size
 
     def _make_signals(self, profile):
         self._values = Values(profile)
