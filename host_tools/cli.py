@@ -6,14 +6,13 @@
 import ast
 import importlib
 import pkgutil
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from host_tools import __version__, commands
+from host_tools import __version__, commands, stopping
 from host_tools.errors import PigtailError
 
 VERBS = Path(commands.__file__).parent
@@ -30,7 +29,8 @@ class Verbs(click.Group):
         """The verb `name`, or None when there is no such module."""
         if name not in self.list_commands(context):
             return None
-        verb: click.Command = importlib.import_module(f"{commands.__name__}.{name}").command
+        with stopping.put_off():
+            verb: click.Command = importlib.import_module(f"{commands.__name__}.{name}").command
         return verb
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -73,24 +73,16 @@ def pigtail(context: click.Context) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one verb and exits with its status; never returns."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
-    for ending in signal.SIGTERM, signal.SIGHUP:
-        signal.signal(ending, _stop)
     try:
-        sys.exit(pigtail.main(arguments, prog_name="pigtail", standalone_mode=False))
-    except click.Abort:
+        with stopping.heeded():
+            sys.exit(pigtail.main(arguments, prog_name="pigtail", standalone_mode=False))
+    except (click.Abort, KeyboardInterrupt):
         print("stopped", file=sys.stderr)
         sys.exit(130)
     except click.ClickException as error:
         fail(error.format_message())
     except PigtailError as error:
         fail(str(error))
-
-
-def _stop(number: int, _: object) -> None:
-    """Ends as Ctrl-C does, so that whatever was started is stopped; a second such signal changes nothing."""
-    signal.signal(number, signal.SIG_IGN)
-    signal.raise_signal(signal.SIGINT)
 
 
 def fail(message: str) -> None:

@@ -88,15 +88,50 @@ def test_ctrl_c_is_status_130_without_traceback(verbs: Path, capsys: pytest.Capt
     assert capsys.readouterr().err.strip() == "stopped"
 
 
-@pytest.mark.parametrize("name", ["endless", "fine"])
-def test_reader_that_goes_away_is_no_error(verbs: Path, name: str) -> None:
-    script = (
+def script(verbs: Path, name: str) -> str:
+    """Python that runs the planted verb `name` as a process of its own."""
+    return (
         "import sys; from pathlib import Path; from host_tools import cli, commands;"
         f"commands.__path__ = [{str(verbs)!r}]; cli.VERBS = Path({str(verbs)!r}); cli.main([{name!r}])"
     )
+
+
+# Each asks to stop where Python, or whoever wrote it, lets the KeyboardInterrupt go no further.
+LOSES = {
+    "callback": "class A: pass\na = A()\nr = weakref.ref(a, lambda _: signal.raise_signal(ASKED))\ndel a",
+    "del": "class A:\n    def __del__(self): signal.raise_signal(ASKED)\nA()",
+    "del_twice": "class A:\n    def __del__(self): signal.raise_signal(ASKED)\nA()\n"
+    "class B:\n    def __del__(self): time.sleep(0.2)\nB()",
+    "except": "try: signal.raise_signal(ASKED)\nexcept: pass",
+}
+GOES_ON = {"sleep": "time.sleep(20)", "asyncio": "asyncio.run(asyncio.sleep(20))"}
+
+
+@pytest.mark.parametrize(("asked", "goes_on"), [("SIGINT", "asyncio"), ("SIGTERM", "asyncio"), ("SIGHUP", "sleep")])
+@pytest.mark.parametrize(
+    ("place", "loses"), [("import", name) for name in LOSES] + [("verb", name) for name in LOSES if name != "except"]
+)
+def test_request_to_stop_that_gets_lost_is_heeded_all_the_same(
+    verbs: Path, place: str, loses: str, goes_on: str, asked: str
+) -> None:
+    lines = {"import": "", "verb": ""} | {place: LOSES[loses]}
+    body = f"{lines['verb']}\n{GOES_ON[goes_on]}\nprint('ran on')".replace("\n", "\n    ")
+    (verbs / "losing.py").write_text(
+        "import asyncio, signal, time, weakref\nimport click\n"
+        f"ASKED = signal.{asked}\n{lines['import']}\n@click.command()\ndef command():\n    {body}\n"
+    )
+    background = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "  # as a shell starts what & ends
+    done = subprocess.run(
+        [sys.executable, "-c", background + script(verbs, "losing")], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout, done.stderr.split()) == (130, "", ["stopped"])
+
+
+@pytest.mark.parametrize("name", ["endless", "fine"])
+def test_reader_that_goes_away_is_no_error(verbs: Path, name: str) -> None:
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     process = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered
+        [sys.executable, "-c", script(verbs, name)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered
     )
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
