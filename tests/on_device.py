@@ -9,7 +9,7 @@ from host_tools.paths import BUILD
 from host_tools.sim import board
 from host_tools.toolchain import micropython
 
-TIME_LIMIT_S = 60
+TIME_LIMIT_S = 120
 
 
 @functools.cache

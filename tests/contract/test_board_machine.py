@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from on_device import process, run
+from on_device import TIME_LIMIT_S, process, run
 
 PRELUDE = """
 import os, vfs
@@ -15,18 +15,18 @@ from time import sleep_ms
 
 def test_reset_ends_the_process_at_once(tmp_path: Path) -> None:
     device = process(["-c", PRELUDE + "machine.reset(); print('still here')"], RUN=tmp_path)
-    output, _ = device.communicate(timeout=30)
+    output, _ = device.communicate(timeout=TIME_LIMIT_S)
     assert (device.returncode, output) == (42, "")
 
 
 def test_watchdog_that_is_not_fed_bites_a_loop_that_hangs(tmp_path: Path) -> None:
     device = process(["-c", PRELUDE + "machine.WDT(timeout=100)\nwhile True: pass"], RUN=tmp_path)
-    device.communicate(timeout=30)
+    device.communicate(timeout=TIME_LIMIT_S)
     assert device.returncode == -signal.SIGALRM
 
 
 def test_watchdog_that_is_fed_stays_quiet(tmp_path: Path) -> None:
-    script = "w = machine.WDT(timeout=100)\nfor _ in range(6): sleep_ms(500); w.feed()\nprint('alive')"
+    script = "w = machine.WDT(timeout=100)\nfor _ in range(15): sleep_ms(200); w.feed()\nprint('alive')"
     assert run(["-c", PRELUDE + script], RUN=tmp_path).strip() == "alive"
 
 

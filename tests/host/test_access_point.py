@@ -13,6 +13,7 @@ from host_tools.errors import SimError
 from host_tools.sim import access_point, sntp
 from host_tools.sim.access_point import AccessPoint
 
+HANGS_S = 120  # nothing here takes as long, however busy the machine is
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -52,7 +53,7 @@ def run(scenario: Callable[[Network], Awaitable[None]]) -> None:
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         assert not [task for task in left if "access_point" in str(task.get_coro())]
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), HANGS_S))
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
@@ -81,7 +82,8 @@ def test_bytes_pass_both_ways_and_are_counted():
         assert await broker_in.readexactly(200_000) == b"u" * 200_000
         broker_out.write(b"d" * 70)
         assert await device_in.readexactly(70) == b"d" * 70
-        await settled()
+        while net.ap.passed["bytes_down"] < 70:
+            await asyncio.sleep(0)  # it counts what it has handed on
         assert net.ap.passed == {"connections": 1, "bytes_up": 200_000, "bytes_down": 70}
         device_out.close()
 
@@ -131,7 +133,7 @@ def test_broker_that_is_not_there_resets_the_device():
                 await reader.readexactly(1)
             writer.close()
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), HANGS_S))
 
 
 def test_cut_holds_bytes_of_both_directions_and_restore_delivers_them():
@@ -238,14 +240,14 @@ def test_many_cuts_lose_no_byte_and_keep_the_order():
     run(scenario)
 
 
-async def ask_time(port: int) -> bytes | None:
+async def ask_time(port: int, wait_s: float = HANGS_S) -> bytes | None:
     loop = asyncio.get_running_loop()
     with socket.socket(type=socket.SOCK_DGRAM) as client:
         client.setblocking(False)
         client.connect(("127.0.0.1", port))
         await loop.sock_sendall(client, bytes([0x1B]) + bytes(47))
         try:
-            return await asyncio.wait_for(loop.sock_recv(client, 100), 0.3)
+            return await asyncio.wait_for(loop.sock_recv(client, 100), wait_s)
         except TimeoutError:
             return None
 
@@ -254,7 +256,7 @@ def test_time_requests_pass_and_are_lost_in_a_cut():
     async def scenario(net: Network) -> None:
         assert len(await ask_time(net.ap.sntp_port) or b"") == 48
         net.ap.cut()
-        assert await ask_time(net.ap.sntp_port) is None
+        assert await ask_time(net.ap.sntp_port, wait_s=0.3) is None
         net.ap.restore()
         assert len(await ask_time(net.ap.sntp_port) or b"") == 48
         assert net.ap.passed["datagrams"] == 4
@@ -276,7 +278,7 @@ def test_end_with_connections_open_resets_them_and_frees_the_port():
         for writer in (device_out, waiting):
             writer.close()
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), HANGS_S))
 
 
 def test_host_without_an_address():

@@ -70,7 +70,7 @@ def power_on(folder: Path) -> subprocess.Popen[str]:
 
 def said(folder: Path) -> list[str]:
     """All that the board prints until it ends by itself."""
-    output, _ = power_on(folder).communicate(timeout=60)
+    output, _ = power_on(folder).communicate(timeout=120)
     return output.splitlines()
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sim.processes import alive, catches, children
+
 HANGS_S = 120  # nothing here takes as long, however busy the machine is
 PIGTAIL = [sys.executable, "-c", "from host_tools.cli import main; main()"]
 QUICK = ["--for", "6", "--speed", "4"]
@@ -18,19 +20,6 @@ QUICK = ["--for", "6", "--speed", "4"]
 
 def pigtail(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*PIGTAIL, *arguments], capture_output=True, text=True, timeout=HANGS_S)
-
-
-def children(pid: int) -> list[int]:
-    """Process ids of all that `pid` has started and that still run."""
-    rows = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    return [int(own) for own, parent in map(str.split, rows.splitlines()) if int(parent) == pid]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_report_in_words_and_as_json_say_the_same(tmp_path: Path) -> None:
@@ -49,17 +38,11 @@ def test_report_in_words_and_as_json_say_the_same(tmp_path: Path) -> None:
 
 
 def test_demo_without_a_terminal_prints_plain_lines_and_the_verdict() -> None:
-    done = pigtail("demo", *QUICK, "--outage", "2:4")
+    done = pigtail("demo", "--for", "16", "--speed", "4", "--outage", "2:12")
     assert done.returncode == 0, done.stderr
     assert "\x1b[" not in done.stdout
     assert "link DOWN" in done.stdout
     assert "none is missing" in done.stdout.splitlines()[-1]
-
-
-def catches(pid: int, number: signal.Signals) -> bool:
-    """Whether the process has come as far as to handle that signal itself."""
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return bool(int(fields["SigCgt"], 16) >> number - 1 & 1)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
