@@ -104,8 +104,8 @@ def check_(
 ) -> None:
     """Decode a recording: what share of it is known, which ranges were seen, what never moves.
 
-    Without a SIGNAL, --plot draws the liveliest. Ends with status 1 when nothing can be decoded, or a value lies
-    outside a range that the vehicle file declares.
+    Without a SIGNAL, --plot draws the liveliest. Ends with status 1 when nothing can be decoded, and when the vehicle
+    file is contradicted: a value lies outside a range that it declares, or a frame's counter or checksum is wrong.
     """
     if signals and plot is None:
         raise InputError("signals are named for a picture: say where it goes with --plot FILE.png")

@@ -1,4 +1,5 @@
-"""Does a profile explain a recording? What is known of it, the ranges seen, what is out of range, what never moves."""
+"""Does a profile explain a recording? What is known of it, the ranges seen, what is out of range, what never moves, which
+frames are wrong by their own counter or checksum."""
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
@@ -7,7 +8,9 @@ import can
 import numpy as np
 import numpy.typing as npt
 
+from host_tools.signals import guards
 from host_tools.signals.frames import Frames, Values
+from host_tools.signals.guards import GuardCheck
 from host_tools.signals.profile import Profile, Signal
 
 _SLACK = 1e-6  # of a step: what floating point adds to a limit
@@ -42,11 +45,14 @@ class Check:
     unheard: tuple[str, ...]
     unknown: tuple[tuple[str, int], ...]
     signals: tuple[SignalCheck, ...]
+    guards: tuple[GuardCheck, ...]
 
     @property
     def has_failed(self) -> bool:
-        """Whether nothing is known, or a value lies outside a range that the vehicle file declares."""
-        return not self.decoded_frames or any(s.out_of_range and s.is_guarded for s in self.signals)
+        """Whether nothing is known, or the vehicle file is contradicted: by a value outside a range that it declares, or by
+        a frame whose counter or checksum is wrong."""
+        ranges = any(signal.out_of_range and signal.is_guarded for signal in self.signals)
+        return not self.decoded_frames or ranges or any(guard.wrong for guard in self.guards)
 
 
 def check(recording: Iterable[can.Message], profile: Profile, named: Set[int]) -> tuple[Check, Frames]:
@@ -69,6 +75,7 @@ def check(recording: Iterable[can.Message], profile: Profile, named: Set[int]) -
         unheard=tuple(m.name for m in profile.messages if m.key not in heard),
         unknown=tuple((f"{key & (1 << 29) - 1:X}", count) for key, count in unknown.items()),
         signals=tuple(_check(s, frames.values(m, s)) for m in profile.messages for s in m.signals),
+        guards=tuple(guards.check(frames, profile)),
     )
     return result, frames
 

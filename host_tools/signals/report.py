@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from host_tools.signals.check import Check, SignalCheck
+from host_tools.signals.guards import GuardCheck
 from host_tools.signals.show import number
 
 _MOST_NAMES = 8
@@ -16,11 +17,14 @@ def table(result: Check) -> Table:
     shown = Table("signal", "values", "least", "greatest", "unit", "remark", box=None, pad_edge=False, header_style="bold")
     for column in shown.columns[1:4]:
         column.justify = "right"
+    guards = {guard.signal: guard for guard in result.guards}
     for signal in result.signals:
         if signal.values:
+            guard = guards.get(signal.name)
+            is_odd = signal.out_of_range or (guard and guard.wrong)
             limits = (number(value) if value is not None else "NaN" for value in (signal.least, signal.greatest))
-            cells = (signal.name, f"{signal.values:,}", *limits, signal.unit, _remark(signal))
-            shown.add_row(*(Text(cell) for cell in cells), style="red" if signal.out_of_range else "")
+            cells = (signal.name, f"{signal.values:,}", *limits, signal.unit, _remark(signal, guard))
+            shown.add_row(*(Text(cell) for cell in cells), style="red" if is_odd else "")
     return shown
 
 
@@ -42,10 +46,15 @@ def lines(result: Check) -> Iterator[str]:
     yield f"signals:   {len(heard)} of {len(result.signals)} heard, {len(still)} of them never move"
     wrong = [f"{signal.name} ({signal.out_of_range:,} of {signal.values:,})" for signal in heard if signal.out_of_range]
     yield f"range:     {_some(wrong)} out of range" if wrong else "range:     no value is out of range"
+    if result.guards:
+        wrong = [f"{guard.signal} ({guard.wrong:,} of {guard.frames:,})" for guard in result.guards if guard.wrong]
+        yield f"guards:    {_some(wrong)} wrong" if wrong else "guards:    every counter and checksum is right"
 
 
-def _remark(signal: SignalCheck) -> str:
+def _remark(signal: SignalCheck, guard: GuardCheck | None) -> str:
     parts = [f"{signal.out_of_range:,} out of range"] if signal.out_of_range else []
+    if guard:
+        parts.append(f"{guard.kind}: {guard.wrong:,} wrong" if guard.wrong else f"{guard.kind}: right")
     return ", ".join(parts + ["never moves"] * signal.is_constant)
 
 

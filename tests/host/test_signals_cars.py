@@ -11,6 +11,7 @@ from host_tools.paths import ROOT, VEHICLES
 from host_tools.signals import dbc, find
 from host_tools.signals.check import check
 from host_tools.signals.frames import Frames
+from host_tools.signals.pack import pack, unpack
 from host_tools.signals.profile import UNSAMPLED, Signal
 
 DATA = ROOT.parent / "shared" / "data"
@@ -25,6 +26,12 @@ UNITS = {
 }  # fmt: skip
 # put together from two signals; a raw pedal value made a share of its greatest
 OWN_WAY = {"Vehicle.Powertrain.TractionBattery.Range", "Vehicle.Chassis.Accelerator.PedalPosition"}
+
+
+@pytest.mark.parametrize("name", find.names())
+def test_a_car_is_the_same_packed_and_unpacked(name: str) -> None:
+    profile = find.find(name, 0, print)
+    assert unpack(pack(profile)) == profile
 
 
 @pytest.mark.parametrize("name", find.names())
@@ -72,6 +79,8 @@ def test_the_kona_was_tried_as_it_says() -> None:
         "Vehicle.Chassis.SteeringWheel.Angle": (39, 863),
         "Vehicle.LowVoltageBattery.CurrentVoltage": (3, 70),
     }
+    guards = {guard.signal: (guard.frames, guard.wrong) for guard in result.guards}
+    assert guards == {"Drive.Counter": (1084, 1), "Steering.Counter": (863, 0)}
     named = find.named(PUBLIC["kona-ev"])
     whole, _ = check(logs.read(log, "0"), find.find(PUBLIC["kona-ev"], 0, lambda _: None), named)
     assert whole.known_frames == 24262
@@ -83,7 +92,8 @@ def test_the_scion_was_tried_as_it_says() -> None:
         logs.read(DATA / "frs" / "can_sample.log.gz"), find.find("scion-fr-s", 0, print), frozenset()
     )
     assert (result.frames, result.known_frames, result.ids, result.known_ids) == (82558, 33502, 35, 7)
-    assert not result.has_failed and all(signal.values for signal in result.signals)
+    assert not result.has_failed and all(guard.wrong == 0 for guard in result.guards)
+    assert all(signal.values for signal in result.signals)
     assert sum(signal.is_constant for signal in result.signals) == 1
 
 

@@ -176,6 +176,43 @@ def test_check_fails_where_a_declared_range_is_left_or_nothing_is_known(car: Pat
     assert run(car, "check", "car.dbc", "--log", "car.log").returncode == 1
 
 
+GUARDED = """[vehicle]
+name = "c"
+version = "1"
+vehicle = "C"
+dbc = "car.dbc"
+[[signals]]
+dbc = "Motor.Speed"
+path = "Vehicle.Speed"
+unit = "rpm"
+datatype = "float"
+period_ms = 100
+purpose = "x"
+[[messages]]
+dbc = "Motor"
+counter = "Gear"
+checksum = "Still"
+checksum_rule = "xor8"
+"""
+
+
+def test_check_tells_the_frames_with_a_wrong_counter_or_checksum(car: Path) -> None:
+    (car / "car.toml").write_text(GUARDED)
+    data = [bytes((n, 0, n & 7, 0, 0, 0, 0, n ^ n & 7)) for n in range(40)]
+    for number in (5, 30):
+        data[number] = data[number][:7] + b"\xff"
+    (car / "car.log").write_text("".join(f"({n / 10:.6f}) can0 100#{d.hex()}\n" for n, d in enumerate(data) if n != 20))
+    done = run(car, "check", "car.toml", "--log", "car.log")
+    rows = {line.split()[0]: " ".join(line.split()[4:]) for line in done.stdout.splitlines() if line.startswith("Motor.")}
+    assert rows == {"Motor.Gear": "19 out of range, counter: 1 wrong", "Motor.Still": "checksum: 2 wrong"}
+    assert "guards:    Motor.Gear (1 of 39), Motor.Still (2 of 39) wrong" in done.stdout and done.returncode == 1
+    told = json.loads(run(car, "check", "car.toml", "--log", "car.log", "--json").stdout)["guards"]
+    assert told == [
+        {"message": "Motor", "signal": "Motor.Gear", "kind": "counter", "frames": 39, "wrong": 1},
+        {"message": "Motor", "signal": "Motor.Still", "kind": "checksum", "frames": 39, "wrong": 2},
+    ]
+
+
 def test_check_draws_a_picture(car: Path) -> None:
     done = run(car, "check", "car.dbc", "--log", "car.log", "--plot", "out.png", "Motor.Speed", "Motor.Gear")
     assert done.returncode == 0 and (car / "out.png").read_bytes().startswith(b"\x89PNG")

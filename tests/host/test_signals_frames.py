@@ -14,10 +14,12 @@ from host_tools.errors import InputError
 from host_tools.paths import ROOT
 from host_tools.signals import dbc
 from host_tools.signals.check import check, out_of_range
+from host_tools.signals.checksum import expected
 from host_tools.signals.drawing import draw
 from host_tools.signals.frames import Frames
+from host_tools.signals.message import CHECKSUM_RULES, Checksum, Counter
 from host_tools.signals.overlap import bits, overlaps
-from host_tools.signals.profile import Message, Profile, Selection, Signal
+from host_tools.signals.profile import UNSAMPLED, Message, Profile, Selection, Signal
 from host_tools.signals.show import message_called
 
 DATA = ROOT.parent / "shared" / "data"
@@ -92,6 +94,60 @@ def test_ranges_take_both_ends_and_refuse_nan() -> None:
     assert out_of_range(Signal("s", 0, 8, scale=0.1, valid=(0, 0.3)), values).tolist() == [1, 0, 0, 1, 1]
     assert out_of_range(Signal("s", 0, 8, minimum=0, maximum=0.3), values).tolist() == [1, 0, 0, 1, 1]
     assert not out_of_range(Signal("s", 0, 8), values).any()
+
+
+def guarded(rule: str = "sum8", period_ms: int = 500) -> Profile:
+    """A counter of 4 bits that counts 0 to 14, and a checksum in the fourth byte."""
+    signals = (
+        Signal("speed", 0, 16, period_ms=period_ms),
+        Signal("count", 20, 4, "little_endian", period_ms=UNSAMPLED),
+        Signal("sum", 32, 8, "big_endian", period_ms=UNSAMPLED),
+    )
+    return Profile("p", "", "", (Message(0x100, False, "M", signals, Counter("count", 15, 2), Checksum("sum", rule)),))
+
+
+def guarded_drive(rule: str) -> list[can.Message]:
+    """Sixty frames, 0.1 s apart, that keep to the rules."""
+    checks = next(s for s in guarded().signals if s.name == "sum")
+    frames = []
+    for number in range(60):
+        data = bytes((number, 7, (2 * number % 15) << 4 | 9, 0))
+        data = data[:3] + bytes((expected(rule, 0x100, False, data, checks),))
+        frames.append(frame(0x100, data, number / 10))
+    return frames
+
+
+def wrong(frames: list[can.Message], profile: Profile) -> dict[str, tuple[int, int]]:
+    result, _ = check(frames, profile, frozenset())
+    assert result.has_failed == any(guard.wrong for guard in result.guards)
+    return {guard.kind: (guard.frames, guard.wrong) for guard in result.guards}
+
+
+@pytest.mark.parametrize("rule", CHECKSUM_RULES)
+def test_frames_that_keep_to_their_rules_are_right_and_each_that_does_not_is_counted(rule: str) -> None:
+    frames = guarded_drive(rule)
+    assert wrong(frames, guarded(rule)) == {"counter": (60, 0), "checksum": (60, 0)}
+    for number in (0, 20, 21, 59):
+        frames[number].data[3] ^= 1
+    assert wrong(frames, guarded(rule)) == {"counter": (60, 0), "checksum": (60, 4)}
+
+
+def test_frame_that_is_missing_twice_there_or_short_is_a_wrong_counter_in_the_next_one_only() -> None:
+    frames = guarded_drive("sum8")
+    assert wrong(frames[:10] + frames[11:], guarded()) == {"counter": (59, 1), "checksum": (59, 0)}
+    assert wrong(frames[:10] + frames[9:], guarded()) == {"counter": (61, 1), "checksum": (61, 0)}
+    frames[10].data = frames[10].data[:3]  # the device drops it
+    assert wrong(frames, guarded()) == {"counter": (59, 1), "checksum": (59, 0)}
+
+
+@pytest.mark.parametrize(
+    ("period_ms", "silence", "count"), [(500, 1.2, 1), (500, 1.4, 0), (100, 0.7, 1), (100, 0.9, 0), (0, 99, 1)]
+)
+def test_counter_of_the_first_frame_after_a_silence_is_not_judged(period_ms: int, silence: float, count: int) -> None:
+    frames = guarded_drive("sum8")
+    for later in frames[10:]:
+        later.timestamp += silence
+    assert wrong(frames[:9] + frames[10:], guarded(period_ms=period_ms))["counter"] == (59, count)
 
 
 def test_messages_without_signals_are_known_by_name() -> None:
