@@ -8,15 +8,18 @@ from runner import raises
 
 
 class FakeNetwork:
-    def __init__(self, error=None):
+    """Answers as the ESP32 does, with a tuple; with `address` as that says."""
+
+    def __init__(self, error=None, address=None):
         self.asked = []
         self._error = error
+        self._address = address
 
     def getaddrinfo(self, host, port):
         self.asked.append((host, port))
         if self._error:
             raise self._error
-        return [(2, 1, 0, "", ("10.1.2.3", port))] if host != "empty" else []
+        return [(2, 1, 0, "", self._address or ("10.1.2.3", port))] if host != "empty" else []
 
 
 class FakeThread:
@@ -42,7 +45,7 @@ class FakeThread:
 def _scene(network=None, thread=None):
     resolve.socket = network or FakeNetwork()
     resolve._thread = thread or FakeThread()
-    resolve._running[0] = False
+    resolve._running[0] = 0
     return Time().into(resolve), resolve.socket, resolve._thread
 
 
@@ -67,7 +70,7 @@ async def test_name_is_asked_for_in_a_thread():
     assert network.asked == [("broker", 1883)]
 
 
-async def test_name_that_does_not_exist_is_an_oserror():
+async def test_fault_27_name_that_does_not_exist_is_an_oserror():
     for network in FakeNetwork(OSError(-2)), FakeNetwork():
         time, _, thread = _scene(network)
         task = _asking("empty")
@@ -79,13 +82,62 @@ async def test_name_that_does_not_exist_is_an_oserror():
         assert caught.error.errno == errno.EHOSTUNREACH
 
 
-async def test_resolver_that_hangs_is_an_oserror_in_time():
+async def test_fault_27_resolver_that_hangs_is_an_oserror_in_time():
     time, _, thread = _scene()
     task = _asking("broker")
     await time.passes(5100, step=20)
     with raises(OSError) as caught:
         await task
     assert caught.error.errno == errno.ETIMEDOUT
+
+
+async def test_address_as_the_unix_port_gives_it_comes_through_unchanged():
+    address = bytes(range(16))
+    time, _, thread = _scene(FakeNetwork(address=address))
+    task = _asking("broker")
+    await time.passes(20)
+    thread.go()
+    await time.passes(50)
+    assert await task == address
+
+
+async def test_thread_lets_nothing_out_but_bytes_in_a_buffer_made_before_it():
+    time, _, thread = _scene()
+    task = _asking("broker")
+    await time.passes(20)
+    function, (host, port, answer) = thread.started[0]
+    before = len(answer)
+    assert type(answer) is bytearray
+    assert function(host, port, answer) is None
+    assert len(answer) == before
+    await time.passes(50)
+    assert await task == ("10.1.2.3", 1883)
+
+
+async def test_address_too_long_for_the_buffer_is_an_oserror():
+    time, _, thread = _scene(FakeNetwork(address=bytes(64)))
+    task = _asking("broker")
+    await time.passes(20)
+    thread.go()
+    await time.passes(50)
+    with raises(OSError):
+        await task
+
+
+async def test_answer_that_comes_too_late_is_not_taken_for_that_of_the_next_name():
+    time, network, thread = _scene()
+    first = _asking("first")
+    await time.passes(5100, step=20)
+    with raises(OSError):
+        await first
+    second = _asking("second")
+    network._address = ("10.9.9.9", 1883)
+    thread.go()
+    await time.passes(50)
+    network._address = ("10.4.5.6", 1883)
+    thread.go()
+    await time.passes(50)
+    assert await second == ("10.4.5.6", 1883)
 
 
 async def test_second_name_waits_for_a_resolver_that_hangs():

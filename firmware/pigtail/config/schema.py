@@ -1,25 +1,45 @@
 """What can be set: every key with its type, its range and its default. The device and the host tools read this one table."""
 
-# key: (type, default, least, most); for text the range is that of its length. `secret` keys are never published.
+# key: (type, default, least, most); for text and lists the range is that of their length. `secret` keys are never published.
 KEYS = {
     "version": (int, 0, 0, 0xFFFF),
     "device": (str, "", 0, 32),
     "wifi.ssid": (str, "pigtail", 1, 32),
     "wifi.password": (str, "", 0, 63),
+    "wifi.networks": (list, [], 0, 8),  # more of them: [name, password]
     "mqtt.host": (str, "127.0.0.1", 1, 253),
     "mqtt.port": (int, 1883, 1, 65535),
     "mqtt.user": (str, "", 0, 64),
     "mqtt.password": (str, "", 0, 128),
     "mqtt.keepalive_s": (int, 30, 5, 3600),
     "mqtt.window": (int, 8, 1, 32),
+    "mqtt.brokers": (list, [], 0, 4),  # to try after mqtt.host: "host" or "host:port"
+    "mqtt.tls": (int, 0, 0, 1),
+    "mqtt.ca": (str, "", 0, 64),  # files: the CA's certificate, the device's own certificate and key
+    "mqtt.cert": (str, "", 0, 64),
+    "mqtt.key": (str, "", 0, 64),
+    "mqtt.server_name": (str, "", 0, 253),  # in the broker's certificate, where it is not its host's
+    "mqtt.pin": (str, "", 0, 64),  # SHA-256 of the broker's public key, hex
+    "mqtt.insecure": (int, 0, 0, 1),  # user name and password may travel in plain text
     "clock.host": (str, "pool.ntp.org", 0, 253),
     "clock.port": (int, 123, 1, 65535),
     "can.bitrate": (int, 500000, 10000, 1000000),
     "profile": (str, "/profile.bin", 1, 64),
     "periods": (dict, {}, 0, 64),
-    "batch_ms": (int, 2000, 100, 60000),
-    "outbox.bytes": (int, 20480, 4096, 1048576),
+    "batch_ms": (int, 10000, 100, 60000),
+    "outbox.bytes": (int, 4096, 1024, 1048576),  # of RAM; flash stands behind it
+    "outbox.alert_segments": (int, 4, 3, 1024),  # of flash, 4 KiB each; telemetry has the rest
+    "outbox.diagnostic_segments": (int, 8, 3, 1024),
+    "outbox.files": (int, 64, 12, 1024),  # segments in all where the outbox has no partition of its own
+    "outbox.alert_thin": (int, 1, 1, 1000),  # when flash is full, every n-th new batch is kept
+    "outbox.diagnostic_thin": (int, 1, 1, 1000),
+    "outbox.telemetry_thin": (int, 1, 1, 1000),
 }
+# Keys that must agree with others, or have more in them than a length.
+_NETWORK = (
+    "wifi.networks", "mqtt.user", "mqtt.password", "mqtt.brokers", "mqtt.tls", "mqtt.ca", "mqtt.cert", "mqtt.key",
+    "mqtt.server_name", "mqtt.pin",
+)  # fmt: skip
 
 
 class ConfigError(Exception):
@@ -36,6 +56,12 @@ def check(given) -> dict:
     config = {key: KEYS[key][1] for key in KEYS}
     for key in given:
         config[key] = _value(key, given[key])
+    if any(config[key] for key in _NETWORK):
+        from pigtail.config.network import fault  # here: most configurations do without
+
+        found = fault(config)
+        if found:
+            raise ConfigError(found)
     return config
 
 

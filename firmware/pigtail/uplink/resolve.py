@@ -4,9 +4,12 @@ import _thread
 import errno
 import socket
 from asyncio import sleep_ms
+from micropython import const
 from time import ticks_add, ticks_diff, ticks_ms
 
-_running = [False]
+_RUNNING, _FAILED = const(0), const(255)  # first byte of an answer; else the length of what follows
+_ADDRESS = const(64)
+_running = bytearray(1)
 
 
 async def resolve(host: str, port: int, timeout_ms: int):
@@ -16,27 +19,38 @@ async def resolve(host: str, port: int, timeout_ms: int):
     deadline = ticks_add(ticks_ms(), timeout_ms)
     while _running[0]:  # one that hangs from an earlier try
         await _until(deadline)
-    answer = [None]  # made here: the thread puts its result there. It allocates, which only a port with a GIL bears well
-    _running[0] = True
+    answer = bytearray(1 + _ADDRESS)  # each try has its own: one that comes too late is in nobody's way
+    _running[0] = 1
     try:
         _thread.start_new_thread(_ask, (host, port, answer))
     except Exception:
-        _running[0] = False
+        _running[0] = 0
         raise
-    while answer[0] is None:
+    while answer[0] == _RUNNING:
         await _until(deadline)
-    if answer[0] is False:
+    if answer[0] == _FAILED:
         raise OSError(errno.EHOSTUNREACH)
-    return answer[0]
+    if answer[1]:
+        return bytes(answer[2 : answer[0]])
+    return answer[2 : answer[0]].decode(), port
 
 
 def _ask(host, port, answer):
+    """The thread. Nothing that it makes gets out but bytes in `answer`: a collector may take away objects that change threads."""
+    size = _FAILED
     try:
-        answer[0] = socket.getaddrinfo(host, port)[0][-1]
+        address = socket.getaddrinfo(host, port)[0][-1]
+        raw = not isinstance(address, tuple)  # the Unix port's; the ESP32's is (dotted quad, port)
+        text = address if raw else address[0].encode()
+        if len(text) < _ADDRESS:
+            answer[1] = raw
+            answer[2 : 2 + len(text)] = text
+            size = 2 + len(text)
     except (OSError, IndexError):
-        answer[0] = False
+        pass
     finally:
-        _running[0] = False
+        answer[0] = size  # last: from here on it is read
+        _running[0] = 0
 
 
 async def _until(deadline):
