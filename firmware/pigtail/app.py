@@ -1,6 +1,6 @@
-"""The application: builds the parts, wires them, supervises them. The only module that sees all others.
+"""The application: runs the parts that `assembly` has made, and supervises them. These two alone see all others.
 
-bus → table → values → sampler → batch → outbox → session → broker; the tasks are bus, link, clock and uplink.
+bus → table → values → sampler → batch → outbox → session → broker; the tasks are bus, keeper, link, clock and uplink.
 """
 
 import asyncio
@@ -8,109 +8,58 @@ import gc
 import machine
 import sys
 from asyncio import sleep_ms
-from binascii import hexlify
 from micropython import const
 from time import sleep_ms as block_ms
-
-import board
-from pigtail import uptime
-from pigtail.can.bus import Bus
-from pigtail.config import store
+from pigtail import once, uptime
 from pigtail.health.supervisor import Supervisor
-from pigtail.outbox.batch import Batch
-from pigtail.outbox.boots import next_boot
-from pigtail.outbox.ledger import Ledger
-from pigtail.outbox.ring import Ring
-from pigtail.policy.sampling import Sampler
-from pigtail.signals import in_force
-from pigtail.signals.table import Table
-from pigtail.signals.values import Values
-from pigtail.uplink.clock import QUALITY, Clock
-from pigtail.uplink.link import Link
-from pigtail.uplink.mqtt import Client
+from pigtail.uplink.clock import QUALITY
 from pigtail.uplink.session import Session
-from pigtail.uplink.topics import Topics
 from pigtail.uplink.uplink import Uplink
 
 VERSION = "0.1.0"
-_BATCH_SIZE = const(1024)
-_PACKET_SIZE = const(1536)
 _BUS_TURN_MS = const(2)
-_REST = const(26 * 1024)  # of the heap, at least, for what is made after the outbox
+_GARBAGE = const(4096)  # bytes between two collections
 _TEXT = const(80)  # longest text of somebody else's in the status
 _WATCHDOG_MS = const(8000)
-_OFFLINE = b'{"state": "offline"}'
 _RESTART_AFTER_MS = const(2000)
 _CAUSES = {1: "power_on", 2: "hard", 3: "watchdog", 4: "deep_sleep", 5: "soft"}
 
 
 class App:
     def __init__(self):
-        gc.collect()
-        self.config, self.config_error = config, _ = store.load()
-        self._ledger = Ledger()
-        self.outbox = self._make_outbox(config["outbox.bytes"])  # first: the largest piece of the heap
-        self.device = config["device"] or hexlify(machine.unique_id()).decode()
-        self.boot = next_boot()
-        self._profile, self.profile_error = in_force.load(config["profile"], config["periods"])
-        if self._profile:
-            try:
-                self._make_signals(self._profile)
-            except MemoryError:
-                self.profile_error = "%d signals are more than there is room for" % self._profile.signals
-                self._profile = None
-        self._bus = Bus(board.make_can(config["can.bitrate"]))
-        self._link = Link(config["wifi.ssid"], config["wifi.password"])
-        self._clock = Clock(config["clock.host"], config["clock.port"])
-        self._topics = Topics(self.device)
-        self._client = Client(
-            self.device, config["mqtt.host"], config["mqtt.port"], config["mqtt.user"] or None,
-            config["mqtt.password"] or None, config["mqtt.keepalive_s"], _PACKET_SIZE,
-        )  # fmt: skip
-        self._client.set_last_will(self._topics.status, _OFFLINE, True, 1)
-        self._uplink = Uplink(self._client, self._link, self._new_session)
-
-    def _make_outbox(self, size):
-        """The outbox of the configured size, or of the largest that leaves room for the rest."""
-        while True:
-            try:
-                ring = Ring(size, self._ledger)
-                if gc.mem_free() >= _REST or size < _REST:
-                    return ring
-            except MemoryError:
-                pass
-            ring = None
-            gc.collect()
-            size //= 2
-            self.config_error = "outbox.bytes: no room for as many, %d in use" % size
-
-    def _make_signals(self, profile):
-        self._values = Values(profile)
-        self._table = Table(profile, self._values)
-        self._batch = Batch(profile, self._values, _BATCH_SIZE)
-        self._sampler = Sampler(profile, self._batch, uptime.tick_of, self.config["batch_ms"], self._deliver)
+        made = once.call("pigtail.assembly", "Assembly")
+        self.config = made.config
+        self.config_error = made.config_error
+        self.device = made.device
+        self.boot = made.boot
+        self.outbox = made.outbox
+        self.profile_error = made.profile_error
+        self._profile = made.profile
+        self._values = made.values
+        self._table = made.table
+        self._sampler = made.sampler
+        self._keeper = made.keeper
+        self._bus = made.bus
+        self._clock = made.clock
+        self._link = made.link
+        self._client = made.client
+        self._topics = made.topics
+        self._text = made.text
+        self._window = made.config["mqtt.window"]
+        self._uplink = Uplink(self._client, self._link, self._new_session, self.config["mqtt.brokers"])
 
     def _new_session(self):
-        return Session(
-            self._client, self._topics, self.outbox, self._ledger, self._profile, self.status, self.config["mqtt.window"]
-        )
-
-    def _deliver(self):
-        """Closes the batch into the outbox."""
-        batch, clock = self._batch, self._clock
-        first, count = batch.sequence, batch.count
-        try:
-            record = batch.close(self.boot, clock.quality, clock.utc_of_boot_ms, (self.config["version"], 0))
-            self.outbox.append(record, self.boot, first, count)
-        except MemoryError:
-            batch.sequence = first + count
-            self._ledger.add(self.boot, first, count, "no_memory")
+        return Session(self._client, self._topics, self.outbox, self._profile, self.status, self._text, self._window)
 
     async def _read_bus(self, beat):
-        bus, table, sampler = self._bus, self._table, self._sampler
+        bus, table, sampler, keeper = self._bus, self._table, self._sampler, self._keeper
         bus.open()
         sampler.start(uptime.ms())
         while True:
+            if keeper.holding:  # what comes now is counted by the controller, as overrun
+                beat()
+                await sleep_ms(_BUS_TURN_MS)
+                continue
             filled = bus.drain()
             i, aside = 0, table.decode(bus.slots, filled) if filled else 0
             while i < aside:
@@ -135,12 +84,15 @@ class App:
             "config_error": _short(self.config_error),
             "profile": None,
             "profile_error": _short(self.profile_error),
-            "outbox": {"records": len(outbox), "bytes": outbox.bytes, "dropped_samples": outbox.dropped_samples},
-            "gaps": len(self._ledger),
+            "outbox": {"bytes": outbox.bytes, "dropped_samples": outbox.dropped_samples, "errors": outbox.errors},
+            "gaps": len(outbox.ledger),
+            "gaps_untold": outbox.ledger.untold,
             "link": {
-                "losses": self._link.losses, "connects": self._uplink.connects, "failures": self._uplink.failures,
-                "last_failure": _short(self._uplink.reason), "ignored": self._client.ignored,
+                "state": self._link.state, "losses": self._link.losses, "connects": self._uplink.connects,
+                "failures": self._uplink.failures, "last_failure": _short(self._uplink.reason),
+                "ignored": self._client.ignored, "unknown_pubacks": self._client.unknown_pubacks,
             },
+            "broker": {"state": self._uplink.state, "host": self._client.server, "trust": self._uplink.trust},
             "heap_used": self._supervisor.heap_used,
             "restarts": self._supervisor.restarts(),
             "errors": {name: _short(error) for name, error in self._supervisor.errors().items()},
@@ -159,11 +111,12 @@ class App:
         }  # fmt: skip
 
     async def run(self):
-        gc.threshold(-1)  # from here on the supervisor collects
+        gc.threshold(_GARBAGE)  # so that what lasts lies low, and what is free in one piece
         watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         self._supervisor = supervisor = Supervisor(watchdog.feed)
         if self._profile:  # without one there is nothing to take, but status and configuration still work
             supervisor.add("bus", self._read_bus)
+            supervisor.add("keeper", self._keeper.run)
         supervisor.add("link", self._link.run)
         supervisor.add("clock", lambda beat: self._clock.run(self._link, beat))
         supervisor.add("uplink", self._uplink.run)

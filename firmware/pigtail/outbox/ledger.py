@@ -1,41 +1,76 @@
-"""The gap ledger: which samples will not come, and why. A bounded list of ranges, told to the reader like any other data."""
+"""The gap ledger: which samples will not come, and why. A bounded list of ranges, told to the reader like any other data.
 
+It is kept in the bytes in which the journal keeps it: 14 a range.
+"""
+
+import struct
 from micropython import const
 
-_MOST = const(32)
+REASONS = ("overrun", "flash_full", "corrupt", "consent_withdrawn", "power_cut_unflushed", "several")
+_RANGE = "<BBIII"  # stream, reason, boot, first, count
+_SIZE = const(14)
+_SEVERAL = const(5)
 
 
 class Ledger:
-    """Ranges (boot, first sequence, count, reason). Neighbours join; where the list is full, the newest two become one
-    with the reason `several`, which may cover samples that did arrive: the reader knows those by their numbers."""
+    """Ranges (boot, stream, first sequence, count, reason). Neighbours join. From `most` ranges on, what is lost joins the newest
+    of its boot and stream to one with the reason `several`, which may cover samples that did arrive: the reader knows those
+    by their numbers. Only with twice as many, and none to join, is the oldest forgotten, and counted in `untold`."""
 
-    def __init__(self):
-        self._ranges = []
+    def __init__(self, most: int = 64):
+        self.most = most
+        self.ranges = bytearray()
         self.samples = 0
+        self.untold = 0
+        self.changed = False  # since it was last saved
 
-    def add(self, boot: int, first: int, count: int, reason: str) -> None:
+    def _at(self, i):
+        return struct.unpack_from(_RANGE, self.ranges, i * _SIZE)
+
+    def add(self, boot: int, stream: int, first: int, count: int, reason: str) -> None:
+        why, newest = REASONS.index(reason), -1
         if not count:
             return  # a record of nothing but marks
+        for i in range(len(self) - 1, -1, -1):
+            its_stream, its_why, its_boot, begin, n = self._at(i)
+            if its_stream == stream and its_boot == boot:
+                if begin <= first and first + count <= begin + n:
+                    return  # is known
+                if its_why == why and begin <= first <= begin + n:
+                    self.samples += first + count - begin - n
+                    return self._set(i, stream, why, boot, begin, first + count - begin)
+                newest = max(newest, i)
         self.samples += count
-        if self._ranges:
-            last = self._ranges[-1]
-            if last[0] == boot and last[1] + last[2] == first and last[3] == reason:
-                self._ranges[-1] = (boot, last[1], last[2] + count, reason)
-                return
-            if len(self._ranges) >= _MOST and last[0] == boot:
-                begin, end = min(last[1], first), max(last[1] + last[2], first + count)
-                self._ranges[-1] = (boot, begin, end - begin, "several")
-                return
-        self._ranges.append((boot, first, count, reason))
+        if len(self) < self.most or newest < 0:
+            self._forget()
+            self.ranges.extend(bytes(_SIZE))
+            return self._set(len(self) - 1, stream, why, boot, first, count)
+        _, _, _, begin, n = self._at(newest)
+        end = max(begin + n, first + count)
+        begin = min(begin, first)
+        self._set(newest, stream, _SEVERAL, boot, begin, end - begin)
+
+    def _set(self, i, stream, why, boot, first, count):
+        struct.pack_into(_RANGE, self.ranges, i * _SIZE, stream, why, boot, first, count)
+        self.changed = True
+
+    def _forget(self):
+        if len(self) >= 2 * self.most:
+            self.untold += self._at(0)[4]
+            self.ranges = self.ranges[_SIZE:]
 
     def peek(self):
         """The oldest range, None when all are told."""
-        return self._ranges[0] if self._ranges else None
+        if not self.ranges:
+            return None
+        stream, why, boot, first, count = self._at(0)
+        return boot, stream, first, count, REASONS[why]
 
     def acknowledge(self, told) -> None:
-        """`told` has reached the reader; what was joined to it meanwhile stays and is told anew."""
-        if self._ranges and self._ranges[0] == told:
-            self._ranges.pop(0)
+        """`told` has reached the reader; a range that has grown meanwhile stays and is told anew."""
+        if self.peek() == told and told:
+            self.ranges = self.ranges[_SIZE:]
+            self.changed = True
 
     def __len__(self) -> int:
-        return len(self._ranges)
+        return len(self.ranges) // _SIZE

@@ -59,7 +59,7 @@ def _follow(sp: int, words: int, out: int, slots: ptr32, i: int, n: int, e: int,
             changed = new or v != ptr32(sp + out)[0]
             ptr32(sp + out)[0] = v
             ptr8(at[11])[s] = 0 if half else verdict & 7
-            c = int(ptr8(at[2])[s])
+            c = int(ptr8(at[2])[s]) & 31
             if c == 24:
                 half = 2 if changed else 1
             else:

@@ -7,10 +7,12 @@ import os
 import struct
 from binascii import crc32
 from micropython import const
-from pigtail.signals.profile import BRANCHES, CLASS_MASK, LOW_HALF, ON_CHANGE, RULE, SET_ASIDE, UNSAMPLED, Profile, ProfileError
+from pigtail.signals.profile import (
+    BRANCHES, CLASS_MASK, HEADER_SIZE, ON_CHANGE, RULE, SET_ASIDE, UNSAMPLED, Profile, ProfileError,
+)  # fmt: skip
 
 _CLASSES_AT = const(16)
-_HEADER_SIZE = const(56)
+_QUANTA_AT = const(64)
 _ROW_SIZE = const(12)
 _FLAGS_AT = const(9)
 
@@ -43,6 +45,8 @@ def _periods_by_index(profile, periods):
             if i - 1 in result:
                 result[i] = result[i - 1]  # the two halves go together
         elif name in periods:
+            if profile.classes[i] & CLASS_MASK == UNSAMPLED:
+                raise ProfileError("periods: a signal that is never sampled")
             result[i] = periods[name]
             known += 1
     if known != len(periods):
@@ -61,9 +65,11 @@ def _pieces(base, wanted):
     """The new file but for its CRC."""
     classes, periods, grid = _schedule(base, wanted)
     with open(base.path, "rb") as f:
-        head = bytearray(f.read(_HEADER_SIZE))
+        head = bytearray(f.read(HEADER_SIZE))
     struct.pack_into("<H", head, 10, grid)
     struct.pack_into("<8I", head, _CLASSES_AT, *periods)
+    quanta = _quanta(base, classes)
+    struct.pack_into("<H", head, _QUANTA_AT, len(quanta) // 4)
     yield head
     yield _flagged_rows(base, classes)
     yield base.descriptors
@@ -71,6 +77,7 @@ def _pieces(base, wanted):
     yield base.conditions
     yield base.limits
     yield base.rules
+    yield quanta
     left = base.text_size
     for chunk in base.chunks(base.text_at):
         yield memoryview(chunk)[: min(left, len(chunk))]
@@ -89,13 +96,22 @@ def _schedule(base, wanted):
     for i in range(base.signals):
         p = period_of(i)
         c = used.index(p) if p > 0 else UNSAMPLED if p else ON_CHANGE
-        classes[i] = classes[i] & LOW_HALF | c
+        classes[i] = classes[i] & ~CLASS_MASK | c
     grid = 0
     for p in used:
         grid = _gcd(grid, p)
     if used and grid < 10 or grid > 65535:
         raise ProfileError("periods: take multiples of 10 ms")
     return classes, used + [0] * (8 - len(used)), grid or 1000
+
+
+def _quanta(base, classes):
+    """Those of signals that are still sampled periodically."""
+    kept = bytearray()
+    for at in range(0, len(base.quanta), 4):
+        if classes[base.quanta[at] | base.quanta[at + 1] << 8] & CLASS_MASK < ON_CHANGE:
+            kept.extend(base.quanta[at : at + 4])
+    return kept
 
 
 def _gcd(a, b):

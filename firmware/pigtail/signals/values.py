@@ -38,6 +38,13 @@ def _next_silent(
     return -1
 
 
+@micropython.viper
+def _taken(dirty: ptr8, n: int, due: int):
+    while n:
+        n -= 1
+        dirty[n] = int(dirty[n]) & (255 ^ due)
+
+
 class Values:
     def __init__(self, profile):
         self.raw = array("i", bytes(4 * profile.signals))
@@ -50,6 +57,10 @@ class Values:
     def messages_heard(self) -> int:
         """How many of the profile's messages have been on this bus since boot."""
         return sum(1 for m in range(self._profile.messages) if self.ticks[m])
+
+    def taken(self, due: int) -> None:
+        """The period classes in the bit mask `due` have been given all that is new."""
+        _taken(self.dirty, self._profile.row_count, due)
 
     def next_silent(self, row: int, tick: int) -> int:
         """The next row, from `row` on, that has gone silent by `tick` since this was asked last; -1 when there is none."""

@@ -4,6 +4,7 @@ Nothing is remembered from one session to the next: the outbox and the ledger ke
 session simply begins with the oldest record again. The reader drops what it gets twice.
 """
 
+import io
 import json
 from asyncio import sleep_ms
 from errno import ETIMEDOUT
@@ -12,27 +13,51 @@ from time import ticks_diff, ticks_ms
 
 _STATUS_MS = const(10000)
 _ACK_MS = const(20000)
-_TURN_MS = const(10)
+_TOO_LONG = b'{"state": "online", "errors": {"status": "too long"}}'
+
+
+class Text(io.IOBase):
+    """JSON in a buffer of `size` bytes that is there for good: a heap in pieces has no room for a long string."""
+
+    def __init__(self, size: int):
+        self._view = memoryview(bytearray(size))
+        self._end = 0
+
+    def write(self, piece) -> int:
+        begin = self._end
+        self._end += len(piece)
+        if self._end <= len(self._view):
+            self._view[begin : self._end] = piece
+        return len(piece)
+
+    def of(self, value):
+        """A view of `value` as JSON, valid until the next; None when it does not fit."""
+        self._end = 0
+        json.dump(value, self)
+        return self._view[: self._end] if self._end <= len(self._view) else None
 
 
 class Session:
-    """Sends from `outbox` and `ledger` over the connected `client` while `link` is up. `status()` gives the status as a dict."""
+    """Sends from `outbox` and its ledger over the connected `client` while `link` is up. `status()` gives a dict, which becomes
+    JSON in `text`."""
 
-    def __init__(self, client, topics, outbox, ledger, profile, status, window: int):
+    def __init__(self, client, topics, outbox, profile, status, text, window: int):
         self._client = client
         self._topics = topics
         self._outbox = outbox
-        self._ledger = ledger
+        self._ledger = outbox.ledger
         self._profile = profile
         self._status = status
+        self._text = text
         self._window = window
-        self._waiting = {}  # packet id: (record number, range of the ledger, tick when sent), either of the first two may be None
-        self._records = 0  # how many of them are records
-        self._next = outbox.oldest
+        self._waiting = {}  # packet id: (batch, range of the ledger, tick when sent), either of the first two may be None
+        self._posted = 0  # the newest of them
+        self._batches = 0  # how many of them are batches
         self._gap_told = None
         self._profile_told = profile is None
         self._status_at = None
         client.on_puback = self._acknowledged
+        outbox.rewind()
 
     async def run(self, link, beat) -> None:
         """Until the link goes down or the connection breaks, which raises OSError."""
@@ -42,11 +67,14 @@ class Session:
                 pass
             self._check_overdue(ticks_ms())
             beat()
-            await sleep_ms(_TURN_MS)
+            await sleep_ms(self._client.idle_ms)
 
     def _check_overdue(self, now):
-        if not self._client.writable:
-            return  # a long packet is still on its way out; the client notices when it is stuck
+        if not self._client.writable:  # a long packet is still on its way out; the client notices when it is stuck
+            if self._posted in self._waiting:
+                batch, gap, _ = self._waiting[self._posted]
+                self._waiting[self._posted] = batch, gap, now
+            return
         for _, _, sent_at in self._waiting.values():  # each on its own: others may be acknowledged all the time
             if ticks_diff(now, sent_at) > _ACK_MS:
                 raise OSError(ETIMEDOUT)
@@ -56,7 +84,8 @@ class Session:
         now = ticks_ms()
         if self._status_at is None or ticks_diff(now, self._status_at) > _STATUS_MS:
             self._status_at = now
-            return self._post(self._client.publish(self._topics.status, json.dumps(self._status()), True, 1), None, None)
+            text = self._text.of(self._status()) or _TOO_LONG
+            return self._post(self._client.publish(self._topics.status, text, True, 1), None, None)
         if not self._profile_told:
             self._profile_told = True
             p = self._profile
@@ -64,31 +93,30 @@ class Session:
         gap = self._ledger.peek()
         if gap and self._gap_told is None:
             self._gap_told = gap
-            text = json.dumps({"boot": gap[0], "first": gap[1], "count": gap[2], "reason": gap[3]})
+            text = self._text.of({"boot": gap[0], "stream": gap[1], "first": gap[2], "count": gap[3], "reason": gap[4]})
             return self._post(self._client.publish(self._topics.gap, text, False, 1), None, gap)
-        return self._send_record()
+        return self._send_batch()
 
-    def _send_record(self):
-        if self._records >= self._window:
+    def _send_batch(self):
+        if self._batches >= self._window:
             return False
-        self._next = max(self._next, self._outbox.oldest)
-        while self._next < self._outbox.end:
-            record = self._outbox.peek(self._next)
-            self._next += 1
-            if record is not None:
-                self._records += 1
-                return self._post(self._client.publish(self._topics.telemetry, record, False, 1), self._next - 1, None)
-        return False
+        batch = self._outbox.next()
+        if batch is None:
+            return False
+        self._batches += 1
+        topic = self._topics.telemetry
+        return self._post(self._client.publish_chunks(topic, batch.size, batch.chunks(), False, batch.was_given), batch, None)
 
-    def _post(self, packet_id, record, gap):
-        self._waiting[packet_id] = (record, gap, ticks_ms())
+    def _post(self, packet_id, batch, gap):
+        self._waiting[packet_id] = (batch, gap, ticks_ms())
+        self._posted = packet_id
         return True
 
     def _acknowledged(self, packet_id):
-        record, gap, _ = self._waiting.pop(packet_id, (None, None, 0))
-        if record is not None:
-            self._records -= 1
-            self._outbox.acknowledge(record)
+        batch, gap, _ = self._waiting.pop(packet_id, (None, None, 0))
+        if batch is not None:
+            self._batches -= 1
+            self._outbox.acknowledge(batch)
         if gap is not None:
             self._gap_told = None
             self._ledger.acknowledge(gap)

@@ -1,0 +1,94 @@
+"""Assembly: makes the parts from what is on flash and wires them. Needed only while the device starts; see `once`."""
+
+import gc
+import machine
+from binascii import hexlify
+from micropython import const
+
+import board
+from pigtail import once, uptime
+from pigtail.can.bus import Bus
+from pigtail.outbox.batch import batches
+from pigtail.outbox.boots import next_boot
+from pigtail.outbox.keeper import Keeper
+from pigtail.outbox.outbox import Outbox
+from pigtail.policy.sampling import Sampler
+from pigtail.signals.table import Table
+from pigtail.signals.values import Values
+from pigtail.uplink.clock import Clock
+from pigtail.uplink.link import Link
+from pigtail.uplink.mqtt import Client
+from pigtail.uplink.session import Text
+from pigtail.uplink.topics import Topics
+
+_PACKET_SIZE = const(1536)
+_STATUS_SIZE = const(1408)
+_REST = const(24 * 1024)  # of the heap, at least, for what is made after the outbox
+_TLS = const(7 * 1024)  # and as much more for TLS
+_LEAST_RAM = const(1024)
+_OFFLINE = b'{"state": "offline"}'
+
+
+class Assembly:
+    """All parts as attributes. Without a usable profile there is nothing to sample: `profile`, `values`, `table`, `sampler` and
+    `keeper` are None then, and `profile_error` says why."""
+
+    def __init__(self):
+        gc.collect()
+        self.config, self.config_error = config, _ = once.call("pigtail.config.store", "load")
+        self.device = config["device"] or hexlify(machine.unique_id()).decode()
+        self.boot = next_boot()
+        self.text = Text(_STATUS_SIZE)
+        self.clock = Clock(config["clock.host"], config["clock.port"])
+        self.profile, self.profile_error = once.call("pigtail.signals.in_force", "load", config["profile"], config["periods"])
+        self.values = self.table = self.sampler = self.keeper = None
+        self._batches = self._make_batches() if self.profile else []
+        self.outbox = self._make_outbox(config)
+        if self.profile:
+            self._make_sampler(self.profile, config)
+        self.bus = Bus(board.make_can(config["can.bitrate"]))
+        self.link = Link(config["wifi.ssid"], config["wifi.password"], config["wifi.networks"])
+        self.topics = Topics(self.device)
+        self.client = Client(
+            self.device, config["mqtt.host"], config["mqtt.port"], config["mqtt.user"] or None,
+            config["mqtt.password"] or None, config["mqtt.keepalive_s"], self._make_tls(config), size=_PACKET_SIZE,
+        )  # fmt: skip
+        self.client.set_last_will(self.topics.status, _OFFLINE, True, 1)
+
+    def _make_batches(self):
+        """The profile's tables and open batches; none when there is no room for them."""
+        profile = self.profile
+        try:
+            self.values = Values(profile)
+            self.table = Table(profile, self.values)
+            return batches(profile, self.values)
+        except MemoryError:
+            self.profile_error = "%d signals are more than there is room for" % profile.signals
+            self.profile = self.values = self.table = None
+            return []
+
+    def _make_outbox(self, config):
+        """The outbox with as much RAM as is configured, or as leaves room for the rest."""
+        gc.collect()
+        rest = _REST + (_TLS if config["mqtt.tls"] else 0)
+        ram, room = config["outbox.bytes"], max(_LEAST_RAM, gc.mem_free() - rest)
+        if ram > room:
+            ram = room
+            self.config_error = "outbox.bytes: no room for as many, %d in use" % ram
+        streams = [batch.stream for batch in self._batches]
+        segments = config["outbox.alert_segments"], config["outbox.diagnostic_segments"]
+        thin = config["outbox.alert_thin"], config["outbox.diagnostic_thin"], config["outbox.telemetry_thin"]
+        return Outbox(self.boot, streams, board.outbox_device(), ram, segments, config["outbox.files"], thin)
+
+    def _make_sampler(self, profile, config):
+        streams, versions = self._batches, (config["version"], 0)
+        self.keeper = Keeper(streams, self.outbox, self.boot, profile.grid_ms, self.clock, versions, board.ignition)
+        batch_ms = min(config["batch_ms"], self.outbox.batch_ms)
+        self.sampler = Sampler(profile, self.values, streams, uptime.tick_of, batch_ms, self.keeper.deliver)
+
+    def _make_tls(self, config):
+        if not config["mqtt.tls"]:
+            return None
+        from pigtail.uplink.tls import Tls  # here: most configurations do without
+
+        return Tls(config, self.clock)

@@ -1,0 +1,17 @@
+"""What is needed only while the device starts: loaded, used, and given back to the heap."""
+
+import sys
+
+
+def call(name: str, function: str, *args):
+    """`function(*args)` of the module `name`, which is forgotten afterwards with all of its package that came with it."""
+    package, _, leaf = name.rpartition(".")
+    before = set(sys.modules)
+    try:
+        return getattr(__import__(name, None, None, (leaf,)), function)(*args)
+    finally:
+        for other in set(sys.modules) - before:
+            parent, _, leaf = other.rpartition(".")
+            if parent == package:
+                del sys.modules[other]
+                delattr(sys.modules[parent], leaf)
