@@ -5,6 +5,8 @@ AP_IF = 1
 STAT_IDLE = 1000
 STAT_CONNECTING = 1001
 STAT_GOT_IP = 1010
+STAT_NO_AP_FOUND = 201
+STAT_WRONG_PASSWORD = 202
 
 
 def link_up():
@@ -33,6 +35,12 @@ class WLAN:
 
     def disconnect(self):
         self._joined = False
+
+    def scan(self):
+        """One access point is in the air as long as the link is up: (ssid, bssid, channel, RSSI, security, hidden)."""
+        if not self._active:
+            raise OSError("Wifi Not Started")
+        return [(b"pigtail", b"\2\0\0\0\0\1", 6, -60, 3, False)] if link_up() else []
 
     def isconnected(self):
         return self._joined and link_up()

@@ -1,14 +1,16 @@
 """The ESP32's clock on the Unix port: the epoch is 2000, the time is whole seconds, and it is 2000-01-01 at power-on.
 
 Ticks and sleeps are the port's own. `machine.RTC` sets the calendar through `_set`; nothing else moves it, least of all ticks.
+A clock that kept some time, right or wrong, is told by PIGTAIL_RTC (seconds since 1970).
 """
 
 from utime import *  # noqa: F403
 import utime as _utime
+from os import getenv as _getenv
 
 _EPOCH_2000 = 946684800
 _56_YEARS = 1767225600  # s
-_step_ns = _EPOCH_2000 * 1_000_000_000 - _utime.time_ns()
+_step_ns = int(_getenv("PIGTAIL_RTC") or _EPOCH_2000) * 1_000_000_000 - _utime.time_ns()
 
 
 def time_ns():
