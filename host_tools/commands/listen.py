@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from pathlib import Path
 
 import click
@@ -13,6 +13,8 @@ from rich.console import Console
 from host_tools.errors import InputError
 from host_tools.reader import BatchEvent, Gap, Listener, ProfileSeen, Status, Subscribed, Trouble, listen
 from host_tools.reader.lines import FORMATS, Lines, printable
+from host_tools.reader.recording import Recorder
+from host_tools.reader.stream import Tap
 from host_tools.reader.table import LiveTable
 
 Show = Callable[[BatchEvent], None]
@@ -23,6 +25,7 @@ Examples:
   pigtail listen
   pigtail listen --broker mqtt://me:secret@192.0.2.7 --device kona
   pigtail listen --format jsonl --out kona.jsonl
+  pigtail listen --raw kona.rec
 """
 
 
@@ -31,17 +34,45 @@ Examples:
 @click.option("--device", metavar="ID", help="Only this device.  [default: all]")
 @click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE.  [default: stdout]")
-def command(broker: str, device: str | None, form: str, out: Path | None) -> None:
+@click.option("--raw", metavar="FILE", type=click.Path(path_type=Path), help="Append all messages as they come to FILE.")
+def command(broker: str, device: str | None, form: str, out: Path | None, raw: Path | None) -> None:
     """Show what devices publish: names, values, units and ages, each sample once.
 
-    jsonl and csv write one sample a line; so does table where its output is no terminal. Ctrl-C ends it.
+    jsonl and csv write one sample a line; so does table where its output is no terminal. Ctrl-C ends it. What is recorded
+    with --raw is read with `pigtail decode`.
     """
-    listener = listen(broker, device, reconnect=True)
+    with ExitStack() as stack:
+        tap = stack.enter_context(_recorder(raw)) if raw else None
+        listener = listen(broker, device, reconnect=True, tap=tap)
+        _listen(listener, form, out)
+
+
+def _listen(listener: Listener, form: str, out: Path | None) -> None:
     try:
         with _output(form, out) as (show, note):
             asyncio.run(_run(listener, show, note))
     except KeyboardInterrupt:
         click.echo(summary(listener), err=True)
+
+
+@contextmanager
+def _recorder(path: Path) -> Iterator[Tap]:
+    """What appends a message to the recording. Raises InputError when it cannot be written."""
+    otherwise = f"cannot write {path}: {{}}; name another file with --raw"
+    try:
+        file = path.open("ab", buffering=0)
+    except OSError as error:
+        raise InputError(otherwise.format(error.strerror)) from error
+    with file:
+        recorder = Recorder(file)
+
+        def tap(topic: str, payload: bytes) -> None:
+            try:
+                recorder.write(topic, payload)
+            except OSError as error:
+                raise InputError(otherwise.format(error.strerror)) from error
+
+        yield tap
 
 
 @contextmanager
@@ -80,8 +111,8 @@ def describe(event: Status | Gap | ProfileSeen | Trouble | Subscribed) -> str:
             return f"listening to {address}; Ctrl-C ends"
         case Status(device, fields):
             return f"{device}: status {json.dumps(fields)}"
-        case Gap(device, boot, first, count, reason):
-            return f"{device}: {count} samples of boot {boot} from {first} on are lost ({reason})"
+        case Gap(device, boot, _, first, count, reason, name):
+            return f"{device}: {count} samples of boot {boot}, {name}, from {first} on are lost ({reason})"
         case ProfileSeen(device, profile_hash, profile):
             return f"{device}: profile {profile.name} {profile_hash:08x}, {len(profile.signals)} signals"
         case Trouble(device, reason):
@@ -90,14 +121,5 @@ def describe(event: Status | Gap | ProfileSeen | Trouble | Subscribed) -> str:
 
 def summary(listener: Listener) -> str:
     """The books over all devices as one line."""
-    totals = listener.totals
-    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(totals.lost.items()))
-    parts = [
-        f"{totals.received} samples",
-        f"{totals.duplicates} duplicates",
-        f"{totals.lost.total()} lost" + (f" ({reasons})" if reasons else ""),
-        f"{totals.missing} missing",
-    ]
-    if listener.inbox.held:
-        parts.append(f"{len(listener.inbox.held)} batches whose profile did not come")
-    return printable(", ".join(parts))
+    held = len(listener.inbox.held)
+    return printable(f"{listener.totals}, {held} batches whose profile did not come" if held else str(listener.totals))

@@ -21,6 +21,7 @@ EXAMPLES = """\b
 Examples:
   pigtail sim
   pigtail sim --for 300 --speed 10 --outage 60:120
+  pigtail sim --for 120 --outage 20:90 --power-cut 50 --power-cut 70 --flash-size 256k
   pigtail sim --log drive.log.gz --profile car.dbc --outage 5:12 --json report.json
 """
 
@@ -41,6 +42,12 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
             click.option("--for", "seconds", metavar="SECONDS", type=click.FloatRange(0.1), help="End the log after this."),
             click.option("--broker", metavar="URL", help="Use this MQTT broker.  [default: one of our own]"),
             click.option("--outage", "outages", metavar="START:END", multiple=True, help="Cut the link (again for more)."),
+            click.option("--power-cut", "power_cuts", metavar="T", multiple=True, type=click.FloatRange(0),
+                         help="Kill the firmware at T and start it again (again for more)."),
+            click.option("--ignition-off", "ignition_offs", metavar="T", multiple=True, type=click.FloatRange(0),
+                         help="Turn the ignition off at T: a warning, then no power for some seconds (again for more)."),
+            click.option("--flash-size", metavar="SIZE", default="1M", show_default=True,
+                         help="The outbox's flash partition, such as 64k; none: the outbox keeps files."),
             click.option("--heap", metavar="SIZE", default="128k", show_default=True, help="The device's heap."),
         ]
     ):  # fmt: skip
@@ -50,7 +57,8 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
 
 def build(
     logs: tuple[Path, ...], profile: str | None, channel: str | None, period: int, speed: float, load: int | None,
-    seconds: float | None, broker: str | None, outages: tuple[str, ...], heap: str,
+    seconds: float | None, broker: str | None, outages: tuple[str, ...], power_cuts: tuple[float, ...],
+    ignition_offs: tuple[float, ...], flash_size: str, heap: str,
 ) -> scenario.Scenario:  # fmt: skip
     """The scenario of these options. Raises InputError."""
     if seconds is None and not logs:
@@ -63,6 +71,9 @@ def build(
         seconds=seconds,
         outages=scenario.outages(outages),
         broker=broker,
+        flash_size=scenario.flash_size(flash_size),
+        power_cuts=scenario.moments("power cut", power_cuts, seconds),
+        ignition_offs=scenario.moments("ignition off", ignition_offs, seconds),
         heap=scenario.heap(heap),
     )
 
@@ -73,8 +84,8 @@ def build(
 def command(out: Path | None, **chosen: object) -> None:
     """Boot the firmware against a virtual car; account for every frame and every sample.
 
-    All times are device seconds. Ends with status 1 when a sample is missing that nothing explains,
-    or a message could not be decoded.
+    All times are device seconds. Ends with status 1 when a sample is missing that nothing explains or came twice,
+    a message could not be decoded, or the flash was misused.
     """
     if out is not None:
         _writable(out)
@@ -88,7 +99,8 @@ def command(out: Path | None, **chosen: object) -> None:
 
 def status(report: Report) -> int:
     """Exit status that a report deserves."""
-    return 1 if report.samples_missing or report.undecodable else 0
+    faults = any(chip["faults"] for chip in report.flash.values())
+    return 1 if report.samples_missing or report.duplicates or report.undecodable or faults else 0
 
 
 def _writable(path: Path) -> None:
@@ -112,7 +124,7 @@ def _progress(simulation: Simulation) -> Callable[[], None]:
             return
         next_at += PROGRESS_S
         end = f" of {simulation.scenario.seconds:g}" if simulation.scenario.seconds else ""
-        meter, received = simulation.board.meter(), simulation.delivered.account.totals().received
+        meter, received = simulation.board.meter(), simulation.delivered.samples
         link = "up" if simulation.link_up else "down"
         click.echo(
             f"{simulation.car.now:7.0f}{end} s  {meter.received} frames, {meter.overrun} dropped; "

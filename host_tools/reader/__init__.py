@@ -1,19 +1,24 @@
 """The reader: what a device publishes, decoded. A library of its own and the base of `pigtail listen`."""
 
 from host_tools.reader.account import Account, Totals
-from host_tools.reader.batch import Batch, Header, Sample, decode, read_header
+from host_tools.reader.batch import Batch, Occurrence, Sample, decode
+from host_tools.reader.clocks import Clock, Clocks
+from host_tools.reader.events import Mark
+from host_tools.reader.header import Header, read_header
 from host_tools.reader.inbox import BatchEvent, Gap, ProfileSeen, Status, Trouble
-from host_tools.reader.sections import Mark
 from host_tools.reader.stream import Listener, Subscribed, listen
 
 __all__ = [
     "Account",
     "Batch",
     "BatchEvent",
+    "Clock",
+    "Clocks",
     "Gap",
     "Header",
     "Listener",
     "Mark",
+    "Occurrence",
     "ProfileSeen",
     "Sample",
     "Status",

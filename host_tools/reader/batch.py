@@ -7,41 +7,23 @@ InputError, in time and memory that its bytes bound, and there is no half-decode
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from host_tools.errors import InputError
-from host_tools.reader.cursor import Cursor
-from host_tools.reader.sections import QUALITIES, SOURCES, Mark, Value, events, periodic
+from host_tools.reader.events import QUALITIES, SOURCES, Content, Mark, Told, events
+from host_tools.reader.header import CLOCKS, Header, read_parts
+from host_tools.reader.periodic import Value, periodic
 from host_tools.signals.descriptor import WORD
 from host_tools.signals.layout import Field
-from host_tools.signals.profile import Profile
+from host_tools.signals.profile import PRIORITIES, Profile
 from host_tools.signals.signal import WORD_BITS
 
-FORMAT_VERSION = 1
-CLOCKS = ("none", "rtc", "ntp", "gnss")
 YEAR_10000_MS = 253_402_300_800_000  # UTC; later times cannot be written in ISO 8601
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """What a batch says of itself; readable without its profile."""
-
-    profile_hash: int  # CRC-32 of the packed profile
-    clock: str  # one of CLOCKS: what the device's UTC rests on
-    priority: int  # 0-3
-    purpose: int  # 0-15
-    configuration: int
-    consent: int
-    boot: int  # from 1
-    first: int  # sequence of the first sample in this boot, from 0
-    count: int  # samples
-    start: int  # grid tick of the first periodic sample
-    first_signal: int  # index of the signal at which that tick begins
-    boot_utc_ms: int | None  # UTC of boot in ms since 1970; None while the clock is not set
-
-
-@dataclass(frozen=True, slots=True)
 class Sample:
-    """One value of one signal. (device, boot, sequence) is its identity for ever."""
+    """One value of one signal. (device, boot, stream, sequence) is its identity for ever."""
 
     sequence: int
     index: int  # of the signal in the profile
@@ -55,120 +37,152 @@ class Sample:
     source: str  # one of SOURCES
     quality: str  # one of QUALITIES
     numbers: int = 1  # how many numbers of the sequence it takes: 2 for a signal of more than 32 bits
+    stream: int = 0  # id
+    purpose: str = ""
+    priority: str = PRIORITIES[-1]  # one of PRIORITIES
+    clock: str = CLOCKS[0]  # one of CLOCKS: what `utc` rests on
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """A sample that is no signal's: a text by its VSS path, an `alert`, a `dtc`, a `position`. Its identity is as `Sample`'s.
+
+    `value`: the text; of an alert `code` and `text`; of a DTC `ecu`, `code` ("P0171-00") and `status`; of a position
+    `latitude` and `longitude` in degrees, `altitude` and `accuracy` in metres.
+    """
+
+    sequence: int
+    name: str
+    value: Content
+    time_ms: int  # since boot
+    utc: float | None  # seconds since 1970; None while the device's clock is not set
+    stream: int
+    purpose: str
+    priority: str
+    clock: str  # one of CLOCKS: what `utc` rests on
+    numbers: ClassVar[int] = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A decoded batch: samples in the order of their sequence, and the marks that stand among them."""
+    """A decoded batch: the samples of signals and the others, each in the order of their sequence, and the marks."""
 
     header: Header
     samples: tuple[Sample, ...]
     marks: tuple[Mark, ...]
+    occurrences: tuple[Occurrence, ...] = ()
 
-
-def read_header(payload: bytes) -> Header:
-    """The header of a batch, without its profile. Raises InputError for bytes that are no batch."""
-    return _open(payload)[0]
+    @property
+    def records(self) -> list[Sample | Occurrence]:
+        """Samples and occurrences, in the order of their sequence."""
+        return sorted((*self.samples, *self.occurrences), key=lambda record: record.sequence)
 
 
 def decode(payload: bytes, profile: Profile) -> Batch:
     """A whole batch, read with the profile that its header names. Raises InputError for what is no batch."""
-    header, periodic_section, event_section = _open(payload)
-    last: dict[int, int] = {}
-    sampled = list(periodic(periodic_section, profile, header.start, header.first_signal, last))
-    records = list(events(event_section, profile, header.start, last))
+    header, coded = read_parts(payload)
+    if header.purpose >= len(profile.purposes):
+        raise InputError(f"batch: of purpose {header.purpose}; its profile has {len(profile.purposes)}")
+    sampled = list(periodic(header, coded, profile))
+    records = list(events(header, coded, profile))
     marks = tuple(record for record in records if isinstance(record, Mark))
     found = len(sampled) + len(records) - len(marks)
     if found != header.count:
         raise InputError(f"batch: {header.count} samples announced, {found} found; it was cut or forged")
-    ordered = [*_marked(sampled, marks), *_in_order(records)]
-    fields = profile.fields
+    reader = _Reader(header, profile)
+    samples = tuple(reader.records([*_marked(sampled, marks), *_in_order(records)]))
     return Batch(
         header,
-        tuple(_samples(header, ordered, fields)),
-        tuple(replace(mark, index=fields[mark.index].number) for mark in marks),
+        tuple(sample for sample in samples if isinstance(sample, Sample)),
+        tuple(replace(mark, index=profile.fields[mark.index].number) for mark in marks),
+        tuple(sample for sample in samples if isinstance(sample, Occurrence)),
     )
 
 
-def _open(payload: bytes) -> tuple[Header, Cursor, Cursor]:
-    """The header, and the two sections as yet unread."""
-    cursor = Cursor(payload, "header")
-    version, flags = cursor.uint(1), cursor.uint(1)
-    if version != FORMAT_VERSION:
-        raise InputError(f"batch: format version {version}; this reader knows version {FORMAT_VERSION}")
-    profile_hash = cursor.uint(4)
-    configuration, consent, boot, first, count, start, first_signal = (cursor.varint() for _ in range(7))
-    boot_utc_ms = cursor.uint(6) if flags & 3 else None
-    cursor.take(cursor.varint())  # reserved
-    periodic_section = Cursor(cursor.take(cursor.varint()), "periodic section")
-    event_section = Cursor(cursor.take(len(cursor)), "event section")
-    if boot == 0 or count > len(periodic_section) + len(event_section):
-        raise InputError(f"batch: {count} samples of boot {boot} in {len(payload)} bytes; it was forged")
-    header = Header(
-        profile_hash, CLOCKS[flags & 3], flags >> 2 & 3, flags >> 4,
-        configuration, consent, boot, first, count, start, first_signal, boot_utc_ms,
-    )  # fmt: skip
-    return header, periodic_section, event_section
-
-
 _FRESH = Mark(0, 0, QUALITIES[0], SOURCES[0])  # every signal starts a batch as valid and broadcast
+_Coded = tuple[Value | Told, Mark]  # with the mark in force
 
 
-def _in_order(records: Iterable[Value | Mark]) -> list[tuple[Value, Mark]]:
+def _in_order(records: Iterable[Value | Mark | Told]) -> Iterator[_Coded]:
     """The events with the mark in force at each: the last one of its signal before it."""
     current: dict[int, Mark] = {}
-    values = []
     for record in records:
         if isinstance(record, Mark):
             current[record.index] = record
         else:
-            values.append((record, current.get(record.index, _FRESH)))
-    return values
+            yield record, current.get(record.index, _FRESH) if isinstance(record, Value) else _FRESH
 
 
-def _marked(sampled: Iterable[Value], marks: Iterable[Mark]) -> list[tuple[Value, Mark]]:
+def _marked(sampled: Iterable[Value], marks: Iterable[Mark]) -> Iterator[_Coded]:
     """The periodic samples with the mark in force at the time of each."""
     by_signal: dict[int, list[Mark]] = {}
     for mark in sorted(marks, key=lambda mark: mark.time_ms):
         by_signal.setdefault(mark.index, [_FRESH]).append(mark)
-    values = []
     for value in sampled:
-        known = by_signal.get(value.index, [_FRESH])
-        after = bisect_right(known, value.time_ms, lo=1, key=lambda mark: mark.time_ms)
-        values.append((value, known[after - 1]))
-    return values
+        known = by_signal.get(value.index)
+        after = bisect_right(known, value.time_ms, lo=1, key=lambda mark: mark.time_ms) if known else 0
+        yield value, known[after - 1] if known else _FRESH
 
 
-def _samples(
-    header: Header, values: Sequence[tuple[Value, Mark]], fields: Sequence[Field]
-) -> Iterator[Sample]:
-    """The samples of coded values; two halves that follow each other make one."""
-    position = 0
-    while position < len(values):
-        value, mark = values[position]
-        field = fields[value.index]
-        bits, numbers = value.bits, 1
-        if field.signal.is_wide:
-            high = values[position + 1][0] if position + 1 < len(values) else value
-            if field.is_high or (high.index, high.time_ms) != (value.index + 1, value.time_ms):
-                raise InputError(f"batch: half of a value of {field.signal.name!r}; it was forged")
-            bits, numbers = high.bits << WORD_BITS | value.bits & WORD, 2
-        yield _sample(header, header.first + position, (value.time_ms, bits, numbers), field, mark)
-        position += numbers
+class _Reader:
+    """Turns what is coded in one batch into samples."""
+
+    def __init__(self, header: Header, profile: Profile) -> None:
+        self._header = header
+        self._fields = profile.fields
+        self._of = (header.stream, profile.purposes[header.purpose], PRIORITIES[header.priority], header.clock)
+
+    def records(self, coded: Sequence[_Coded]) -> Iterator[Sample | Occurrence]:
+        """The samples; two halves that follow each other make one."""
+        position = 0
+        while position < len(coded):
+            value, mark = coded[position]
+            sequence = self._header.first + position
+            position += 1
+            if isinstance(value, Told):
+                utc = self._utc(sequence, value.time_ms)
+                yield Occurrence(sequence, value.name, value.content, value.time_ms, utc, *self._of)
+                continue
+            field, bits, numbers = self._fields[value.index], value.bits, 1
+            if field.signal.is_wide:
+                high = coded[position][0] if position < len(coded) else value
+                bits, numbers = _joined(field, value, high), 2
+                position += 1
+            yield self._sample(sequence, field, (value.time_ms, bits, numbers), mark)
+
+    def _sample(self, sequence: int, field: Field, coded: tuple[int, int, int], mark: Mark) -> Sample:
+        (time_ms, bits, numbers), signal = coded, field.signal
+        raw = _in_range(field, signal.number(bits), bits)
+        utc = self._utc(sequence, time_ms)
+        return Sample(
+            sequence, field.number, signal.name, raw, signal.physical(raw), signal.labels.get(raw), signal.unit,
+            time_ms, utc, mark.source, mark.quality, numbers, *self._of,
+        )  # fmt: skip
+
+    def _utc(self, sequence: int, time_ms: int) -> float | None:
+        if self._header.boot_utc_ms is None:
+            return None
+        utc_ms = self._header.boot_utc_ms + time_ms
+        if utc_ms >= YEAR_10000_MS:
+            raise InputError(f"batch: sample {sequence} lies beyond the year 9999; it was forged")
+        return utc_ms / 1000
 
 
-def _sample(
-    header: Header, sequence: int, coded: tuple[int, int, int], field: Field, mark: Mark
-) -> Sample:
-    (time_ms, bits, numbers), signal = coded, field.signal
-    raw = signal.number(bits)
+def _joined(field: Field, low: Value, high: Value | Told) -> int:
+    """The bits of a signal of more than 32."""
+    if not isinstance(high, Value) or field.is_high or (high.index, high.time_ms) != (low.index + 1, low.time_ms):
+        raise InputError(f"batch: half of a value of {field.signal.name!r}; it was forged")
+    return high.bits << WORD_BITS | low.bits & WORD
+
+
+def _in_range(field: Field, raw: int, bits: int) -> int:
+    """`raw` if its bits can hold it. What a near-lossless signal is beyond them, by its greatest error at most, is cut off."""
+    signal = field.signal
     is_signed = signal.is_signed and not signal.is_float
-    if (raw >> (signal.length - 1) not in (0, -1)) if is_signed else raw >> signal.length:
+    least = -(1 << signal.length - 1) if is_signed else 0
+    greatest = least + (1 << signal.length) - 1
+    if signal.quantum and least - signal.quantum <= bits <= greatest + signal.quantum:
+        return max(least, min(greatest, bits))
+    if not least <= raw <= greatest:
         raise InputError(f"batch: {raw} is beyond the {signal.length} bits of {signal.name!r}; it was forged")
-    utc_ms = None if header.boot_utc_ms is None else header.boot_utc_ms + time_ms
-    if utc_ms is not None and utc_ms >= YEAR_10000_MS:
-        raise InputError(f"batch: sample {sequence} lies beyond the year 9999; it was forged")
-    return Sample(
-        sequence, field.number, signal.name, raw, signal.physical(raw), signal.labels.get(raw), signal.unit,
-        time_ms, None if utc_ms is None else utc_ms / 1000, mark.source, mark.quality, numbers,
-    )  # fmt: skip
+    return raw

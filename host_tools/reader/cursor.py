@@ -28,6 +28,14 @@ class Cursor:
         """The next `size` bytes as an unsigned little-endian integer."""
         return int.from_bytes(self.take(size), "little")
 
+    def text(self) -> str:
+        """The UTF-8 text of so many bytes as the next varint says."""
+        data = self.take(self.varint())
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            raise InputError(f"batch: a text of the {self.part} is not UTF-8") from error
+
     def varint(self) -> int:
         """The next unsigned LEB128 integer. Raises InputError when it is cut or longer than five bytes."""
         value = 0

@@ -9,7 +9,9 @@ from typing import Any
 
 from host_tools.errors import InputError
 from host_tools.reader.account import Account
-from host_tools.reader.batch import Batch, decode, read_header
+from host_tools.reader.batch import Batch, decode
+from host_tools.reader.clocks import Clocks
+from host_tools.reader.header import read_header
 from host_tools.signals.pack import identity, unpack
 from host_tools.signals.profile import Profile
 
@@ -28,13 +30,15 @@ class Status:
 
 @dataclass(frozen=True)
 class Gap:
-    """The device says: `count` samples of `boot` from sequence `first` on will not come."""
+    """The device says: `count` samples of `boot` and `stream` from sequence `first` on will not come."""
 
     device: str
     boot: int
+    stream: int  # id
     first: int
     count: int
     reason: str
+    stream_name: str  # `purpose/priority`, or the id where the device's profile is not known
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class ProfileSeen:
 
 @dataclass(frozen=True)
 class BatchEvent:
-    """A batch came: its `samples` are those that had not come before; `size` is its payload in bytes."""
+    """A batch came: its `samples` are those that had not come before, placed by what is known of their boot's clock so far;
+    `size` is its payload in bytes."""
 
     device: str
     batch: Batch
@@ -73,10 +78,12 @@ class Inbox:
         if device is not None and (not device or set(device) & set("/+#\0")):
             raise InputError(f"{device!r} cannot be a device: it is empty or has one of / + # in it")
         self.accounts: dict[str, Account] = {}
+        self.clocks = Clocks()
         self.held: deque[tuple[str, int, bytes]] = deque()
         self._device = device
         self._held_batches = held_batches
         self._profiles: dict[tuple[str, int], Profile] = {}
+        self._in_force: dict[tuple[str, int], Profile] = {}  # by device and boot
 
     @property
     def filters(self) -> list[str]:
@@ -117,11 +124,15 @@ class Inbox:
             return
         account = self.accounts.setdefault(device, Account())
         batch = decode(payload, profile)
-        fresh = account.fresh(header.boot, header.first, header.count)
-        account.add(header.boot, header.first, header.count)
+        self._in_force[device, header.boot] = profile
+        self.clocks.learn(device, header, profile.grid_ms)
+        fresh = account.fresh(header.boot, header.stream, header.first, header.count)
+        account.add(header.boot, header.stream, header.first, header.count)
         if fresh or not header.count:
-            samples = (s for s in batch.samples if any(first <= s.sequence < stop for first, stop in fresh))
-            yield BatchEvent(device, replace(batch, samples=tuple(samples)), len(payload))
+            samples = tuple(s for s in batch.samples if _is_in(s.sequence, fresh))
+            occurrences = tuple(o for o in batch.occurrences if _is_in(o.sequence, fresh))
+            batch = replace(batch, samples=samples, occurrences=occurrences)
+            yield BatchEvent(device, self.clocks.placed(device, batch), len(payload))
 
     def _profile(self, device: str, profile_hash: int, payload: bytes) -> Iterator[Event]:
         if (device, profile_hash) in self._profiles:
@@ -139,21 +150,37 @@ class Inbox:
                 self.held.append(held)
 
     def _gap(self, device: str, fields: dict[str, Any]) -> Gap:
-        boot, first, count, reason = (fields.get(name) for name in ("boot", "first", "count", "reason"))
-        least = ((boot, 1), (first, 0), (count, 1))
-        if not isinstance(reason, str) or any(type(number) is not int or number < low for number, low in least):
-            raise InputError("it does not name boot, first and count as whole numbers and the reason as text")
-        gap = Gap(device, boot, first, count, reason)  # type: ignore[arg-type]  # checked in `least`
-        self.accounts.setdefault(device, Account()).ledgered(gap.boot, gap.first, gap.count, reason)
-        return gap
+        least = {"boot": 1, "stream": 0, "first": 0, "count": 1}
+        numbers = [fields.get(name) for name in least]
+        reason = fields.get("reason")
+        good = all(type(number) is int and number >= low for number, low in zip(numbers, least.values(), strict=True))
+        if not isinstance(reason, str) or not good:
+            raise InputError("it does not name boot, stream, first and count as whole numbers and the reason as text")
+        boot, stream, first, count = map(int, numbers)  # type: ignore[arg-type]  # checked in `good`
+        self.accounts.setdefault(device, Account()).ledgered(boot, stream, first, count, reason)
+        return Gap(device, boot, stream, first, count, reason, self._stream_name(device, boot, stream))
+
+    def _stream_name(self, device: str, boot: int, stream: int) -> str:
+        """By the profile of that boot, or else by the device's last one; the id where neither knows it."""
+        known = [profile for (owner, _), profile in self._profiles.items() if owner == device]
+        if (device, boot) in self._in_force:
+            known.append(self._in_force[device, boot])
+        try:
+            return known[-1].stream_name(stream)
+        except (IndexError, InputError):
+            return f"stream {stream}"
 
     def _given_up(self, device: str, profile_hash: int, payload: bytes) -> Trouble:
         header = read_header(payload)
+        samples = f"{header.count} samples of boot {header.boot}, stream {header.stream}, from {header.first} on"
         return Trouble(
             device,
-            f"telemetry: {header.count} samples of boot {header.boot} from {header.first} on are given up: "
-            f"their profile {profile_hash:08x} did not come",
+            f"telemetry: {samples} are given up: their profile {profile_hash:08x} did not come",
         )
+
+
+def _is_in(sequence: int, parts: list[tuple[int, int]]) -> bool:
+    return any(first <= sequence < stop for first, stop in parts)
 
 
 def _json_object(payload: bytes) -> dict[str, Any]:

@@ -7,7 +7,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 
 import aiomqtt
@@ -20,6 +20,8 @@ from host_tools.reader.inbox import ROOT, Event, Inbox, Trouble
 FIRST_DELAY_S = 0.5
 LAST_DELAY_S = 30.0
 
+Tap = Callable[[str, bytes], None]
+
 
 @dataclass(frozen=True)
 class Subscribed:
@@ -28,21 +30,23 @@ class Subscribed:
     address: Address
 
 
-def listen(url: str, device: str | None = None, *, reconnect: bool = False) -> "Listener":
+def listen(url: str, device: str | None = None, *, reconnect: bool = False, tap: Tap | None = None) -> "Listener":
     """Events of one device, or of all, from the broker at `mqtt://[user:password@]host[:port]`.
 
     Raises InputError at once for a bad URL or device. The iteration raises BrokerError when the broker cannot be
     reached, and when the connection breaks later unless `reconnect` is set: then it tries for ever, with
-    back-off. What is published while there is no connection does not come.
+    back-off. What is published while there is no connection does not come. `tap` gets the topic and the payload of each
+    message before it is read.
     """
-    return Listener(parse(url), Inbox(device), reconnect)
+    return Listener(parse(url), Inbox(device), reconnect, tap)
 
 
 class Listener(AsyncIterator[Event | Subscribed]):
     """The iterator that `listen` makes. `aclose()` (or cancelling its consumer) ends the connection."""
 
-    def __init__(self, address: Address, inbox: Inbox, reconnect: bool) -> None:
+    def __init__(self, address: Address, inbox: Inbox, reconnect: bool, tap: Tap | None = None) -> None:
         self.inbox = inbox
+        self._tap = tap
         self._address = address
         self._reconnect = reconnect
         self._events = self._all()
@@ -74,6 +78,8 @@ class Listener(AsyncIterator[Event | Subscribed]):
                     yield Subscribed(self._address)
                     async for message in client.messages:
                         assert isinstance(message.payload, bytes)
+                        if self._tap:
+                            self._tap(message.topic.value, message.payload)
                         for event in self.inbox.receive(message.topic.value, message.payload):
                             yield event
             except BrokerError as error:

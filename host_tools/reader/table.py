@@ -8,14 +8,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from host_tools.reader.batch import Sample
 from host_tools.reader.inbox import BatchEvent
-from host_tools.reader.lines import origin_text, printable, value_text
+from host_tools.reader.lines import Record, origin_text, printable, stream_text, value_text
+
+_BEHIND = 1 << 16
 
 
 class _Key(NamedTuple):
     device: str
-    place: int  # in the profile
+    place: int  # in the profile; behind it for what is no signal
     name: str
 
 
@@ -23,7 +24,7 @@ class LiveTable:
     """A context manager that keeps the table on the terminal while it is open."""
 
     def __init__(self, console: Console) -> None:
-        self._latest: dict[_Key, Sample] = {}
+        self._latest: dict[_Key, Record] = {}
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=4)
 
     def __enter__(self) -> "LiveTable":
@@ -36,6 +37,7 @@ class LiveTable:
     def show(self, event: BatchEvent) -> None:
         """Takes over the samples of a batch; the table shows them at its next refresh."""
         self._latest.update((_Key(event.device, s.index, s.name), s) for s in event.batch.samples)
+        self._latest.update((_Key(event.device, _BEHIND, o.name), o) for o in event.batch.occurrences)
 
     def note(self, line: str) -> None:
         """Prints a line above the table."""
@@ -43,19 +45,23 @@ class LiveTable:
 
     def render(self) -> Table:
         """The table as of now, by device and place in the profile."""
-        table = Table("device", "signal", "value", "age", "source", box=None, pad_edge=False)
+        table = Table("device", "signal", "value", "age", "stream", "source", box=None, pad_edge=False)
         now = time.time()
         for key, sample in sorted(self._latest.copy().items()):
-            cells = (key.device, key.name, value_text(sample), age_text(sample, now), origin_text(sample))
+            cells = (
+                key.device, key.name, value_text(sample), age_text(sample, now), stream_text(sample), origin_text(sample),
+            )  # fmt: skip
             table.add_row(*(Text(printable(cell)) for cell in cells))
         return table
 
 
-def age_text(sample: Sample, now: float) -> str:
+def age_text(sample: Record, now: float) -> str:
     """Seconds from the sample to `now` (UTC seconds); its time since boot while it has no UTC.
 
-    A device whose clock is ahead of ours (a simulation at a higher speed is) gets no negative age.
+    It says what the device's clock rests on. A device whose clock is ahead of ours (a simulation at a higher speed is) gets
+    no negative age.
     """
     if sample.utc is None:
         return f"at {sample.time_ms / 1000:.1f} s since boot"
-    return f"{now - sample.utc:.1f} s" if now >= sample.utc else f"clock {sample.utc - now:.0f} s ahead"
+    age = f"{now - sample.utc:.1f} s" if now >= sample.utc else f"clock {sample.utc - now:.0f} s ahead"
+    return f"{age} ({sample.clock})"

@@ -5,7 +5,7 @@ cantools would take a multiplexed signal without a selector for one that is alwa
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from host_tools.signals.repair import Report
@@ -23,7 +23,7 @@ _FLOATS = {"1": (16, 32), "2": (64,)}
 _MAX_VALUES = 1 << 16  # cantools keeps every value of a selector's range in a list
 
 
-class _Declared(NamedTuple):
+class Declared(NamedTuple):
     """An SG_ statement: its place among the statements, its mark (M, m3, m3M or nothing) and its length in bits."""
 
     place: int
@@ -35,7 +35,7 @@ class _Declared(NamedTuple):
 def settle(statements: Iterable[Statement], report: Report) -> list[Statement]:
     """The statements without signals that cannot be told when they count. `report` gets a line for each."""
     settled = list(statements)
-    messages = _messages(settled)
+    messages = declared(settled)
     selected: dict[str, set[str]] = defaultdict(set)
     doubts = [*_ranges(settled, messages, selected), *_floats(settled, messages)]
     for ident, signals in messages.items():
@@ -50,7 +50,7 @@ def settle(statements: Iterable[Statement], report: Report) -> list[Statement]:
 def without_absent(statements: Iterable[Statement], report: Report) -> Iterator[Statement]:
     """The statements without those about signals and attributes that are not there, which cantools refuses."""
     kept = list(statements)
-    names = {(ident, signal.name) for ident, signals in _messages(kept).items() for signal in signals}
+    names = {(ident, signal.name) for ident, signals in declared(kept).items() for signal in signals}
     independent = {match[1] for s in kept if (match := _MESSAGE.match(s.text)) and _NO_MESSAGE in s.text}
     defined = {match["name"] for s in kept if (match := _DEFINITION.match(s.text))}
     for statement in kept:
@@ -65,15 +65,15 @@ def without_absent(statements: Iterable[Statement], report: Report) -> Iterator[
         yield statement._replace(text="\n" * statement.text.count("\n")) if why else statement
 
 
-def _messages(statements: list[Statement]) -> dict[str, list[_Declared]]:
+def declared(statements: Sequence[Statement]) -> dict[str, list[Declared]]:
     """Signals by message id, as it is written."""
-    messages: dict[str, list[_Declared]] = {}
-    own: list[_Declared] = []
+    messages: dict[str, list[Declared]] = {}
+    own: list[Declared] = []
     for place, statement in enumerate(statements):
         if message := _MESSAGE.match(statement.text):
             own = messages.setdefault(message[1], [])
         elif statement.keyword == "SG_" and (match := _SIGNAL.match(statement.text)):
-            own.append(_Declared(place, match["name"], match["mux"] or "", int(match["length"])))
+            own.append(Declared(place, match["name"], match["mux"] or "", int(match["length"])))
     return messages
 
 
@@ -81,7 +81,7 @@ _Doubt = tuple[int, str, str]  # the place of a statement, what to put there, wh
 
 
 def _ranges(
-    statements: list[Statement], messages: dict[str, list[_Declared]], selected: dict[str, set[str]]
+    statements: list[Statement], messages: dict[str, list[Declared]], selected: dict[str, set[str]]
 ) -> Iterator[_Doubt]:
     """Cuts ranges to what the selector can be; notes in `selected` which signals have one."""
     for place, statement in enumerate(statements):
@@ -101,7 +101,7 @@ def _ranges(
         statements[place] = statement._replace(text=f"{match['before']}{ranges} ;" + "\n" * statement.text.count("\n"))
 
 
-def _floats(statements: list[Statement], messages: dict[str, list[_Declared]]) -> Iterator[_Doubt]:
+def _floats(statements: list[Statement], messages: dict[str, list[Declared]]) -> Iterator[_Doubt]:
     for statement in statements:
         match = _TYPE.match(statement.text) if statement.keyword == "SIG_VALTYPE_" else None
         if match is None or match["type"] not in _FLOATS:
@@ -112,7 +112,7 @@ def _floats(statements: list[Statement], messages: dict[str, list[_Declared]]) -
 
 
 def _unselected(
-    ident: str, signals: list[_Declared], selected: set[str], statements: list[Statement]
+    ident: str, signals: list[Declared], selected: set[str], statements: list[Statement]
 ) -> Iterator[_Doubt]:
     selectors = [signal for signal in signals if signal.mark.endswith("M")]
     roots = [signal for signal in selectors if signal.mark == "M"]

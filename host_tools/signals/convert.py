@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite
+from types import MappingProxyType
 
 from cantools.database import Database
 from cantools.database import Message as DbcMessage
@@ -19,17 +20,23 @@ _MAX_LENGTH = 64
 _MAX_SELECTOR = 32
 _FLOATS = (16, 32, 64)
 
+Places = Mapping[tuple[int, str], str]  # "car.dbc, line 10: ", where it stands, by message key and name of a signal
 
-def profile(database: Database, name: str, period_ms: int, report: Report) -> Profile:
+
+def profile(
+    database: Database, name: str, period_ms: int, report: Report, places: Places = MappingProxyType({})
+) -> Profile:
     """All signals of `database` that the packed table can carry, named "Message.Signal", sampled every `period_ms`.
 
-    What is left out and what overlaps is reported, a line each. Raises InputError where nothing is left, see also `Profile`.
+    What is left out and what overlaps is reported, a line each, with its place in the file if that is known. Raises
+    InputError where nothing is left, see also `Profile`.
     """
     messages = []
     for message, message_name in _distinct(database.messages, report):
-        signals = tuple(_signals(message, message_name, period_ms, report))
+        at = _places(message, places)
+        signals = tuple(_signals(message, message_name, period_ms, report, at))
         for one, other in overlaps(signals):
-            report(f"signal {other.name} overlaps {one.name}")
+            report(f"{at[other.name.removeprefix(f'{message_name}.')]}signal {other.name} overlaps {one.name}")
         if signals:
             messages.append(Message(message.frame_id, message.is_extended_frame, message_name, signals))
     if not messages:
@@ -130,7 +137,15 @@ def _distinct(messages: Iterable[DbcMessage], report: Report) -> Iterator[tuple[
         yield message, name
 
 
-def _signals(message: DbcMessage, message_name: str, period_ms: int, report: Report) -> Iterator[Signal]:
+def _places(message: DbcMessage, places: Places) -> dict[str, str]:
+    """Those of the message's signals by their names; empty where they are not known."""
+    key = message.frame_id | message.is_extended_frame << 29
+    return {signal.name: places.get((key, signal.name), "") for signal in message.signals}
+
+
+def _signals(
+    message: DbcMessage, message_name: str, period_ms: int, report: Report, at: Mapping[str, str]
+) -> Iterator[Signal]:
     names = {signal.name: f"{message_name}.{signal.name}" for signal in message.signals}
     reasons = reasons_to_leave_out(message)
     given = Counter[str]()
@@ -138,7 +153,7 @@ def _signals(message: DbcMessage, message_name: str, period_ms: int, report: Rep
         given[signal.name] += 1
         why = reasons.get(signal.name) or ("its message has the name twice" if given[signal.name] > 1 else "")
         if why:
-            report(f"signal {names[signal.name]} left out: {why}")
+            report(f"{at[signal.name]}signal {names[signal.name]} left out: {why}")
         else:
             yield convert(signal, names[signal.name], period_ms, selection(signal, names))
 

@@ -8,10 +8,16 @@ from cantools.database.errors import UnsupportedDatabaseFormatError
 
 from host_tools.errors import InputError
 from host_tools.signals import dbc
+from host_tools.signals.convert import Places
 from host_tools.signals.repair import Report
 from host_tools.signals.source import read
 
 SUFFIXES = (".dbc", ".kcd", ".sym", ".arxml")
+
+
+def places(path: Path) -> Places:
+    """Where each signal stands in a file that `load` can read, where it has lines that a person reads: a DBC."""
+    return dbc.places(path) if path.suffix.lower() == ".dbc" else {}
 
 
 def load(path: Path, report: Report) -> Database:

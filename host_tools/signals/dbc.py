@@ -10,14 +10,16 @@ from cantools.database import Database
 from cantools.database.errors import UnsupportedDatabaseFormatError
 
 from host_tools.errors import InputError
-from host_tools.signals.consistency import settle, without_absent
-from host_tools.signals.convert import convert, profile
+from host_tools.signals.consistency import declared, settle, without_absent
+from host_tools.signals.convert import Places, convert, profile
 from host_tools.signals.repair import Report, repair
 from host_tools.signals.salvage import salvage
 from host_tools.signals.source import read
 from host_tools.signals.statements import Statement, split
 
-__all__ = ["convert", "load", "one_line", "profile"]
+__all__ = ["convert", "load", "one_line", "places", "profile"]
+
+_ID = (1 << 29) - 1
 
 # cantools warns of names used twice through this logger; `convert` reports them itself
 logging.getLogger("cantools").addHandler(logging.NullHandler())
@@ -46,6 +48,21 @@ def load(path: Path, report: Report) -> Database:
     if database is None or not database.messages:
         raise InputError(f"{path}: not a DBC that can be read: {why or 'no message is left in it'}")
     return database
+
+
+def places(path: Path) -> Places:
+    """Where each signal stands in a DBC file that can be read."""
+    statements = list(repair(_sections(list(split(read(path, _quiet))), _quiet), _quiet))
+    lines = {}
+    for ident, signals in declared(statements).items():
+        number = int(ident)
+        key = number & _ID | (number >> 31) << 29
+        lines.update({(key, s.name): f"{path.name}, line {statements[s.place].line}: " for s in signals})
+    return lines
+
+
+def _quiet(_: str) -> None:
+    """Repairs that `load` has told."""
 
 
 def _sections(statements: list[Statement], report: Report) -> Iterator[Statement]:

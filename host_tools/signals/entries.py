@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from host_tools.signals.profile import ON_CHANGE
+from host_tools.signals.profile import ON_CHANGE, PRIORITIES
 
 _VEHICLE_KEYS = {"name", "version", "vehicle", "dbc", "model_years", "source", "tried"}
-_SIGNAL_KEYS = {"dbc", "path", "unit", "datatype", "period_ms", "on_change", "deadband", "range", "purpose"}
+_SIGNAL_KEYS = {
+    "dbc", "path", "unit", "datatype", "period_ms", "on_change", "deadband", "range", "purpose", "priority", "max_error",
+}  # fmt: skip
 _MESSAGE_KEYS = {"dbc", "counter", "counter_modulo", "counter_step", "checksum", "checksum_rule"}
 _PATH = re.compile(r"Vehicle(\.[A-Z][A-Za-z0-9]*)+")
 _MAX_PERIOD_MS = 3_600_000
@@ -41,6 +43,8 @@ class Pick:
     deadband: float
     valid: tuple[float, float] | None
     purpose: str
+    priority: str
+    max_error: float
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,13 @@ def _pick(table: dict[str, Any]) -> Pick:
     deadband = _number(table["deadband"], "deadband") if "deadband" in table else 0.0
     if deadband < 0 or (deadband and period_ms != ON_CHANGE):
         raise FaultError("deadband must be above 0 and belongs to on_change = true")
-    return Pick(message, signal, path, unit, datatype, period_ms, deadband, _range(table), purpose)
+    max_error = _number(table["max_error"], "max_error") if "max_error" in table else 0.0
+    if max_error < 0 or (max_error and period_ms == ON_CHANGE):
+        raise FaultError("max_error must be above 0 and belongs to period_ms")
+    priority = typed(table, "priority", str) if "priority" in table else PRIORITIES[-1]
+    if priority not in PRIORITIES:
+        raise FaultError(f'"{priority}" is no priority; known are {", ".join(PRIORITIES)}')
+    return Pick(message, signal, path, unit, datatype, period_ms, deadband, _range(table), purpose, priority, max_error)
 
 
 def _rules(table: dict[str, Any]) -> Rules:

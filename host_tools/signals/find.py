@@ -24,7 +24,7 @@ def find(name_or_path: Path | str, period_ms: int, report: Report) -> Profile:
     path = Path(name_or_path)
     suffix = path.suffix.lower()
     if suffix in database.SUFFIXES:
-        return profile(database.load(path, report), path.stem, period_ms, report)
+        return profile(database.load(path, report), path.stem, period_ms, report, database.places(path))
     if suffix == ".toml":
         return vehicle.load(path, report)
     if str(name_or_path) in names():

@@ -1,4 +1,5 @@
-"""Limits and rules in the packed profile: valid ranges and deadbands as raw numbers, counters and checksums (SPEC, section 1)."""
+"""Limits, rules and quanta in the packed profile: valid ranges, deadbands and greatest errors as raw numbers, counters and
+checksums (SPEC, section 1)."""
 
 import math
 import struct
@@ -10,6 +11,7 @@ from host_tools.signals.profile import Profile, Signal
 
 LIMIT = struct.Struct("<HHiiI")
 RULE = struct.Struct("<HHHHHBB")
+QUANTUM = struct.Struct("<HH")
 NONE = 0xFFFF
 _SIGNED, _UNSIGNED, _FLOAT = range(3)
 _LEAST, _MOST = -(1 << 31), (1 << 31) - 1
@@ -36,6 +38,12 @@ def rules(profile: Profile) -> list[bytes]:
             checks = (index[checksum.signal], CHECKSUM_RULES.index(checksum.rule) + 1) if checksum else (NONE, 0)
             packed.append(RULE.pack(number, *counts, *checks, 0))
     return packed
+
+
+def quanta(profile: Profile) -> list[bytes]:
+    """One entry a signal whose samples need not be exact."""
+    errors = ((index, field.signal.quantum) for index, field in enumerate(profile.fields))
+    return [QUANTUM.pack(index, most) for index, most in errors if most]
 
 
 def unpack_rules(table: bytes, names: list[str]) -> Iterator[tuple[int, Counter | None, Checksum | None]]:

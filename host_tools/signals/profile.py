@@ -1,7 +1,7 @@
 """The model of a profile: which signals a device samples, where their bits lie, and what they mean.
 
 Names and their meanings are those of firmware/SPEC.md, section 1. Building a `Profile` checks all that does
-not depend on bytes: ranges of ids and bits, unique names and ids, at most eight periods.
+not depend on bytes: ranges of ids and bits, unique names and ids, at most eight periods and eight streams.
 """
 
 from collections import Counter as _Tally
@@ -12,12 +12,16 @@ from math import gcd
 from host_tools.errors import InputError
 from host_tools.signals import layout
 from host_tools.signals.message import CHECKSUM_RULES, Checksum, Counter, Message
-from host_tools.signals.signal import ON_CHANGE, UNSAMPLED, ByteOrder, Selection, Signal
+from host_tools.signals.schedule import Schedule
+from host_tools.signals.signal import ON_CHANGE, PRIORITIES, UNSAMPLED, ByteOrder, Selection, Signal
 
 __all__ = [
     "CHECKSUM_RULES",
     "MAX_PERIODS",
+    "MAX_PURPOSES",
+    "MAX_STREAMS",
     "ON_CHANGE",
+    "PRIORITIES",
     "UNSAMPLED",
     "ByteOrder",
     "Checksum",
@@ -29,6 +33,9 @@ __all__ = [
 ]
 
 MAX_PERIODS = 8
+MAX_PURPOSES = 16
+MAX_STREAMS = 8
+CLASSES = 4  # priority classes that a stream id has room for
 _IDLE_GRID_MS = 1000  # the grid where every signal is on change
 _MAX_U16 = 0xFFFF
 
@@ -52,6 +59,11 @@ class Profile:
         if len(self.classes) > MAX_PERIODS:
             periods = ", ".join(map(str, self.classes))
             raise InputError(f"profile {self.name}: more than {MAX_PERIODS} periods: {periods} ms; use fewer")
+        if len(self.purposes) > MAX_PURPOSES:
+            raise InputError(f"profile {self.name}: {len(self.purposes)} purposes; at most {MAX_PURPOSES} are possible")
+        if len(self.streams) > MAX_STREAMS:
+            streams = ", ".join(map(self.stream_name, self.streams))
+            raise InputError(f"profile {self.name}: more than {MAX_STREAMS} pairs of purpose and priority: {streams}; use fewer")
         if self.grid_ms > _MAX_U16:
             raise InputError(f"profile {self.name}: the shortest period must be at most {_MAX_U16} ms")
 
@@ -70,6 +82,42 @@ class Profile:
     def fields(self) -> tuple[layout.Field, ...]:
         """What descriptors and samples stand for, in order: signals, or halves of those longer than 32 bits."""
         return tuple(field for row in self.rows for field in row.fields)
+
+    @cached_property
+    def purposes(self) -> tuple[str, ...]:
+        """What samples are for, in the order in which the sampled signals first name it; its place is a purpose's number."""
+        return tuple(dict.fromkeys(signal.purpose for signal in self.signals if signal.period_ms != UNSAMPLED))
+
+    @cached_property
+    def streams(self) -> tuple[int, ...]:
+        """The ids of the streams, one for each pair of purpose and priority, in the order in which signals first name it."""
+        return tuple(dict.fromkeys(self.stream(signal) for signal in self.signals if signal.period_ms != UNSAMPLED))
+
+    def stream(self, signal: Signal) -> int:
+        """The id of the stream that the samples of one of its sampled signals belong to."""
+        return self.purposes.index(signal.purpose) * CLASSES + PRIORITIES.index(signal.priority)
+
+    def stream_name(self, stream: int) -> str:
+        """A stream id as `purpose/priority`, or the priority alone where the purpose is empty.
+
+        Raises InputError where the profile has no such purpose or priority.
+        """
+        purpose, priority = divmod(stream, CLASSES)
+        if purpose >= len(self.purposes) or priority >= len(PRIORITIES):
+            raise InputError(f"profile {self.name} has no purpose {purpose} with priority class {priority}")
+        return "/".join(filter(None, (self.purposes[purpose], PRIORITIES[priority])))
+
+    def schedule(self, stream: int) -> Schedule:
+        """When the signals of a stream are sampled, made once."""
+        if stream not in self._schedules:
+            sampled = [signal for signal in self.signals if signal.period_ms > 0]
+            own = frozenset(signal.name for signal in sampled if self.stream(signal) == stream)
+            self._schedules[stream] = Schedule(self.rows, self.grid_ms, own)
+        return self._schedules[stream]
+
+    @cached_property
+    def _schedules(self) -> dict[int, Schedule]:
+        return {}
 
     @cached_property
     def classes(self) -> tuple[int, ...]:

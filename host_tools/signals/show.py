@@ -8,7 +8,7 @@ from rich.text import Text
 
 from host_tools.errors import InputError
 from host_tools.signals.drawing import first_bit, ranges_text
-from host_tools.signals.profile import ON_CHANGE, UNSAMPLED, Message, Profile, Signal
+from host_tools.signals.profile import ON_CHANGE, PRIORITIES, UNSAMPLED, Message, Profile, Signal
 
 _MOST_LABELS = 3
 
@@ -76,7 +76,7 @@ def _cells(message: Message, signal: Signal) -> tuple[str, ...]:
         signal.unit,
         _range(signal),
         _period(signal),
-        signal.purpose,
+        _purpose(signal),
         _labels(signal),
     )
 
@@ -106,8 +106,13 @@ def _period(signal: Signal) -> str:
     if signal.period_ms == UNSAMPLED:
         return "not sampled"
     if signal.period_ms != ON_CHANGE:
-        return f"{signal.period_ms / 1000:g} s" if signal.period_ms % 1000 == 0 else f"{signal.period_ms} ms"
+        period = f"{signal.period_ms / 1000:g} s" if signal.period_ms % 1000 == 0 else f"{signal.period_ms} ms"
+        return f"{period} ± {number(signal.max_error)}" if signal.max_error else period
     return f"on change > {number(signal.deadband)}" if signal.deadband else "on change"
+
+
+def _purpose(signal: Signal) -> str:
+    return signal.purpose if signal.priority == PRIORITIES[-1] else f"{signal.purpose} ({signal.priority})"
 
 
 def _labels(signal: Signal) -> str:
@@ -138,6 +143,8 @@ def _plain(message: Message, signal: Signal) -> dict[str, object]:
         "period_ms": period_ms if period_ms > 0 else None,
         "deadband": signal.deadband,
         "purpose": signal.purpose,
+        "priority": signal.priority,
+        "max_error": signal.max_error,
         "selector": selected.selector if selected else None,
         "selector_ranges": selected.ranges if selected else None,
         "is_counter": bool(message.counter and message.counter.signal == signal.name),

@@ -3,7 +3,9 @@
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
+from fractions import Fraction
+from functools import cached_property
+from math import floor, isfinite
 from typing import Literal
 
 from host_tools.errors import InputError
@@ -13,8 +15,12 @@ ByteOrder = Literal["little_endian", "big_endian"]
 ON_CHANGE = 0  # as `period_ms`: sampled when the value changes
 UNSAMPLED = -1  # as `period_ms`: decoded on the device, not sampled: selectors, counters, checksums
 
+PRIORITIES = ("alert", "diagnostic", "telemetry")  # classes 0 to 2, the first goes out first
+
 WORD_BITS = 32  # of the device's integers; a longer signal travels as two
 _MAX_U32 = 0xFFFFFFFF
+_MAX_NEAR_LOSSLESS = 24  # bits
+_MAX_QUANTUM = 0x7FFF
 _FLOATS = {16: "<e", 32: "<f", 64: "<d"}
 
 
@@ -42,8 +48,9 @@ class Signal:
     source says of the range; `valid` (physical, both ends included) is the range beyond which the device marks
     a value as out_of_range. `period_ms` may be ON_CHANGE or UNSAMPLED. `deadband` (physical): on change, a
     value is told when it differs from the last one told by more. `purpose` is what the owner's consent goes
-    by. `is_float`: the bits are an IEEE 754 number of 16, 32 or 64 bits. Raises InputError where the numbers
-    make no signal.
+    by, `priority` (one of PRIORITIES) says what goes out first. `max_error` (physical): how far a value may be from
+    the one that was seen, so that it costs less; 0 is exact. `is_float`: the bits are an IEEE 754 number of 16, 32 or
+    64 bits. Raises InputError where the numbers make no signal.
     """
 
     name: str
@@ -63,12 +70,14 @@ class Signal:
     valid: tuple[float, float] | None = None
     deadband: float = 0.0
     purpose: str = ""
+    priority: str = "telemetry"
+    max_error: float = 0.0
 
     def __post_init__(self) -> None:
         if self.start < 0 or not 1 <= self.length <= 64 or self.start + self.length > 64:
             raise InputError(f"signal {self.name}: {self.length} bits from bit {self.start} do not fit")
-        numbers = self.scale, self.offset, self.minimum or 0, self.maximum or 0, *(self.valid or ()), self.deadband
-        if not all(map(isfinite, numbers)):
+        limits = self.minimum or 0, self.maximum or 0, *(self.valid or ()), self.deadband, self.max_error
+        if not all(map(isfinite, (self.scale, self.offset, *limits))):
             raise InputError(f"signal {self.name}: scale, offset and all limits must be finite numbers")
         if not UNSAMPLED <= self.period_ms <= _MAX_U32:
             raise InputError(f"signal {self.name}: a period of {self.period_ms} ms is out of range")
@@ -78,6 +87,8 @@ class Signal:
             raise InputError(f"signal {self.name}: its valid range ends before it begins")
         if self.deadband < 0 or (self.deadband and self.period_ms != ON_CHANGE):
             raise InputError(f"signal {self.name}: a deadband is not negative, and for signals sampled on change only")
+        if self.priority not in PRIORITIES:
+            raise InputError(f"signal {self.name}: {self.priority!r} is no priority; known are {', '.join(PRIORITIES)}")
         self._check_limits()
 
     def _check_limits(self) -> None:
@@ -85,6 +96,13 @@ class Signal:
             raise InputError(f"signal {self.name}: a valid range or deadband needs up to 32 bits and a scale")
         if self.is_float and (self.deadband or (self.valid and self.length != WORD_BITS)):
             raise InputError(f"signal {self.name}: a float may have a valid range with 32 bits, and no deadband")
+        if self.max_error and (
+            self.max_error < 0 or self.period_ms <= 0 or self.is_float or self.length > _MAX_NEAR_LOSSLESS or not self.scale
+        ):
+            raise InputError(
+                f"signal {self.name}: a max_error is not negative, and for integers of up to {_MAX_NEAR_LOSSLESS} bits "
+                "that are sampled periodically"
+            )
 
     @property
     def size(self) -> int:
@@ -97,6 +115,13 @@ class Signal:
     def is_wide(self) -> bool:
         """Whether it travels as two integers."""
         return self.length > WORD_BITS
+
+    @cached_property
+    def quantum(self) -> int:
+        """`max_error` in raw units: 0 is exact."""
+        if not self.max_error:
+            return 0
+        return min(_MAX_QUANTUM, floor(Fraction(repr(self.max_error)) / abs(Fraction(repr(self.scale)))))
 
     def physical(self, raw: int) -> float:
         """The value in `unit` of `raw`: the device's signed integer, or the bits of a float."""

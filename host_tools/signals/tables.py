@@ -1,17 +1,19 @@
-"""The tables of the packed profile: rows, descriptors, classes, conditions, limits, rules (firmware/SPEC.md, section 1)."""
+"""The tables of the packed profile: rows, descriptors, classes, conditions, limits, rules, quanta (SPEC, section 1)."""
 
 import struct
 
 from host_tools.errors import InputError
 from host_tools.signals import descriptor, limits
 from host_tools.signals.layout import Row
-from host_tools.signals.profile import MAX_PERIODS, ON_CHANGE, UNSAMPLED, Profile, Signal
+from host_tools.signals.profile import MAX_PERIODS, MAX_STREAMS, ON_CHANGE, UNSAMPLED, Profile, Signal
 
-MAGIC, VERSION = b"PTPF", 1
-HEADER = struct.Struct("<4sBBHHHI8I4H")
+MAGIC, VERSION = b"PTPF", 2
+HEADER = struct.Struct("<4sBBHHHI8I4H8BHH")
 ROW = struct.Struct("<IHHBBH")
 CONDITION = struct.Struct("<II")
 CLASS_ON_CHANGE, CLASS_UNSAMPLED, CLASS_MASK, LOW_HALF = 8, 9, 15, 16
+STREAM_SHIFT = 5  # in a class byte: where the number of its stream begins
+NO_STREAM = 0xFF
 EXTENDED = 1 << 29
 MOST_MESSAGES = 255
 _MAX_U16 = 0xFFFF
@@ -26,17 +28,19 @@ def header(profile: Profile, text_size: int) -> bytes:
     branches = len(profile.rows) - len(profile.messages)
     conditions = sum(len(row.selection.ranges) for row in profile.rows if row.selection)
     counts = [branches, conditions, len(limits.limits(profile)), len(limits.rules(profile))]
-    if max(len(profile.fields), *counts) > _MAX_U16:
+    quanta = len(limits.quanta(profile))
+    if max(len(profile.fields), quanta, *counts) > _MAX_U16:
         raise InputError(f"profile {profile.name}: more signals or ranges than the device takes; choose among them")
     periods = profile.classes + (0,) * (MAX_PERIODS - len(profile.classes))
+    streams = profile.streams + (NO_STREAM,) * (MAX_STREAMS - len(profile.streams))
     first = len(profile.messages), len(profile.fields), profile.grid_ms, text_size
-    return HEADER.pack(MAGIC, VERSION, 0, *first, *periods, *counts)
+    return HEADER.pack(MAGIC, VERSION, 0, *first, *periods, *counts, *streams, quanta, 0)
 
 
 def tables(profile: Profile) -> bytes:
     """All tables, in their order."""
     fixed = _rows(profile) + _descriptors(profile) + _classes(profile) + _conditions(profile)
-    return b"".join((fixed, *limits.limits(profile), *limits.rules(profile)))
+    return b"".join((fixed, *limits.limits(profile), *limits.rules(profile), *limits.quanta(profile)))
 
 
 def _rows(profile: Profile) -> bytes:
@@ -71,7 +75,9 @@ def _descriptors(profile: Profile) -> bytes:
 
 def _classes(profile: Profile) -> bytes:
     classes = bytes(
-        _class_of(field.signal, profile) | (LOW_HALF if field.signal.is_wide and not field.is_high else 0)
+        _class_of(field.signal, profile)
+        | (LOW_HALF if field.signal.is_wide and not field.is_high else 0)
+        | _stream_number(field.signal, profile) << STREAM_SHIFT
         for field in profile.fields
     )
     return classes + bytes(-len(classes) % 4)
@@ -80,6 +86,10 @@ def _classes(profile: Profile) -> bytes:
 def _class_of(signal: Signal, profile: Profile) -> int:
     special = {ON_CHANGE: CLASS_ON_CHANGE, UNSAMPLED: CLASS_UNSAMPLED}
     return special[signal.period_ms] if signal.period_ms in special else profile.classes.index(signal.period_ms)
+
+
+def _stream_number(signal: Signal, profile: Profile) -> int:
+    return 0 if signal.period_ms == UNSAMPLED else profile.streams.index(profile.stream(signal))
 
 
 def _conditions(profile: Profile) -> bytes:

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, NamedTuple, TypeVar
 
-from host_tools.signals.profile import Profile, Signal
+from host_tools.signals.profile import PRIORITIES, Profile, Signal
 
 _WINDOW_BITS = 10
 _MAX_SIZE = 1 << 24
 _HEAD = ("name", "version", "vehicle")
+_TELEMETRY = PRIORITIES[-1]
 
 T = TypeVar("T")
 
@@ -31,6 +32,8 @@ class Rest(NamedTuple):
     valid: tuple[float, float] | None
     deadband: float
     purpose: str
+    priority: str
+    max_error: float
 
 
 class Meaning(NamedTuple):
@@ -43,15 +46,16 @@ class Meaning(NamedTuple):
 
 
 class Meanings(NamedTuple):
-    """The whole text: the profile's `name`, `version` and `vehicle`, and the signals in their order."""
+    """The whole text: the profile's `name`, `version` and `vehicle`, its purposes, and the signals in their order."""
 
     head: dict[str, str]
+    purposes: list[str]
     signals: list[Meaning]
 
 
 def compress(profile: Profile) -> bytes:
     """The text of `profile` as a zlib stream."""
-    lines: list[dict[str, object]] = [{key: getattr(profile, key) for key in _HEAD}]
+    lines: list[dict[str, object]] = [{key: getattr(profile, key) for key in _HEAD} | {"purposes": list(profile.purposes)}]
     lines += [_line(signal) for signal in profile.signals]
     text = "\n".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) for line in lines)
     packer = zlib.compressobj(9, zlib.DEFLATED, _WINDOW_BITS)
@@ -64,7 +68,9 @@ def decompress(data: bytes, signals: int) -> Meanings:
     if len(lines) != signals + 1:
         raise ValueError(f"{signals} signals but {len(lines)} lines of text")
     head = {key: _typed(lines[0], key, str, "") for key in _HEAD}
-    return Meanings(head, [_meaning(line) for line in lines[1:]])
+    purposes: list[Any] = _typed(lines[0], "purposes", list, [])
+    purposes = [_typed({"purposes": name}, "purposes", str, "") for name in purposes]
+    return Meanings(head, purposes, [_meaning(line) for line in lines[1:]])
 
 
 def _line(signal: Signal) -> dict[str, object]:
@@ -80,6 +86,8 @@ def _line(signal: Signal) -> dict[str, object]:
         "valid": (signal.valid and [_short(bound) for bound in signal.valid], None),
         "deadband": (_short(signal.deadband), 0),
         "purpose": (signal.purpose, ""),
+        "priority": (signal.priority, _TELEMETRY),
+        "max_error": (_short(signal.max_error), 0),
     }
     return line | {key: value for key, (value, default) in optional.items() if value != default}
 
@@ -122,6 +130,8 @@ def _meaning(line: dict[str, Any]) -> Meaning:
         valid=_valid(line),
         deadband=_number(line, "deadband", 0.0),
         purpose=_typed(line, "purpose", str, ""),
+        priority=_typed(line, "priority", str, _TELEMETRY),
+        max_error=_number(line, "max_error", 0.0),
     )
     name, length = _typed(line, "name", str, ""), _typed(line, "length", int, 0)
     return Meaning(name, length, _typed(line, "signed", bool, False), rest)

@@ -34,7 +34,7 @@ class _Bytes:
         magic, version, _, self._messages, self._fields, _, size, *rest = tables.HEADER.unpack_from(body)
         _expect(magic == tables.MAGIC, "it does not begin with PTPF")
         _expect(version == tables.VERSION, f"its format version is {version}, this program knows {tables.VERSION}")
-        self._periods, (branches, conditions, limited, ruled) = rest[:8], rest[8:]
+        self._periods, (branches, conditions, limited, ruled), quanta = rest[:8], rest[8:12], rest[20]
         self._at = tables.HEADER.size
         rows = self._messages + branches
         self._head = body[: self._at]
@@ -44,6 +44,7 @@ class _Bytes:
         self._conditions = list(tables.CONDITION.iter_unpack(self._take(body, 8 * conditions)))
         self._take(body, limits.LIMIT.size * limited)
         self._rules = self._take(body, limits.RULE.size * ruled)
+        self._take(body, limits.QUANTUM.size * quanta)
         self._tables = body[tables.HEADER.size : self._at]
         _expect(len(body) == self._at + size, "its length is not what its header says")
         _expect(zlib.crc32(body) == CRC.unpack(data[-CRC.size :])[0], "its checksum is wrong")
@@ -63,6 +64,7 @@ class _Bytes:
         names = [signal.name for signal in self._signals]
         self._guards = {number: guards for number, *guards in limits.unpack_rules(self._rules, names)}
         profile = Profile(**meanings.head, messages=tuple(self._message(i) for i in range(self._messages)))
+        _expect(meanings.purposes == list(profile.purposes), "its purposes contradict its signals")
         same = tables.header(profile, len(self._text)) == self._head
         _expect(same, "its header contradicts its tables")
         _expect(tables.tables(profile) == self._tables, "its tables contradict each other")

@@ -9,6 +9,8 @@ datatype = "float"      VSS's
 period_ms = 100         or: on_change = true, with deadband = 0.5 for changes that are told only above that
 range = [0, 250]        beyond it the device marks a value out_of_range
 purpose = "driving"     what the owner's consent goes by
+priority = "diagnostic" alert goes out before diagnostic, that before telemetry, which it is when nothing is said
+max_error = 0.5         values may be off by as much, and cost less; left out, they are exact; with period_ms only
 [[messages]]            one message each that guards itself
 dbc = "Message"
 counter = "Counter"     its signal that goes up by counter_step (1) modulo counter_modulo (as many values as its bits have)
@@ -30,6 +32,7 @@ from cantools.database import Signal as DbcSignal
 from host_tools.errors import InputError
 from host_tools.signals import convert, database, entries
 from host_tools.signals.entries import FaultError, Pick, Rules
+from host_tools.signals.overlap import overlaps
 from host_tools.signals.profile import UNSAMPLED, Checksum, Counter, Message, Profile, Signal
 from host_tools.signals.repair import Report
 
@@ -114,6 +117,8 @@ def _message(message: DbcMessage, picked: dict[str, Pick], guard: Rules | None) 
     needed = dict.fromkeys([*picked, *guards, *(s for name in picked for s in _selectors(name, found))])
     names = {name: picked[name].path if name in picked else f"{message.name}.{name}" for name in needed}
     signals = tuple(_signal(found[name], names, picked.get(name)) for name in needed)
+    for one, other in overlaps(signals):
+        raise FaultError(f"{other.name} overlaps {one.name} in the message {message.name}")
     plain = Message(message.frame_id, message.is_extended_frame, message.name, signals)
     return replace(plain, **_guards(guard, found, names)) if guard else plain
 
@@ -123,7 +128,14 @@ def _signal(signal: DbcSignal, names: dict[str, str], pick: Pick | None) -> Sign
     if pick is None:
         return convert.convert(signal, names[signal.name], UNSAMPLED, selected)
     own = convert.convert(signal, pick.path, pick.period_ms, selected)
-    return replace(own, valid=pick.valid, deadband=pick.deadband, purpose=pick.purpose)
+    return replace(
+        own,
+        valid=pick.valid,
+        deadband=pick.deadband,
+        purpose=pick.purpose,
+        priority=pick.priority,
+        max_error=pick.max_error,
+    )
 
 
 def _selectors(name: str, found: dict[str, DbcSignal]) -> Iterator[str]:
