@@ -1,7 +1,8 @@
 """The virtual board: the firmware's own process, started from its flash image and started again when it dies.
 
-What the firmware cannot see lies in the run's folder: `link` (the Wi-Fi, `1` or `0`), `trace.bin` (every `outbox.append`),
-`meter.bin` (what the controller saw), `device.log` (the console).
+In the run's folder lie the chips `flash.img` and perhaps `outbox.img`, and what the firmware sees only through its board:
+`link` (the Wi-Fi, `1` or `0`) and `ignition` (the same); and what it does not see: `taken.bin` (the witness), `meter.bin` (what
+the controller saw), `*.wear` (what the chips went through), `device.log` (the console).
 """
 
 import asyncio
@@ -17,11 +18,14 @@ from typing import NamedTuple
 
 from host_tools.errors import SimError
 from host_tools.paths import BOARDS, BUILD
+from host_tools.sim import trace
 from host_tools.sim.child import bound
+from host_tools.sim.trace import Trace
 from host_tools.toolchain import build, micropython
 
-_RESET_STATUS = 42  # boards/unix/machine.py
+_DEATHS = {-signal.SIGKILL: "power_cut", -signal.SIGALRM: "watchdog", 42: "reset"}  # 42: boards/unix/machine.py
 _POWER_ON, _HARD, _WATCHDOG = 1, 2, 3
+QUICK = 4.0  # speed up to which the stalls of this machine are short in device time; beyond it the queue grows with the speed
 _DEATHS_BEFORE_THE_BUS = 3  # in a row: it will not come back
 
 
@@ -46,7 +50,8 @@ class Life:
     ended: float | None = None
     death: str = ""  # power_cut, watchdog, reset or crash
     meter: Meter = field(default_factory=Meter)
-    traced: int = 0  # rows of the trace when it ended
+    trace: Trace = field(default_factory=Trace)
+    said_from: int = 0  # where its words begin on the console
 
 
 def facts() -> dict[str, object]:
@@ -65,17 +70,22 @@ def compiled() -> tuple[Path, Path]:
         if source.name == "_boot.py":  # MicroPython starts a script only as text
             (modules / source.name).write_bytes(source.read_bytes())
         else:
-            target.write_bytes(build.module(source, source.name, arch).read_bytes())
+            target.write_bytes(build.module(source, source.name, arch, build.LEAN).read_bytes())
     return firmware, modules
 
 
 class VirtualBoard:
-    """One board in `folder`, which holds its flash.img. `can_port` is where the virtual car listens."""
+    """One board in `folder`, which holds its flash.img. `can_port` is where the virtual car listens; `rtc` and `ticks` as in a
+    scenario."""
 
-    def __init__(self, folder: Path, device: str, can_port: int, heap: str, speed: float, modules: Path) -> None:
+    def __init__(
+        self, folder: Path, device: str, can_port: int, heap: str, speed: float, modules: Path,
+        rtc: int | None = None, ticks: int | None = None,
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.lives: list[Life] = []
         self._heap = heap
+        self._ticks = ticks
         self._speed = speed
         self._modules = modules
         self._environment = {
@@ -83,11 +93,16 @@ class VirtualBoard:
             "PIGTAIL_BOARD": str(modules),
             "PIGTAIL_CAN": str(can_port),
             "PIGTAIL_SPEED": f"{speed:g}",
-            "PIGTAIL_RX_QUEUE": str(facts()["rx_queue"]),
+            "PIGTAIL_RX_QUEUE": str(int(str(facts()["rx_queue"])) * max(1, int(speed / QUICK))),
             "PIGTAIL_DEVICE": device,
+            "PIGTAIL_RTC": "" if rtc is None else str(rtc),
         }
         self._process: asyncio.subprocess.Process | None = None
+        self._powered = asyncio.Event()
+        self._powered.set()
+        self._cuts = 0
         self.link(True)
+        (self.folder / "ignition").write_bytes(b"1")
 
     def link(self, up: bool) -> None:
         """Puts the Wi-Fi up or down, as the firmware sees it."""
@@ -95,11 +110,29 @@ class VirtualBoard:
         fresh.write_bytes(b"1" if up else b"0")
         fresh.replace(self.folder / "link")
 
+    def ignition(self, on: bool) -> None:
+        """Turns the ignition on or off, as the firmware may sense it; power is another matter."""
+        with (self.folder / "ignition").open("r+b") as level:  # in place: the firmware has it mapped
+            level.write(b"1" if on else b"0")
+
+    def cut_power(self) -> None:
+        """Ends the process at once; it stays away until `restore_power`."""
+        self._powered.clear()
+        self._cuts += 1
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                os.kill(self.pid, signal.SIGKILL)
+
+    def restore_power(self) -> None:
+        """Lets it start again."""
+        self._powered.set()
+
     async def run(self) -> None:
         """Keeps the process alive until cancelled. Raises SimError when the firmware does not get as far as the bus."""
         cause = _POWER_ON
         try:
             while True:
+                await self._powered.wait()
                 await self._live(cause)
                 self._check_boots()
                 cause = _WATCHDOG if self.lives[-1].death == "watchdog" else _POWER_ON
@@ -109,14 +142,19 @@ class VirtualBoard:
             await self._end()
 
     async def _live(self, cause: int) -> None:
-        argv, extra = micropython.find().argv([str(self._modules / "_boot.py")], self._heap, self._speed)
+        cuts = self._cuts
+        argv, extra = micropython.find().argv([str(self._modules / "_boot.py")], self._heap, self._speed, self._ticks)
         environment = {**self._environment, **extra, "PIGTAIL_RESET_CAUSE": str(cause)}
-        (self.folder / "meter.bin").unlink(missing_ok=True)
+        for witness in "meter.bin", "taken.bin":
+            (self.folder / witness).unlink(missing_ok=True)
         with (self.folder / "device.log").open("ab") as log:
+            said_from = log.tell()
             self._process = await asyncio.create_subprocess_exec(
                 *bound(argv), env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
             )
-        life = Life(cause, time.monotonic())
+        if cuts != self._cuts:
+            self._process.kill()  # power went while it was being started
+        life = Life(cause, time.monotonic(), said_from=said_from)
         self.lives.append(life)
         with contextlib.suppress(PermissionError, ProcessLookupError):
             # a chip has its processor to itself; without the right to that it takes its turn with the others here
@@ -127,21 +165,17 @@ class VirtualBoard:
     def _close(self, life: Life, status: int) -> None:
         life.ended = time.monotonic()
         life.meter = self.meter()
-        life.traced = len(self.trace())
-        if status == -signal.SIGALRM:
-            life.death = "watchdog"
-        elif status < 0:
-            life.death = "power_cut"
-        else:
-            life.death = "reset" if status == _RESET_STATUS else "crash"
+        life.trace = self.trace()
+        life.death = _DEATHS.get(status, "crash")
 
     def _check_boots(self) -> None:
-        if any(life.meter.boot_ms for life in self.lives[-_DEATHS_BEFORE_THE_BUS:]):
+        own = [life for life in self.lives if life.death != "power_cut"][-_DEATHS_BEFORE_THE_BUS:]
+        if not own or any(life.meter.boot_ms for life in own):
             return
-        said = self.console()
+        said = self.console(own[-1].said_from)
         if "MemoryError" in said:
             raise SimError(f"the firmware does not fit into a heap of {self._heap}: give a larger --heap (128k is what it needs)")
-        if len(self.lives) >= _DEATHS_BEFORE_THE_BUS:
+        if len(own) >= _DEATHS_BEFORE_THE_BUS:
             last = said.strip().splitlines()[-1:] or ["it said nothing"]
             raise SimError(f"the firmware does not start ({last[0]})")
 
@@ -164,14 +198,14 @@ class VirtualBoard:
             return Meter()
         return Meter(*struct.unpack("<7I", row)) if len(row) == 28 else Meter()
 
-    def trace(self) -> list[tuple[int, int, int]]:
-        """Every append to the outbox so far: (boot, first sequence, count)."""
-        try:
-            data = (self.folder / "trace.bin").read_bytes()
-        except FileNotFoundError:
-            return []
-        return list(struct.iter_unpack("<III", data[: len(data) // 12 * 12]))
+    def trace(self) -> Trace:
+        """What the present life has taken."""
+        return trace.read(self.folder / "taken.bin")
 
-    def console(self) -> str:
-        """All that the firmware printed."""
-        return (self.folder / "device.log").read_text(errors="replace")
+    def traces(self) -> list[Trace]:
+        """What each life has taken, in order."""
+        return [life.trace if life.ended else self.trace() for life in self.lives]
+
+    def console(self, start: int = 0) -> str:
+        """What the firmware printed, from that byte on."""
+        return (self.folder / "device.log").read_bytes()[start:].decode(errors="replace")

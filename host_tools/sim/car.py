@@ -25,6 +25,7 @@ _BASE_BITS, _EXTENDED_BITS = 47, 20  # of a data frame with an 11-bit id and no 
 _BATCH = 200  # records handed to the socket at once
 _HEAD_START = 10  # such batches sent before the device's time begins
 _BUFFER = 1 << 18  # bytes of socket buffer on either side; Linux doubles it
+_DARK_TURN_S = 0.02  # real seconds between two looks at what went by a device that is off
 _BACKLOG = 1 << 16  # records kept for a device that comes back: more than can be under way
 
 
@@ -54,6 +55,7 @@ class VirtualCar:
         self._read = 0  # frames taken from `frames`
         self._bits = 0
         self.fd_frames = 0
+        self.late = 0.0  # device seconds by which a frame was sent after its time, at most: above 0, this side did not keep up
         self.hearings: list[Hearing] = []
         self.attached = asyncio.Event()
         self.failure: Exception | None = None
@@ -93,10 +95,21 @@ class VirtualCar:
         return self._read - self.offered(arrived)
 
     async def start(self) -> int:
-        """Listens; returns the port."""
+        """Makes the head start ready and listens; returns the port. Raises InputError where the frames make no sense."""
+        head_start = [entry for _ in range(_HEAD_START * _BATCH) if (entry := self._entry())]
+        self._pending.extend(head_start)
         self._server = await asyncio.start_server(self._attach, "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
+
+    async def read_ahead(self) -> None:
+        """Makes all frames now: beyond some speed they cannot be made as fast as they are due."""
+        made = []
+        for entry in self._frames:
+            made.append(entry)
+            if len(made) % _BATCH == 0:
+                await asyncio.sleep(0)
+        self._frames = iter(made)
 
     async def stop(self) -> None:
         """Ends all connections."""
@@ -116,52 +129,71 @@ class VirtualCar:
         if self._started is None:
             self._started = time.monotonic()
         hearing = Hearing(self.now if self.hearings else 0.0, time.monotonic())
-        self._rewind(hearing.began)
+        self._put_back()
         self.hearings.append(hearing)
         self._sender = asyncio.create_task(self._feed(writer, hearing))
         self.attached.set()
 
-    def _rewind(self, began: float) -> None:
-        """Puts back what the last life was sent but had not yet reached; drops what went by."""
+    def _put_back(self) -> None:
+        """Puts back what the last life was sent: it may not yet have reached it."""
         if self.hearings:
             self._pending.extendleft(reversed(self.hearings[-1].recent))
             self.hearings[-1].recent.clear()
-        while self._pending and self._pending[0][0] < began:
-            self._pending.popleft()
 
     async def _feed(self, writer: asyncio.StreamWriter, hearing: Hearing) -> None:
-        writer.transport.set_write_buffer_limits(high=_BATCH * _RECORD)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         try:
-            head_start = [record for _ in range(_HEAD_START) for record in self._next(hearing)]
-            writer.write(bytes(_RECORD) + b"".join(head_start))
-            while batch := self._next(hearing):
-                writer.write(b"".join(batch))
-                await writer.drain()
-                await asyncio.sleep(0)  # drain alone lets nobody else in while there is room
-            hearing.finished = True
-            await asyncio.Event().wait()  # the bus stays, silent
-        except ConnectionError:
-            pass  # the device lost power; it will be back
+            try:
+                await self._send(writer, hearing)
+            except ConnectionError:  # the device lost power; it will be back
+                self._put_back()
+                while True:
+                    await self._skip(self.now)
+                    await asyncio.sleep(_DARK_TURN_S)
         except Exception as error:
             self.failure = error  # a log that cannot be read on: the simulation tells
         finally:
             writer.close()
 
+    async def _send(self, writer: asyncio.StreamWriter, hearing: Hearing) -> None:
+        writer.transport.set_write_buffer_limits(high=_BATCH * _RECORD)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+        await self._skip(hearing.began)
+        head_start = [record for _ in range(_HEAD_START) for record in self._next(hearing)]
+        writer.write(bytes(_RECORD) + b"".join(head_start))
+        opened = time.monotonic()
+        while batch := self._next(hearing):
+            due = int.from_bytes(batch[0][:4], "little") / _UNITS
+            self.late = max(self.late, (time.monotonic() - opened) * self._speed - due)
+            writer.write(b"".join(batch))
+            await writer.drain()
+            await asyncio.sleep(0)  # drain alone lets nobody else in while there is room
+        hearing.finished = True
+        await asyncio.Event().wait()  # the bus stays, silent
+
+    async def _skip(self, until: float) -> None:
+        """Lets go by what was on the bus before `until`."""
+        skipped = 0
+        while entry := self._entry():
+            if entry[0] >= until:
+                self._pending.appendleft(entry)
+                return
+            skipped += 1
+            if skipped % _BATCH == 0:
+                await asyncio.sleep(0)
+
+    def _entry(self) -> tuple[float, bytes, bool] | None:
+        """The next frame, None after the last."""
+        if self._pending:
+            return self._pending.popleft()
+        if fresh := next(self._frames, None):
+            self._read += 1
+            self._bits += _BASE_BITS + 8 * (fresh[1][4] & 15) + (_EXTENDED_BITS if fresh[1][5] & 1 else 0)
+        return fresh
+
     def _next(self, hearing: Hearing) -> list[bytes]:
         batch: list[bytes] = []
-        while len(batch) < _BATCH:
-            if self._pending:
-                entry = self._pending.popleft()
-            elif fresh := next(self._frames, None):
-                entry = fresh
-                self._read += 1
-                self._bits += _BASE_BITS + 8 * (entry[1][4] & 15) + (_EXTENDED_BITS if entry[1][5] & 1 else 0)
-            else:
-                break
+        while len(batch) < _BATCH and (entry := self._entry()):
             at, record, known = entry
-            if at < hearing.began:
-                continue
             hearing.last = int((at - hearing.began) * _UNITS)
             batch.append(struct.pack("<I", hearing.last) + record)
             hearing.recent.append(entry)

@@ -1,39 +1,87 @@
 """What the subscriber was handed: counted here once more, apart from the reader's own books, and kept for views."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from host_tools.reader import Account, BatchEvent, Sample
+from host_tools.reader import BatchEvent, Gap, Sample
+from host_tools.reader.intervals import Intervals
+
+Stream = tuple[int, int]  # boot and stream id: samples are numbered from 0 in each
+
+
+@dataclass(frozen=True)
+class Balance:
+    """One stream of one boot: each sample taken is delivered, or lost for a reason that the ledger tells, or missing."""
+
+    taken: int
+    delivered: int
+    lost: list[tuple[int, int, str]] = field(default_factory=list)  # (first, stop, reason)
+    missing: int = 0
+    never_taken: int = 0  # and delivered all the same
+
+    def by_reason(self) -> Counter[str]:
+        """How many samples are lost, by reason."""
+        counts = Counter[str]()
+        for first, stop, reason in self.lost:
+            counts[reason] += stop - first
+        return counts
 
 
 class Delivered:
     """`on_sample(boot, sample)` is called for every sample handed on."""
 
     def __init__(self) -> None:
-        self.account = Account()
-        self.latest: dict[str, Sample] = {}
+        self.samples = 0
+        self.duplicates = 0
         self.bytes = 0  # of batches
+        self.latest: dict[str, Sample] = {}
         self.on_sample: Callable[[int, Sample], None] | None = None
         self.spans: dict[int, tuple[int, int]] = {}  # boot: uptime of its first and last sample, ms
+        self._came: defaultdict[Stream, Intervals] = defaultdict(Intervals)
+        self._told: defaultdict[Stream, list[tuple[int, int, str]]] = defaultdict(list)
+
+    @property
+    def boots(self) -> list[int]:
+        """The boots of which a sample came, in order."""
+        return sorted(self.spans)
+
+    @property
+    def streams(self) -> set[Stream]:
+        """The streams of which anything came."""
+        return set(self._came)
 
     def take(self, event: BatchEvent) -> None:
         """Books what a batch brought."""
         self.bytes += event.size
-        boot = event.batch.header.boot
-        numbers = [sample.sequence + n for sample in event.batch.samples for n in range(sample.numbers)]
-        for first, count in _runs(numbers):
-            self.account.add(boot, first, count)
+        header = event.batch.header
+        came = self._came[header.boot, header.stream]
+        for record in event.batch.records:
+            fresh = sum(stop - first for first, stop in came.absent(record.sequence, record.sequence + record.numbers))
+            came.add(record.sequence, record.sequence + record.numbers)
+            self.samples += fresh
+            self.duplicates += record.numbers - fresh
         for sample in event.batch.samples:
             self.latest[sample.name] = sample
-            first, last = self.spans.get(boot, (sample.time_ms, sample.time_ms))
-            self.spans[boot] = min(first, sample.time_ms), max(last, sample.time_ms)
+            first, last = self.spans.get(header.boot, (sample.time_ms, sample.time_ms))
+            self.spans[header.boot] = min(first, sample.time_ms), max(last, sample.time_ms)
             if self.on_sample:
-                self.on_sample(boot, sample)
+                self.on_sample(header.boot, sample)
 
+    def told(self, gap: Gap) -> None:
+        """Books an entry of the device's ledger."""
+        self._told[gap.boot, gap.stream].append((gap.first, gap.first + gap.count, gap.reason))
 
-def _runs(sequences: list[int]) -> Iterator[tuple[int, int]]:
-    """(first, count) of each unbroken run in ascending numbers."""
-    start = 0
-    for i in range(1, len(sequences) + 1):
-        if i == len(sequences) or sequences[i] != sequences[i - 1] + 1:
-            yield sequences[start], i - start
-            start = i
+    def balance(self, stream: Stream, taken: int) -> Balance:
+        """What became of the `taken` samples of a stream. The first reason told for a sample holds."""
+        came = self._came.get(stream, Intervals())
+        known = Intervals()
+        for first, stop in came:
+            known.add(first, min(stop, taken))
+        delivered = known.total()
+        lost = []
+        for begin, end, reason in self._told.get(stream, ()):
+            for first, stop in known.absent(begin, min(end, taken)):
+                lost.append((first, stop, reason))
+                known.add(first, stop)
+        return Balance(taken, delivered, lost, taken - known.total(), came.total() - delivered)

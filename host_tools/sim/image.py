@@ -31,6 +31,11 @@ def make(path: Path, size: int, firmware: Path, profile: bytes, config: Mapping[
     path.write_bytes(bytes(flash.context.buffer))
 
 
+def blank(path: Path, size: int) -> None:
+    """Writes an erased chip of `size` bytes."""
+    path.write_bytes(b"\xff" * size)
+
+
 def read(path: Path, name: str) -> bytes:
     """Content of one file of an image; FileNotFoundError when it is not there."""
     image = path.read_bytes()

@@ -1,29 +1,32 @@
 """The report: every frame and every sample of a simulation accounted for, from what was measured outside the firmware.
 
-Taken is what the trace saw going into the outbox; delivered is what came out at the subscriber; nothing is read from the
-device's own counters.
+Taken is what the witness saw coded into a batch; delivered is what came out at the subscriber; lost is what the device's ledger
+told the subscriber. Nothing is read from the device's own counters.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from host_tools.reader import Account
 from host_tools.sim.board import Life, Meter
 from host_tools.sim.car import VirtualCar
+from host_tools.sim.delivered import Balance, Delivered, Stream
+from host_tools.sim.trace import Trace
 
-WINDOW = 8  # records that may be under way at once, hence out of order (mqtt.window)
-TraceRow = tuple[int, int, int]  # boot, first sequence, count
+POWER_CUT = "power_cut_unflushed"
+CLASSES = ("alert", "diagnostic", "telemetry")
 
 
 @dataclass(frozen=True)
 class Death:
     """What one end of the firmware's process cost. Times in device seconds."""
 
-    boot: int | None  # None when it ended before its first batch
+    boot: int | None  # None when it ended before it had a number
     cause: str  # power_cut, watchdog, reset or crash
     at: float
-    samples_lost: int  # in the RAM outbox, and gone with it
+    samples_lost: int  # taken, and ledgered as power_cut_unflushed: gone with the RAM
+    lost_by_class: dict[str, int]
+    lost_s: float  # from the time at which the first of them was taken to the end
     dark_s: float | None  # from the last delivered sample before it to the first after it
 
 
@@ -53,6 +56,9 @@ class Report:
     duplicates_dropped: int
     lost_by_reason: dict[str, int] = field(default_factory=dict)
     deaths: list[Death] = field(default_factory=list)
+    most_samples_lost: int = 0  # at one death
+    most_seconds_lost: float = 0.0  # at one death
+    flash: dict[str, dict[str, int]] = field(default_factory=dict)  # chip: what it went through
     undecodable: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, object]:
@@ -60,42 +66,39 @@ class Report:
         return asdict(self)
 
 
-def holes(trace: Sequence[TraceRow], account: Account) -> list[int]:
-    """Samples of each trace row that neither came nor are ledgered."""
-    return [sum(stop - at for at, stop in account.missing(boot, first, first + count)) for boot, first, count in trace]
-
-
-def gone(trace: Sequence[TraceRow], account: Account) -> int:
-    """Samples that went with the RAM when a boot with these trace rows ended.
-
-    Its outbox held the rows after the last delivered one, and holes among those that could be under way together with
-    it. A hole before them a power cut does not explain.
-    """
-    delivered = [i for i, (boot, first, count) in enumerate(trace) if account.fresh(boot, first, count) == []]
-    explained_from = max(0, delivered[-1] - WINDOW + 1) if delivered else 0
-    return sum(holes(trace, account)[explained_from:])
+def balances(traces: Sequence[Trace], delivered: Delivered) -> dict[Stream, Balance]:
+    """The books on each stream of each boot, of which anything was taken or came."""
+    taken = {(life.boot, stream): count for life in traces for stream, count in life.taken.items()}
+    return {stream: delivered.balance(stream, taken.get(stream, 0)) for stream in taken.keys() | delivered.streams}
 
 
 def deaths(
-    lives: Sequence[Life], trace: Sequence[TraceRow], account: Account, spans: Mapping[int, tuple[int, int]], car: VirtualCar
+    lives: Sequence[Life], books: Mapping[Stream, Balance], spans: Mapping[int, tuple[int, int]], car: VirtualCar
 ) -> list[Death]:
     """What each ended life cost. `spans`: for each boot the uptime (ms) of its first and its last delivered sample."""
     result: list[Death] = []
     last_seen: float | None = None  # device seconds
-    start = 0
     for life in lives:
-        rows = trace[start : life.traced if life.ended else None]
-        start += len(rows)
-        boot = rows[0][0] if rows else None
-        began = car.at(life.started)
-        if boot is not None and boot in spans:
+        boot, began = life.trace.boot, car.at(life.started)
+        if boot in spans:
             if last_seen is not None:
                 dark_s = round(began + spans[boot][0] / 1000 - last_seen, 1)
                 result = [death if death.dark_s is not None else replace(death, dark_s=dark_s) for death in result]
             last_seen = began + spans[boot][1] / 1000
         if life.ended is not None:
-            result.append(Death(boot, life.death, round(car.at(life.ended), 1), gone(rows, account), None))
+            result.append(_death(life, books, round(car.at(life.ended), 1)))
     return result
+
+
+def _death(life: Life, books: Mapping[Stream, Balance], at: float) -> Death:
+    by_class = Counter[str]()
+    lost_ms = 0
+    for stream in life.trace.taken:
+        for first, stop, reason in books[life.trace.boot, stream].lost:
+            if reason == POWER_CUT:
+                by_class[CLASSES[stream & 3]] += stop - first
+                lost_ms = max(lost_ms, life.trace.now_ms - life.trace.taken_at(stream, first))
+    return Death(life.trace.boot or None, life.death, at, by_class.total(), dict(by_class), lost_ms / 1000, None)
 
 
 def sums(lives: Sequence[Life]) -> Meter:
@@ -105,6 +108,10 @@ def sums(lives: Sequence[Life]) -> Meter:
     return total._replace(heap_peak=max(row.heap_peak for row in rows), boot_ms=max(row.boot_ms for row in rows))
 
 
-def lost_by_reason(account: Account) -> Counter[str]:
-    """Samples that the device's ledger names and that did not come."""
-    return sum((account.lost(boot) for boot in account.boots), Counter())
+def never_taken(books: Mapping[Stream, Balance]) -> list[str]:
+    """One line for each stream of which samples came that the firmware never took: its numbers cannot be trusted."""
+    return [
+        f"{balance.never_taken} samples came of boot {boot}, stream {stream}, that were never taken"
+        for (boot, stream), balance in sorted(books.items())
+        if balance.never_taken
+    ]

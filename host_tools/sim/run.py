@@ -2,30 +2,37 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import secrets
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import can
 
 from host_tools.errors import SimError
-from host_tools.reader import Account, BatchEvent, Listener, Status, Subscribed, Trouble, listen
+from host_tools.reader import Account, BatchEvent, Gap, Listener, Status, Subscribed, Trouble, listen
 from host_tools.reader.connection import Address, Connection
 from host_tools.signals import pack
-from host_tools.sim import access_point, broker, image, report, sntp
-from host_tools.sim.board import VirtualBoard, compiled, facts
+from host_tools.sim import access_point, broker, image, report, sntp, wear
+from host_tools.sim.board import QUICK, VirtualBoard, compiled, facts
 from host_tools.sim.car import Hearing, VirtualCar
-from host_tools.sim.delivered import Delivered
+from host_tools.sim.delivered import Balance, Delivered, Stream
 from host_tools.sim.scenario import Scenario
 
 BOOT_S = 30.0  # real seconds until the firmware must have opened its bus
 STUCK_S = 60.0  # device seconds that the end of the log may be behind
-DRAIN_S = 60.0  # device seconds for the outbox to empty after the log's end
+DRAIN_S = 60.0  # device seconds after the log's end in which the outbox gets no emptier: it will not come
+DRAIN_REAL_S = 10.0  # and as many real ones at least
+SETTLE_S = 4.0  # device seconds after the log's end in which the last samples are taken
+CUT_S = 0.2  # device seconds that power stays away
+HOLD_UP_S = 2.0  # device seconds of power after the ignition's warning
+HOLD_UP_REAL_S = 0.25  # and real ones at least: the host's jitter is not the chip's
+OFF_S = 5.0  # device seconds from the end of that power until the ignition is on again
 TURN_S = 0.05
-BATCH_MS = 2000
 
 
 class Simulation:
@@ -43,6 +50,8 @@ class Simulation:
         self.utc_at_start = time.time()
         known = frozenset(m.arbitration_id | (1 << 29 if m.is_extended_id else 0) for m in scenario.profile.messages)
         self.car = VirtualCar(self._cut_short(scenario.frames), known, scenario.speed)
+        self._powered_at = math.inf
+        self._waited = (0, time.monotonic())  # samples, and since when as many
         self.board: VirtualBoard
         self._listener: Listener
 
@@ -71,16 +80,19 @@ class Simulation:
             size = int(str(facts()["flash_size"]))
             image.make(folder / "flash.img", size, firmware, pack.pack(self.scenario.profile), config)
             s = self.scenario
-            self.board = VirtualBoard(folder, self.device, port, s.heap, s.speed, modules)
+            if s.flash_size:
+                image.blank(folder / "outbox.img", s.flash_size)
+            self.board = VirtualBoard(folder, self.device, port, s.heap, s.speed, modules, s.rtc, s.ticks)
             if server.kind == "external":
                 stack.push_async_callback(self._tidy, server.address)
             return await self._play(server.url, ap, tick)
 
     def _config(self, address: Address, ap: access_point.AccessPoint) -> dict[str, object]:
         """The device's configuration: all it needs to find its way out through the access point."""
-        account = {"mqtt.user": address.user or "", "mqtt.password": address.password or ""}
+        account: dict[str, object] = {"mqtt.user": address.user or "", "mqtt.password": address.password or ""}
+        account["mqtt.insecure"] = int(address.user is not None)  # whoever names it in a URL asks for it
         ways = {"mqtt.port": ap.port, "clock.host": "127.0.0.1", "clock.port": ap.sntp_port}
-        return {"device": self.device, "batch_ms": BATCH_MS, **account, **ways, **self.scenario.config}
+        return {"device": self.device, **account, **ways, **self.scenario.config}
 
     async def _tidy(self, address: Address) -> None:
         """Takes what this run left retained off somebody else's broker."""
@@ -96,6 +108,7 @@ class Simulation:
         ready = asyncio.Event()
         self._listener = listen(url, self.device)
         jobs: list[Awaitable[None]] = [self._read(ready), self._power(ready), self._weather(ap)]
+        jobs += [self._power_cuts(), self._ignition()]
         tasks = [asyncio.ensure_future(job) for job in jobs]
         try:
             return await self._watch(tasks, tick)
@@ -107,6 +120,9 @@ class Simulation:
 
     async def _power(self, ready: asyncio.Event) -> None:
         await ready.wait()
+        if self.scenario.speed > QUICK and self.scenario.seconds is not None:
+            await self.car.read_ahead()
+        self._powered_at = time.monotonic()
         await self.board.run()
 
     async def _weather(self, ap: access_point.AccessPoint) -> None:
@@ -122,8 +138,32 @@ class Simulation:
             self.board.link(True)
             self.link_up = True
 
+    async def _power_cuts(self) -> None:
+        """Kills the firmware as the scenario says; it starts again at once."""
+        await self.car.attached.wait()
+        for at in self.scenario.power_cuts:
+            await self._sleep_until(at)
+            self.board.cut_power()
+            await self._sleep(CUT_S)
+            self.board.restore_power()
+
+    async def _ignition(self) -> None:
+        """Turns the ignition off as the scenario says: a warning, then the end of power, and after some time both are back."""
+        await self.car.attached.wait()
+        for at in self.scenario.ignition_offs:
+            await self._sleep_until(at)
+            self.board.ignition(False)
+            await asyncio.sleep(max(HOLD_UP_S / self.scenario.speed, HOLD_UP_REAL_S))
+            self.board.cut_power()
+            await self._sleep(OFF_S)
+            self.board.ignition(True)
+            self.board.restore_power()
+
+    async def _sleep(self, device_s: float) -> None:
+        await asyncio.sleep(device_s / self.scenario.speed)
+
     async def _sleep_until(self, device_s: float) -> None:
-        await asyncio.sleep(max(0.0, device_s - self.car.now) / self.scenario.speed)
+        await self._sleep(max(0.0, device_s - self.car.now))
 
     async def _read(self, ready: asyncio.Event) -> None:
         async for event in self._listener:
@@ -131,6 +171,8 @@ class Simulation:
                 ready.set()
             elif isinstance(event, BatchEvent):
                 self.delivered.take(event)
+            elif isinstance(event, Gap):
+                self.delivered.told(event)
             elif isinstance(event, Status):
                 self.status = dict(event.fields)
             elif isinstance(event, Trouble):
@@ -138,7 +180,6 @@ class Simulation:
 
     async def _watch(self, tasks: Sequence[asyncio.Future[None]], tick: Callable[[], None]) -> report.Report:
         """Waits for the end of the log and then for the outbox; raises what a task died of."""
-        began = time.monotonic()
         ended_at: float | None = None
         while True:
             await asyncio.wait(tasks, timeout=TURN_S, return_when=asyncio.FIRST_EXCEPTION)
@@ -149,7 +190,7 @@ class Simulation:
                 raise self.car.failure
             tick()
             if not self.car.attached.is_set():
-                if time.monotonic() - began > BOOT_S:
+                if time.monotonic() - self._powered_at > BOOT_S:
                     raise SimError(f"the firmware did not open its bus within {BOOT_S:g} s: {self._last_words()}")
                 continue
             if ended_at is None and self._log_is_over():
@@ -167,16 +208,20 @@ class Simulation:
         return hearing.finished and self.board.pid is not None and self.board.meter().looked >= hearing.last
 
     def _is_settled(self, since_s: float) -> bool:
-        """The open batch has been closed, and all that was taken has come or is accounted for, or time is up."""
-        batch_ms = int(str(self.scenario.config.get("batch_ms", BATCH_MS)))
-        closed_s = 2 * max(batch_ms, self.scenario.profile.grid_ms) / 1000
-        return since_s > max(DRAIN_S, closed_s) or (since_s > closed_s and not self.waiting())
+        """All that was taken has come or is accounted for, or for a long time nothing more came."""
+        if since_s < SETTLE_S + 2 * self.scenario.profile.grid_ms / 1000:
+            return False
+        waiting, now = self.waiting(), time.monotonic()
+        if waiting != self._waited[0]:
+            self._waited = waiting, now
+        return not waiting or now - self._waited[1] > max(DRAIN_S / self.scenario.speed, DRAIN_REAL_S)
 
     def waiting(self) -> int:
-        """Samples of the present boot taken and neither delivered nor ledgered: what the outbox must hold."""
-        trace = self.board.trace()
-        books = self._books()
-        return sum(report.holes([row for row in trace if row[0] == trace[-1][0]], books)) if trace else 0
+        """Samples taken and neither delivered nor ledgered: what the outbox must hold, or its ledger has yet to tell."""
+        return sum(balance.missing for balance in self._balances().values())
+
+    def _balances(self) -> dict[Stream, Balance]:
+        return report.balances(self.board.traces(), self.delivered)
 
     def _books(self) -> Account:
         return self._listener.accounts.get(self.device, Account())
@@ -187,27 +232,25 @@ class Simulation:
         return lives[-1].meter.arrived
 
     def _report(self) -> report.Report:
-        board, car, books = self.board, self.car, self._books()
-        board.lives[-1].meter = board.meter()
+        board, car, delivered = self.board, self.car, self.delivered
+        board.lives[-1].meter, board.lives[-1].trace = board.meter(), board.trace()
         arrived = [self._arrived(hearing) for hearing in car.hearings]
         meter = report.sums(board.lives)
-        trace = board.trace()
-        deaths = report.deaths(board.lives, trace, books, self.delivered.spans, car)
-        lost = report.lost_by_reason(books)
-        taken, delivered = sum(count for _, _, count in trace), self.delivered.account.totals().received
-        gone = sum(death.samples_lost for death in deaths)
+        balances = self._balances()
+        deaths = report.deaths(board.lives, balances, delivered.spans, car)
+        lost = sum((balance.by_reason() for balance in balances.values()), Counter[str]())
         return report.Report(
             frames_offered=car.offered(arrived),
             frames_received=meter.received,
             frames_dropped=meter.overrun,
             frames_unknown=car.unknown(arrived),
-            samples_taken=taken,
-            samples_delivered=delivered,
+            samples_taken=sum(balance.taken for balance in balances.values()),
+            samples_delivered=delivered.samples,
             samples_accounted_lost=lost.total(),
-            samples_missing=taken - delivered - lost.total() - gone,
-            duplicates=self.delivered.account.duplicates,
-            bytes_published=self.delivered.bytes,
-            bytes_per_sample=round(self.delivered.bytes / delivered, 3) if delivered else None,
+            samples_missing=sum(balance.missing for balance in balances.values()),
+            duplicates=delivered.duplicates,
+            bytes_published=delivered.bytes,
+            bytes_per_sample=round(delivered.bytes / delivered.samples, 3) if delivered.samples else None,
             heap_peak=meter.heap_peak,
             boot_ms=meter.boot_ms,
             restarts=len(board.lives) - 1,
@@ -216,10 +259,13 @@ class Simulation:
             broker=self.broker_kind,
             frames_while_off=car.passed_by(arrived),
             frames_fd=car.fd_frames,
-            duplicates_dropped=books.duplicates,
+            duplicates_dropped=self._books().duplicates,
             lost_by_reason=dict(lost),
             deaths=deaths,
-            undecodable=self.undecodable,
+            most_samples_lost=max((death.samples_lost for death in deaths), default=0),
+            most_seconds_lost=max((death.lost_s for death in deaths), default=0.0),
+            flash={image.stem: wear.read(image).summary() for image in sorted(board.folder.glob("*.img"))},
+            undecodable=self.undecodable + report.never_taken(balances),
         )
 
 

@@ -13,18 +13,26 @@ from host_tools.errors import InputError
 from host_tools.signals import find
 from host_tools.signals.profile import Profile
 from host_tools.sim import drive
+from host_tools.sim.board import facts
+from host_tools.sim.image import BLOCK_SIZE
 
 DEMO_PROFILE = "demo-ev"
 GENERATED_S = 60.0  # how long a generated drive is unless told otherwise
 PAUSE_S = 0.1  # between two logs
+FLASH_SIZE = int(str(facts()["outbox_size"]))
+LEAST_FLASH, MOST_FLASH = 64 << 10, 16 << 20
 _OUTAGE = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
+_SIZE = re.compile(r"([1-9]\d{0,8})([kKmM]?)")
+_UNITS = {"": 0, "k": 10, "m": 20}
 
 Outage = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is simulated. Times in device seconds since the bus was opened; `outages` are (start, end) of the link."""
+    """What is simulated. Times in device seconds since the bus was opened; `outages` are (start, end) of the link.
+    `flash_size` is that of the outbox's partition in bytes, 0: there is none. `rtc` (seconds since 1970) and `ticks` (ms) are
+    what the chip's clocks show at power-on; None: 2000-01-01, and the machine's own ticks."""
 
     profile: Profile
     frames: Iterator[can.Message]
@@ -33,6 +41,11 @@ class Scenario:
     outages: tuple[Outage, ...] = ()
     broker: str | None = None
     heap: str = "128k"
+    flash_size: int = FLASH_SIZE
+    power_cuts: tuple[float, ...] = ()
+    ignition_offs: tuple[float, ...] = ()
+    rtc: int | None = None
+    ticks: int | None = None
     config: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -51,6 +64,25 @@ def outages(texts: Sequence[str]) -> tuple[Outage, ...]:
         if after[0] < before[1]:
             raise InputError(f"outages {before[0]:g}:{before[1]:g} and {after[0]:g}:{after[1]:g} overlap: make them one")
     return result
+
+
+def moments(what: str, times: Sequence[float], seconds: float | None) -> tuple[float, ...]:
+    """Times in order, each before the drive's end where that is known. Raises InputError."""
+    for at in times:
+        if seconds is not None and at >= seconds:
+            raise InputError(f"{what} at {at:g} s: the drive ends at {seconds:g} s; give an earlier time or a longer --for")
+    return tuple(sorted(times))
+
+
+def flash_size(text: str) -> int:
+    """The size of the outbox's partition in bytes, 0 for none. Raises InputError."""
+    if text in ("0", "none"):
+        return 0
+    match = _SIZE.fullmatch(text)
+    size = int(match[1]) << _UNITS[match[2].lower()] if match else 0
+    if not LEAST_FLASH <= size <= MOST_FLASH or size % BLOCK_SIZE:
+        raise InputError(f"flash size {text!r}: give 64k to 16M in steps of 4k, such as 256k, or none")
+    return size
 
 
 def heap(text: str) -> str:

@@ -17,15 +17,21 @@ def lines(report: Report) -> Iterator[str]:
         f"{r.samples_missing:,} missing, {r.duplicates:,} duplicates"
     )
     per_sample = f"{r.bytes_per_sample:.2f} bytes per sample" if r.bytes_per_sample else "no sample"
-    yield f"wire     {r.bytes_published:,} bytes of batches, {per_sample} (plain codec), broker {r.broker}"
+    yield f"wire     {r.bytes_published:,} bytes of batches, {per_sample}, broker {r.broker}"
     yield f"device   heap peak {r.heap_peak:,} bytes, boot {r.boot_ms} ms, {r.restarts} restarts, {r.device_seconds:g} s"
     for reason, count in sorted(r.lost_by_reason.items()):
         yield f"lost     {count:,} samples: {reason}, as the device's ledger says"
     for death in r.deaths:
         dark = f"dark for {death.dark_s:g} s" if death.dark_s is not None else "nothing came after it"
-        lost = f"{death.samples_lost:,} samples lost with the RAM"
+        lost = f"{death.samples_lost:,} samples of {death.lost_s:.1f} s lost with the RAM"
         boot = f"boot {death.boot}" if death.boot else "a boot before its first batch"
         yield f"{death.cause:<8} at {death.at:g} s ended {boot}: {lost}, {dark}"
+    if r.deaths:
+        yield f"at most  {r.most_samples_lost:,} samples and {r.most_seconds_lost:.1f} s lost at one of them"
+    for chip, wear in r.flash.items():
+        erases = f"{wear['erases']:,} erasures of {wear['blocks']:,} blocks, {wear['most_erases_of_a_block']:,} of one at most"
+        faults = f"; {wear['faults']:,} PROGRAMS OF BITS NOT ERASED" if wear["faults"] else ""
+        yield f"flash    {chip}: {wear['bytes_programmed']:,} bytes programmed, {erases}{faults}"
     if r.frames_while_off:
         yield f"off      {r.frames_while_off:,} frames went by while the device was off"
     if r.frames_fd:

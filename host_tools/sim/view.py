@@ -88,7 +88,7 @@ class LiveView:
 
     def _state(self) -> Table:
         s, pulse = self._simulation, self._pulse
-        meter, totals = s.board.meter(), s.delivered.account.totals()
+        meter, delivered = s.board.meter(), s.delivered
         grid = Table.grid(padding=(0, 2))
         grid.add_row(Text("time", "dim"), f"{s.car.now:5.1f} s", Text(f"firmware's clock: {s.status.get('clock', 'not known')}"))
         dropped = Text(f"{meter.overrun} dropped", "red" if meter.overrun else "green")
@@ -96,7 +96,7 @@ class LiveView:
         link = Text("UP", "bold green") if s.link_up else Text("DOWN", "bold white on red")
         grid.add_row(Text("link", "dim"), link, Text("" if s.link_up else "the firmware keeps what it takes", "yellow"))
         grid.add_row(Text("queue", "dim"), f"{pulse.waiting:5,} samples wait", Text(sparkline(pulse.queue), "yellow"))
-        grid.add_row(Text("reader", "dim"), f"{totals.received:5,} samples", f"{totals.duplicates} duplicates")
+        grid.add_row(Text("reader", "dim"), f"{delivered.samples:5,} samples", f"{delivered.duplicates} duplicates")
         return grid
 
     def _signals(self) -> Table:
@@ -135,7 +135,7 @@ class PlainView:
             return
         self._next_at = time.monotonic() + LINE_S
         self._link_was_up = s.link_up
-        meter, received = s.board.meter(), s.delivered.account.totals().received
+        meter, received = s.board.meter(), s.delivered.samples
         shown = ", ".join(self._shown(name) for name in pulse.moving()[:2])
         self._console.print(
             f"{s.car.now:5.1f} s  bus {pulse.frames_per_s:4.0f}/s {pulse.load:3.0%}, {meter.overrun} dropped  "
