@@ -157,13 +157,12 @@ def _reference(workload: Workload, **how: bool) -> float:
 
 
 class Device:
-    """The script in MicroPython, one question and one answer at a time."""
+    """A script in MicroPython that is given the packed profile and slots in `folder`, one question and one answer at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, script: Path = SCRIPT) -> None:
         BUILD.mkdir(exist_ok=True)
         firmware, modules = board.compiled()
-        script = [str(SCRIPT), str(folder / "profile"), str(folder / "slots")]
-        argv, extra = micropython.find().argv(script, "1m")
+        argv, extra = micropython.find().argv([str(script), str(folder / "profile"), str(folder / "slots")], "1m")
         path = f"{modules}:{firmware / 'slot'}:{firmware / 'root'}:.frozen"
         self._process = subprocess.Popen(
             argv, env={**extra, "MICROPYPATH": path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

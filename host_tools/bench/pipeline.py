@@ -33,5 +33,5 @@ def rows() -> Iterator[Row]:
     yield Row("samples delivered", report.samples_delivered, "samples", None, COMMAND)
     yield Row("heap in use after a collection, at most", report.heap_peak, "B", f"≤ {HEAP}", COMMAND)
     yield Row("boot to listening on the bus", report.boot_ms, "ms, Unix port", None, COMMAND)
-    yield Row("bytes per sample, plain codec", report.bytes_per_sample or 0.0, "B", None, COMMAND)
+    yield Row("bytes per sample, as published", report.bytes_per_sample or 0.0, "B", None, COMMAND)
     yield Row("JSON per sample ÷ ours", round(as_json / report.bytes_published, 1), "", None, "make bench")

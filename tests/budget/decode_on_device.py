@@ -11,7 +11,7 @@ import sys
 from time import ticks_diff, ticks_us
 
 from pigtail.can.bus import SLOTS, Bus
-from pigtail.outbox.batch import Batch
+from pigtail.outbox.batch import batches
 from pigtail.policy.sampling import Sampler
 from pigtail.signals.profile import Profile
 from pigtail.signals.table import Table
@@ -41,14 +41,15 @@ class Bench:
         self.frames = SLOTS * len(self.rings)
         self.bus = Bus(Can())
         self.bus._frame[1] = memoryview(b"\1\2\3\4\5\6\7\x08")
-        self.batch = Batch(profile, self.values, 1024)
         self.closed = 0
-        self.sampler = Sampler(profile, self.batch, lambda ms: 1, 2000, self.deliver)  # the tick in all slots: nothing is silent
+        streams = batches(profile, self.values)
+        tick_of = lambda ms: 1  # noqa: E731  the tick in all slots: nothing is silent
+        self.sampler = Sampler(profile, self.values, streams, tick_of, 2000, self.deliver)
         self.sampler.start(0)
         self.now = 0.0
 
-    def deliver(self):
-        self.closed += len(self.batch.close(1, 0, 0, (0, 0)))
+    def deliver(self, batch):
+        self.closed += len(batch.close(1, 0, 0, (0, 0)))
 
     def decode(self):
         table = self.table
