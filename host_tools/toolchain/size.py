@@ -16,9 +16,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from host_tools.errors import InputError, PigtailError
+from host_tools.errors import InputError, PigtailError, SetupError
 from host_tools.paths import BOARDS, BUILD, FIRMWARE
-from host_tools.toolchain import build, micropython
+from host_tools.toolchain import build, micropython, tls_size
 
 DEVICE_ARCH = "xtensawin"
 _COUNTED_TOO = ["asyncio", "umqtt.simple"]
@@ -130,7 +130,22 @@ def main() -> int:
             row.name, *("-" if n is None else f"{n:,}" for n in figures), end_section=row is rows[-1]
         )
     Console(width=80).print(table)
+    print(_tls())
     return 0
+
+
+def _tls() -> str:
+    """One line about what TLS costs where it is configured."""
+    interpreter = micropython.find()
+    try:
+        cost = tls_size.measure(interpreter, BUILD / "size" / interpreter.mpy_arch)
+    except SetupError as error:
+        return f"TLS: not measured, {error}"
+    return (
+        f"TLS, loaded only where configured: heap {cost.module:,} B for the module, {cost.connection:,} B for a connection;\n"
+        f"the process grows by {cost.process / 1024:,.0f} KiB, mbedTLS's code included. ESP32, estimated: 40 KiB outside\n"
+        "the GC heap while a connection is made, 25 KiB afterwards."
+    )
 
 
 if __name__ == "__main__":

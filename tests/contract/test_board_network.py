@@ -63,6 +63,18 @@ w.disconnect(); print(w.isconnected()); w.connect("net"); print(w.isconnected())
     assert said(tmp_path, script) == states
 
 
+def test_scan_tells_of_the_access_point_while_the_link_is_up(tmp_path: Path) -> None:
+    script = """
+w = network.WLAN()
+try:
+    w.scan(); print("scanned")
+except OSError:
+    print("refused")
+w.active(True); row = w.scan()[0]; print(len(row), row[0] == b"pigtail", -127 <= row[3] < 0); link(False); print(len(w.scan()))
+"""
+    assert said(tmp_path, script) == ["refused", "6", "True", "True", "0"]
+
+
 def test_no_connection_while_the_link_is_down(tmp_path: Path, silent_port: int) -> None:
     assert said(tmp_path, "link(False); print(error_of(connected))", silent_port) == ["EHOSTUNREACH"]
 

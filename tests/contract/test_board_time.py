@@ -8,15 +8,19 @@ import random
 import pytest
 from on_device import run
 
+from host_tools.toolchain import micropython
+
 EPOCH = 946_684_800  # 2000-01-01 in UTC since 1970
 LAST = 0x7FFFFFFF  # what the chip's calendar holds, in 2068
+WRAP = 1 << 30  # of ticks_ms, on a 32-bit chip
+
+needs_32_bits = pytest.mark.skipif(micropython.find().bits != 32, reason="ticks of 64 bits do not wrap")
 
 
-def said(script: str, speed: float = 1.0) -> object:
+def said(script: str, speed: float = 1.0, ticks: int | None = None, **environment: object) -> object:
     """The JSON that a script prints."""
-    return json.loads(
-        run(["-c", "import json, time\nfrom machine import RTC\n" + script], speed=speed, heap="1m")
-    )
+    beginning = "import json, time\nfrom machine import RTC\n"
+    return json.loads(run(["-c", beginning + script], "1m", speed, ticks, **environment))
 
 
 def civil(seconds: int) -> list[int]:
@@ -115,3 +119,22 @@ asyncio.run(main())
 print(json.dumps(time.ticks_diff(time.ticks_ms(), ticks)))
 """
     assert said(script, speed=10) >= 299
+
+
+def test_run_may_begin_with_another_calendar() -> None:
+    assert said("print(json.dumps(time.gmtime()[:4]))", PIGTAIL_RTC=1_900_000_000) == [2030, 3, 17, 17]
+
+
+@needs_32_bits
+def test_ticks_that_are_about_to_wrap_do_so_and_asyncio_sleeps_on() -> None:
+    script = """
+import asyncio
+before = time.ticks_ms()
+async def main(): await asyncio.sleep_ms(time.ticks_diff(100, before))
+asyncio.run(main())
+after = time.ticks_ms()
+print(json.dumps([before, after, time.ticks_diff(after, before)]))
+"""
+    before, after, passed = said(script, speed=20, ticks=WRAP - 100_000)  # 5 s
+    assert WRAP - 100_000 <= before < WRAP and 100 <= after < WRAP // 2
+    assert passed == after + WRAP - before

@@ -1,14 +1,15 @@
 """What cantools makes of a frame, raw and bit for bit: wide, floating and multiplexed signals, too."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Set
 
 from cantools.database.can import Message as DbcMessage
 from cantools.database.can import Signal as DbcSignal
 from cantools.database.conversion import BaseConversion
 from cantools.database.errors import DecodeError
 
-from host_tools.signals.profile import Message, Signal
+from host_tools.signals.profile import Message, Selection, Signal
 
 
 class Reference:
@@ -16,40 +17,77 @@ class Reference:
 
     def __init__(self, message: DbcMessage, names: set[str]) -> None:
         self._message = message
-        self._signals = {signal.name: signal for signal in message.signals if signal.name in names}
-        self._is_whole = len(self._signals) == len(message.signals)
-        self._alone = {name: _alone(signal, message.length) for name, signal in self._signals.items()}
+        signals = [signal for signal in message.signals if signal.name in names]
+        self._is_checked = len(signals) == len(message.signals) and any(signal.multiplexer_ids for signal in signals)
+        self._always = _parts([signal for signal in signals if not signal.multiplexer_ids], message.length)
+        self._selected: dict[str, dict[int, list[DbcMessage]]] = {}  # by selector and its value
+        branches = defaultdict(list)
+        for signal in signals:
+            if signal.multiplexer_ids:
+                branches[signal.multiplexer_signal, tuple(sorted(set(signal.multiplexer_ids)))].append(signal)
+        for (selector, values), branch in branches.items():
+            parts = _parts(branch, message.length)
+            for value in values:
+                self._selected.setdefault(str(selector), {}).setdefault(value, []).extend(parts)
 
     def decode(self, data: bytes) -> dict[str, int]:
         """Raw values of the signals that are in a frame, by their names in the message."""
-        present = {name for name in self._signals if self._is_in(name, data)}
-        if self._is_whole:
-            self._check(present, data)
-        return {name: self._alone[name](data) for name in present}
+        found: dict[str, int] = {}
+        left = list(self._always)
+        while left:
+            values = left.pop().decode(data, decode_choices=False, scaling=False)
+            found |= values  # type: ignore[arg-type]
+            for selector in self._selected.keys() & values.keys():  # type: ignore[union-attr]
+                left += self._selected[selector].get(found[selector], [])
+        if self._is_checked:
+            self._check(found.keys(), data)
+        return found
 
-    def _check(self, present: set[str], data: bytes) -> None:
+    def _check(self, present: Set[str], data: bytes) -> None:
         """What is in the frame is what cantools finds in it, where it finds its way at all."""
         try:
             told = self._message.decode(data, decode_choices=False, scaling=False, allow_truncated=True)
         except DecodeError:  # it knows no branch for this selector; which of the other branches are there it does not say
             pass
         else:
-            assert set(told) == present, (self._message.name, data.hex())  # type: ignore[arg-type]
-
-    def _is_in(self, name: str, data: bytes) -> bool:
-        signal = self._signals[name]
-        if not signal.multiplexer_ids or signal.multiplexer_signal is None:
-            return True
-        selector = signal.multiplexer_signal
-        return self._alone[selector](data) in signal.multiplexer_ids and self._is_in(selector, data)
+            assert told.keys() == present, (self._message.name, data.hex())  # type: ignore[union-attr]
 
 
-def _alone(signal: DbcSignal, size: int) -> Callable[[bytes], int]:
-    """The raw value of `signal` by a message that has no other; a float is read as an unsigned integer."""
-    signed = signal.is_signed and not signal.is_float
-    plain = DbcSignal("s", signal.start, signal.length, signal.byte_order, signed, BaseConversion.factory())
-    decode = DbcMessage(1, "m", size, [plain], strict=False).decode
-    return lambda data: int(decode(data, decode_choices=False, scaling=False)["s"])  # type: ignore[index, call-overload]
+def _parts(signals: list[DbcSignal], size: int) -> list[DbcMessage]:
+    """Messages of these signals, all of them always there: the more cantools reads at once, the less each costs, but it
+    mixes up those that overlap."""
+    return [_plain(group, size) for group in _apart(signals)]
+
+
+def _apart(signals: Iterable[DbcSignal]) -> list[list[DbcSignal]]:
+    """The signals in groups within which none overlaps another."""
+    groups: list[tuple[int, list[DbcSignal]]] = []
+    for signal in signals:
+        taken = _bits(signal)
+        place = next((i for i, (bits, _) in enumerate(groups) if not bits & taken), None)
+        if place is None:
+            groups.append((taken, [signal]))
+        else:
+            bits, group = groups[place]
+            groups[place] = bits | taken, [*group, signal]
+    return [group for _, group in groups]
+
+
+def _bits(signal: DbcSignal) -> int:
+    """A mask of the frame's bits: bit 8 b + i is bit i of byte b."""
+    at, mask = signal.start, 0
+    for _ in range(signal.length):
+        mask |= 1 << at
+        at += 1 if signal.byte_order == "little_endian" else (-1 if at % 8 else 15)
+    return mask
+
+
+def _plain(signals: list[DbcSignal], size: int) -> DbcMessage:
+    """A message of these signals, all of them always there; floats are read as unsigned integers."""
+    return DbcMessage(1, "m", size, [
+        DbcSignal(s.name, s.start, s.length, s.byte_order, s.is_signed and not s.is_float, BaseConversion.factory())
+        for s in signals
+    ])  # fmt: skip
 
 
 def payloads(message: DbcMessage, ours: Message, count: int, chance: random.Random) -> Iterator[bytes]:
@@ -59,12 +97,15 @@ def payloads(message: DbcMessage, ours: Message, count: int, chance: random.Rand
     yield b"\xff" * size
     for bit in range(8 * size):
         yield (1 << bit).to_bytes(size, "little")
-    selectors = {s.selection.selector: s for s in ours.signals if s.selection}
     by_name = {s.name: s for s in ours.signals}
+    selectors: dict[str, list[Selection]] = {}
+    for signal in ours.signals:
+        if signal.selection:
+            selectors.setdefault(signal.selection.selector, []).append(signal.selection)
     for _ in range(count):
         data = chance.randbytes(size)
-        for name in selectors:
-            wanted = chance.choice([s.selection for s in ours.signals if s.selection and s.selection.selector == name])
+        for name, selections in selectors.items():
+            wanted = chance.choice(selections)
             if chance.random() < 0.9:
                 data = _with(data, by_name[name], chance.randint(*chance.choice(wanted.ranges)))
         yield data

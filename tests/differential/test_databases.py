@@ -27,7 +27,9 @@ def signed(raw: int, signal: Signal) -> int:
 
 def as_the_device(raw: list[int], profile: Profile) -> list[int]:
     """A value a signal of the device's fields: long ones joined."""
-    values = []
+    if len(profile.fields) == len(profile.signals):
+        return raw
+    values: list[int] = []
     for index, field in enumerate(profile.fields):
         if field.is_high:
             values[-1] = signed(raw[index] << 32 | values[-1] & 0xFFFFFFFF, field.signal)
@@ -48,30 +50,31 @@ def compare(folder: Path, database: Database, messages: tuple[Message, ...], see
     ]
     rounds: list[list[Frame]] = []
     expected: list[list[int]] = []
-    state = {signal.name: 0 for signal in profile.signals}
+    state = [0] * len(profile.signals)
+    place = {s.name: (number, 1 << (63 if s.is_wide else 31)) for number, s in enumerate(profile.signals)}
+    places = [{s.name.rpartition(".")[2]: place[s.name] for s in message.signals} for message in profile.messages]
     streams = [payloads(theirs[k], m, RANDOM_PAYLOADS, chance) for k, m in zip(keys, profile.messages, strict=True)]
     compared = 0
     while True:
         frames = []
-        for key, message, reference, stream in zip(keys, profile.messages, references, streams, strict=True):
+        for key, own, reference, stream in zip(keys, places, references, streams, strict=True):
             data = next(stream, None)
             if data is None:
                 continue
             frames.append((*key, data))
-            found = reference.decode(data)
-            for signal in message.signals:
-                raw = found.get(signal.name.rpartition(".")[2])
-                if raw is not None:
-                    state[signal.name] = signed(raw, signal)
-                    compared += 1
+            for name, raw in reference.decode(data).items():
+                number, half = own[name]
+                state[number] = (raw + half) % (2 * half) - half
+                compared += 1
         if not frames:
             break
         rounds.append(frames)
-        expected.append([state[signal.name] for signal in profile.signals])
+        expected.append(state.copy())
     for (raw, unknown, short), wanted, frames in zip(decoded(folder, profile, rounds), expected, rounds, strict=True):
         got = as_the_device(raw, profile)
-        wrong = [(s.name, g, w) for s, g, w in zip(profile.signals, got, wanted, strict=True) if g != w]
-        assert not wrong, (wrong[:3], frames[:1])
+        if got != wanted:
+            wrong = [(s.name, g, w) for s, g, w in zip(profile.signals, got, wanted, strict=True) if g != w]
+            raise AssertionError(wrong[:3], frames[:1])
         assert (unknown, short) == (0, 0)
     return compared
 

@@ -8,13 +8,15 @@ EXTENDED = 0x20000000
 
 class Signal:
     """`length` bits from bit `start`, which counts in the byte-swapped word when `big`; period 0 is on change, -1 unsampled.
-    `low`: the next signal is its high half."""
+    `low`: the next signal is its high half; `stream`: its stream id, purpose × 4 + class; `most`: the codec's greatest error."""
 
-    def __init__(self, start, length, period_ms=100, signed=False, big=False, low=False):
+    def __init__(self, start, length, period_ms=100, signed=False, big=False, low=False, stream=2, most=0):
         crosses = start < 32 < start + length
         self.period_ms = period_ms
         self.big = big
         self.low = low
+        self.stream = stream
+        self.most = most
         self.size = 8 - start // 8 if big else (start + length + 7) // 8
         s = start % 32
         self.descriptor = bytes([
@@ -46,7 +48,11 @@ def pack(messages, text=b"", limits=(), rules=()):
     ids; `limits`: (index, kind, least, greatest, deadband); `rules`: (message, counter, step, modulo, checksum, kind)."""
     everything = [s for m in messages for s in _all_signals(m)]
     periods = sorted({s.period_ms for s in everything} - {0, -1})
-    rows, descriptors, classes, conditions = b"", b"", b"", b""
+    streams = []  # in the order in which signals name them
+    for s in everything:
+        if s.period_ms >= 0 and s.stream not in streams:
+            streams.append(s.stream)
+    rows, descriptors, classes, conditions, quanta = b"", b"", b"", b"", b""
     firsts = []  # of each row
     link = len(messages)
     plan = []
@@ -72,11 +78,14 @@ def pack(messages, text=b"", limits=(), rules=()):
         for s in signals:
             descriptors += s.descriptor[:3] + bytes([s.descriptor[3] | 128 * (s is signals[-1])])
             c = periods.index(s.period_ms) if s.period_ms > 0 else 9 if s.period_ms else 8
-            classes += bytes([c | 16 * s.low])
-    head = struct.pack("<4sBBHHHI", b"PTPF", 1, 0, len(messages), len(classes), _grid(periods), len(text))
+            quanta += struct.pack("<HH", len(classes), s.most) if s.most else b""
+            classes += bytes([c | 16 * s.low | (streams.index(s.stream) << 5 if c < 9 else 0)])
+    head = struct.pack("<4sBBHHHI", b"PTPF", 2, 0, len(messages), len(classes), _grid(periods), len(text))
     head += struct.pack("<8I", *(periods + [0] * (8 - len(periods))))
     head += struct.pack("<4H", len(plan) - len(messages), len(conditions) // 8, len(limits), len(rules))
-    return sealed(head + rows + descriptors + classes + bytes(-len(classes) % 4) + conditions + _guards(limits, rules) + text)
+    head += bytes(streams + [255] * (8 - len(streams))) + struct.pack("<HH", len(quanta) // 4, 0)
+    tables = rows + descriptors + classes + bytes(-len(classes) % 4) + conditions + _guards(limits, rules) + quanta
+    return sealed(head + tables + text)
 
 
 def _guards(limits, rules):

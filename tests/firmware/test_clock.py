@@ -129,6 +129,23 @@ async def test_time_goes_on_in_ntps_era_of_2036():
     assert Rtc.set_to == [(2036, 2, 7, 3, 6, 28, 21, 0)]
 
 
+async def test_clock_that_steps_back_moves_utc_and_not_the_uptime():
+    time = Time().into(clock, uptime, resolve)
+    uptime._last, uptime._ms = 0, 0
+    Rtc.set_to.clear()
+    answers = [UTC_2023, UTC_2023 - 3600]
+    clock.RTC, clock.socket = Rtc, Network(lambda: Server(lambda request: _answer(request, utc=answers.pop(0))))
+    asking = clock.Clock("10.0.0.1", 123)
+    task = asyncio.create_task(asking.run(Link(), lambda: uptime.ms()))
+    await time.passes(10, step=10)
+    assert asking.utc_of_boot_ms // 1000 == UTC_2023 - 1
+    await time.passes(902000, step=500)
+    assert asking.quality == clock.NTP
+    assert UTC_2023 - 3600 - 903 <= asking.utc_of_boot_ms // 1000 <= UTC_2023 - 3600 - 900
+    assert uptime.ms() == time.now and [parts[3:5] for parts in Rtc.set_to] == [(1, 22), (1, 21)]
+    await stopped(task)
+
+
 async def test_nothing_is_asked_while_the_link_is_down():
     asking = await _asked(up=False)
     assert (asking.quality, clock.socket.opened) == (clock.NONE, [])

@@ -5,7 +5,7 @@ from fakes import Can
 from packed import EXTENDED, Signal, load
 from pigtail import uptime
 from pigtail.can.bus import Bus
-from pigtail.outbox.batch import Batch
+from pigtail.outbox.batch import batches
 from pigtail.policy.sampling import Sampler
 from pigtail.signals.table import Table
 from pigtail.signals.values import Values
@@ -13,7 +13,7 @@ from pigtail.signals.values import Values
 MESSAGES = [
     (0x10, [Signal(0, 8), Signal(8, 32, 500, signed=True), Signal(44, 12, 100, big=True)]),
     (0x20, [Signal(0, 8, 0), Signal(8, 8, 0), Signal(16, 8)]),
-    (0x30 | EXTENDED, [Signal(0, 32)]),
+    (0x30 | EXTENDED, [Signal(0, 32, stream=5), Signal(32, 8, 0, stream=6), Signal(40, 16, most=9)]),
 ]
 FRAMES = [
     (0x10, b"\xff" * 8), (0x30, b"\xff" * 8, 2), (0x20, b"\1\2\3"), (0x20, b"\2\2\3"), (0x7FF, b""), (0x10, b"\1"),
@@ -30,8 +30,8 @@ class Path:
         self.values = Values(profile)
         self.bus = Bus(self.can)
         self.table = Table(profile, self.values)
-        self.batch = Batch(profile, self.values, 1024)
-        self.sampler = Sampler(profile, self.batch, uptime.tick_of, 60000, None)
+        self.batches = batches(profile, self.values)
+        self.sampler = Sampler(profile, self.values, self.batches, uptime.tick_of, 60000, None)
         self.sampler.start(0)
 
     def turn(self, now_ms):
@@ -82,13 +82,19 @@ def test_tick_that_stays_in_the_batch_allocates_nothing():
     now = [0]
 
     def turn():
-        path.can.rewind()
+        if now[0] % 300:
+            path.can.rewind()
+        for s in range(len(path.values.quality)):
+            path.values.quality[s] = now[0] // 100 & 1
         now[0] += 100
         path.turn(now[0])
 
-    before = path.batch.count
-    _locked(turn)
-    assert path.batch.count > before
+    for batch in path.batches:
+        assert not batch.count
+    for _ in range(4):  # first values, residuals, runs, absence, marks
+        _locked(turn)
+    for batch in path.batches:
+        assert batch.count
 
 
 def test_uptime_allocates_nothing():

@@ -3,7 +3,7 @@
 # heap: 256k
 
 import struct
-from packed import EXTENDED, Signal, pack, put, sealed
+from packed import EXTENDED, Signal, pack, put, sealed, wide
 from pigtail.signals.profile import Profile, ProfileError
 from runner import raises
 
@@ -13,7 +13,7 @@ MESSAGES = [
     (0x123 | EXTENDED, [Signal(4, 32, 1000, signed=True), Signal(0, 2, 0)]),
 ]
 TEXT = b"any text, here 23 bytes"
-ROWS_AT, ROW = 56, 12
+ROWS_AT, ROW = 68, 12
 
 
 def _refused(data, reason=""):
@@ -37,6 +37,7 @@ def test_sound_profile_is_loaded():
     assert (p.messages, p.signals, p.grid_ms, p.widest) == (3, 6, 100, 3)
     assert list(p.periods) == [100, 500, 1000, 0, 0, 0, 0, 0]
     assert list(p.classes) == [0, 1, 0, 8, 2, 8, 0, 0]
+    assert (bytes(p.streams), len(p.quanta)) == (b"\2", 0)
     assert [p.message_id(m) for m in range(3)] == [0x100, 0x2F0, 0x20000123]
     assert [(p.first(m), p.count(m)) for m in range(3)] == [(0, 3), (3, 1), (4, 2)]
     assert p.identity == struct.unpack("<I", data[-4:])[0]
@@ -69,12 +70,13 @@ def test_foreign_files():
 
 
 def test_foreign_file_that_begins_like_a_profile():
-    _refused(b"PTPF\x01\0" + b"\xff" * 5000)
-    _refused(b"PTPF\x01\0" + bytes(5000))
+    _refused(b"PTPF\x02\0" + b"\xff" * 5000)
+    _refused(b"PTPF\x02\0" + bytes(5000))
 
 
 def test_other_format_version():
-    _refused(_changed(4, "<B", 2), "version 2")
+    for version in 1, 3:
+        _refused(_changed(4, "<B", version), "version %d" % version)
 
 
 def test_counts_that_are_larger_than_the_file():
@@ -123,7 +125,7 @@ def test_message_without_signals():
 
 
 def test_message_with_more_signals_than_there_are():
-    for count in 3, 7, 0xFFFF:
+    for count in 3, 7, 64:
         _refused(_changed(ROWS_AT + 2 * ROW + 6, "<H", count), "signals without a message")
 
 
@@ -133,14 +135,14 @@ def test_message_longer_than_a_frame():
 
 def test_class_that_has_no_period():
     classes = ROWS_AT + 3 * ROW + 6 * 4
-    for c in 3, 7, 10, 15, 32, 255:
-        _refused(_changed(classes + 4, "<B", c), "period of signal 4")
+    for c in 3, 7, 10, 15, 32, 41, 255:
+        _refused(_changed(classes + 4, "<B", c), "period or stream of signal 4")
 
 
 def test_half_of_a_long_signal_without_the_other():
     classes = ROWS_AT + 3 * ROW + 6 * 4
     for at, c in (0, 16), (2, 16), (3, 24), (4, 18), (5, 24):
-        _refused(_changed(classes + at, "<B", c), "period of signal")
+        _refused(_changed(classes + at, "<B", c), "period or stream of signal")
 
 
 def test_grid_that_does_not_divide_the_periods():
@@ -173,3 +175,39 @@ def test_id_of_more_than_11_bits_without_the_mark_of_29():
 
 def test_message_that_needs_no_data():
     _refused(_changed(ROWS_AT + 8, "<B", 0), "message row 0")
+
+
+def test_streams_and_quanta_are_loaded():
+    put("/p", pack([(1, [Signal(0, 8, stream=5, most=3), Signal(8, 24, most=0x7FFF)]), (2, [Signal(0, 8, 0, stream=63)])]))
+    p = Profile("/p")
+    assert bytes(p.streams) == b"\5\2\x3f"
+    assert list(p.classes)[:3] == [0, 0x20, 0x48]
+    assert bytes(p.quanta) == b"\0\0\3\0" + b"\1\0\xff\x7f"
+
+
+def test_streams_that_are_twice_there_or_none():
+    for ids in b"\2\2", b"\x40\2", b"\xff\2":
+        _refused(_changed(56, "<2s", ids))
+
+
+def test_quantum_of_a_signal_that_must_be_exact():
+    for signal in Signal(0, 25, most=1), Signal(0, 8, 0, most=1), Signal(0, 8, -1, most=1):
+        _refused(pack([(1, [signal])]), "quantum 0")
+    low, high = wide(0, 40)
+    high.most = 1
+    _refused(pack([(1, [low, high])]), "quantum 0")
+
+
+def test_quanta_out_of_order_or_of_no_size():
+    data = pack([(1, [Signal(0, 8, most=3), Signal(8, 8, most=4)])])
+    at = len(data) - 4 - 8
+    for place, value in (at, 1), (at, 2), (at + 4, 0), (at + 2, 0), (at + 2, 0x8000):
+        changed = bytearray(data[:-4])
+        struct.pack_into("<H", changed, place, value)
+        _refused(sealed(changed), "quantum")
+
+
+def test_row_of_more_signals_than_a_batch_can_take_at_once():
+    put("/p", pack([(1, [Signal(0, 8) for _ in range(64)])]))
+    assert Profile("/p").widest == 64
+    _refused(pack([(1, [Signal(0, 8) for _ in range(65)])]), "message row 0")

@@ -1,13 +1,16 @@
 """signals/quality, and the marks that the batch makes of it: flagged is what is wrong and nothing else; no value is changed."""
 
+# heap: 512k
+
 import micropython
 import struct
 from packed import Branch, Signal, load, pack, put, sealed, slots, wide
-from pigtail.outbox.batch import Batch
+from pigtail.outbox.batch import batches
 from pigtail.policy.sampling import Sampler
 from pigtail.signals.profile import Profile, ProfileError
 from pigtail.signals.table import Table
 from pigtail.signals.values import Values
+from reading import Read
 from runner import raises
 
 NONE = 0xFFFF
@@ -18,17 +21,17 @@ OK, RANGE, STALE, COUNTER, CHECKSUM = range(5)
 class Path:
     """From slots to records, as app wires it; what a reader finds is in `told`."""
 
-    def __init__(self, messages, limits=(), rules=(), size=1024):
+    def __init__(self, messages, limits=(), rules=()):
         self.profile = load(messages, b"", limits, rules)
         self.values = Values(self.profile)
         self.table = Table(self.profile, self.values)
-        self.batch = Batch(self.profile, self.values, size)
+        self.batch = batches(self.profile, self.values)[0]
         self.records = []
-        self.sampler = Sampler(self.profile, self.batch, lambda ms: ms & 0x3FFFFFFF, 60000, self._deliver)
+        self.sampler = Sampler(self.profile, self.values, [self.batch], lambda ms: ms & 0x3FFFFFFF, 60000, self._deliver)
         self.sampler.start(0)
 
-    def _deliver(self):
-        self.records.append(bytes(self.batch.close(1, 0, 0, (0, 0))))
+    def _deliver(self, batch):
+        self.records.append(Read(bytes(batch.close(1, 0, 0, (0, 0))), self.profile))
 
     def hear(self, *frames):
         data = slots(*frames)
@@ -41,36 +44,10 @@ class Path:
             self.sampler.changes(self.table.aside.events, self.table.aside.changed)
 
     def marks(self):
-        """(index, ms, quality) of every mark, and (index, ms, raw difference) of every event, record by record."""
-        self._deliver()
+        """(index, ms, kind, what) of every mark and event, record by record."""
+        self._deliver(self.batch)
         self.batch.open(0, 0)
-        return [_events(record, self.profile.grid_ms) for record in self.records]
-
-
-def _events(record, grid_ms):
-    numbers, at = _varints(record, 6, 9)
-    start, size = numbers[5], numbers[8]
-    at += size
-    found, ms = [], start * grid_ms
-    while at < len(record):
-        (head, since), at = _varints(record, at, 2)
-        ms += since >> 1 ^ -(since & 1)
-        (what,), at = _varints(record, at, 1)
-        found.append((head >> 1, ms, "mark" if head & 1 else "event", what if head & 1 else what >> 1 ^ -(what & 1)))
-    return found
-
-
-def _varints(data, at, n):
-    found = []
-    for _ in range(n):
-        value = shift = 0
-        while data[at] > 127:
-            value |= (data[at] & 127) << shift
-            shift += 7
-            at += 1
-        found.append(value | data[at] << shift)
-        at += 1
-    return found, at
+        return [record.events for record in self.records]
 
 
 def _qualities(path):
@@ -122,7 +99,7 @@ def test_every_batch_begins_as_valid_so_what_is_still_bad_is_marked_again():
         path.hear((0x10, b"\x09\0\0\0\0\0", 100 * k))
         path.sampler.run(100 * k + 100)
         if k % 2:
-            path.sampler._close()
+            path.sampler._close(path.batch)
     found = [[(s, ms, what) for s, ms, kind, what in record] for record in path.marks()[:2]]
     assert found == [[(0, 100, RANGE)], [(0, 300, RANGE)]]
 
@@ -139,8 +116,8 @@ def test_event_is_marked_at_its_own_time_and_before_it():
         path.hear((0x10, bytes([value]), tick))
     events = path.marks()[-1]
     assert events == [
-        (0, 10, "event", 5), (0, 20, "mark", RANGE), (0, 20, "event", 1), (0, 30, "event", 1), (0, 40, "mark", OK),
-        (0, 40, "event", -5),
+        (0, 10, "sample", 5), (0, 20, "mark", RANGE), (0, 20, "sample", 6), (0, 30, "sample", 7), (0, 40, "mark", OK),
+        (0, 40, "sample", 2),
     ]  # fmt: skip
 
 
@@ -257,7 +234,7 @@ def test_row_heard_again_is_valid_again_and_told_anew_on_change():
     path.hear((0x10, b"\1\1", 3050))
     path.sampler.run(3100)
     assert path.marks()[-1] == [
-        (1, 50, "event", 1), (0, 1100, "mark", STALE), (1, 1100, "mark", STALE), (1, 3050, "mark", OK), (1, 3050, "event", 0),
+        (1, 50, "sample", 1), (0, 1100, "mark", STALE), (1, 1100, "mark", STALE), (1, 3050, "mark", OK), (1, 3050, "sample", 1),
         (0, 3100, "mark", OK),
     ]  # fmt: skip
 
@@ -280,9 +257,9 @@ def test_counter_starts_anew_after_a_silence():
 
 def test_more_marks_than_a_batch_has_room_for_make_more_batches_and_none_is_lost():
     messages = [(0x10 + m, [Signal(8 * i, 8) for i in range(8)]) for m in range(8)]
-    path = Path(messages, limits=[(i, 1, _key(0), _key(1), 0) for i in range(64)], size=64 + 2 * 40)
-    for k in range(3):
-        path.hear(*[(0x10 + m, b"\2" * 8, 100 * k + 50) for m in range(8)])
+    path = Path(messages, limits=[(i, 1, _key(0), _key(1), 0) for i in range(64)])
+    for k in range(6):
+        path.hear(*[(0x10 + m, b"\0\2"[1 - (k & 1) :][:1] * 8, 100 * k + 50) for m in range(8)])
         path.sampler.run(100 * k + 100)
     records = path.marks()
     marked = [[s for s, _, _, what in record if what == RANGE] for record in records]
@@ -290,7 +267,7 @@ def test_more_marks_than_a_batch_has_room_for_make_more_batches_and_none_is_lost
         assert len(record) == len(set(record)), "marked twice in a batch"
     everything = [s for record in marked for s in record]
     assert all([everything.count(s) >= 1 for s in range(64)])
-    assert len(path.records) > 8
+    assert len(path.records) > 3
     path.sampler.run(5000)
     stale = [s for record in path.marks()[len(records) :] for s, _, kind, what in record if kind == "mark" and what == STALE]
     assert sorted(stale) == list(range(64))
@@ -301,7 +278,7 @@ def test_deadband_tells_what_differs_by_more_from_what_was_told():
     for tick, value in enumerate((10, 12, 13, 14, 13, 11, 10, 250, 253, 254)):
         path.hear((0x10, bytes([value, tick]), tick))
     told = [(tick, what) for s, tick, _, what in path.marks()[-1] if s == 0]
-    assert told == [(0, 10), (3, 4), (6, -4), (7, 240), (9, 4)]
+    assert told == [(0, 10), (3, 14), (6, 10), (7, 250), (9, 254)]
 
 
 def test_deadband_of_32_bits_signed_and_unsigned():

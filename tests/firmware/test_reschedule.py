@@ -80,3 +80,19 @@ def test_more_than_eight_periods_and_a_grid_too_fine_or_too_coarse_are_refused()
         with raises(ProfileError):
             scheduled("/many", periods)
     assert struct.unpack("<H", get("/many")[10:12])[0] == 100
+
+
+def test_streams_stay_and_a_signal_told_on_change_is_told_exactly():
+    near = [Signal(0, 8, 100, stream=6, most=2), Signal(8, 8, 1000, most=3)]
+    messages = [(1, near), (2, [Signal(0, 8, -1), Signal(8, 8, 0, stream=6)])]
+    put("/p", pack(messages, text(NAMES)))
+    own = scheduled("/p", {"Speed": 0, "Door": 500})
+    assert (bytes(own.streams), list(own.classes)) == (b"\6\2", [8, 0x21, 9, 0])
+    assert bytes(own.quanta) == b"\1\0\3\0"
+    assert list(own.names()) == list(NAMES)
+
+
+def test_signal_that_is_never_sampled_has_no_stream_and_takes_no_period():
+    put("/p", pack([(1, [Signal(0, 8, 100), Signal(8, 8, -1)])], text(NAMES[:2])))
+    with raises(ProfileError):
+        scheduled("/p", {"Gear": 500})

@@ -2,41 +2,46 @@
 
 from array import array
 from packed import Signal, load
-from pigtail.outbox.batch import Batch
+from pigtail.outbox.batch import batches
 from pigtail.policy.sampling import Sampler
 from pigtail.signals.values import Values
+from reading import Read
 
 
 class FakeBatch:
-    """Notes what it is asked; `full_after` calls of take or event it says once that it is full."""
+    """Notes what it is asked; after `full_after` calls of take or event it is full until it is opened."""
 
     def __init__(self):
         self.opened = []
         self.taken = []
         self.noted = []
         self.count = 0
+        self.start = 0
         self.full_after = -1
 
     def open(self, k, tick):
+        self.start = k
+        if self.full_after == 0:
+            self.full_after = -1
         self.opened.append((k, tick))
         self.count = 0
 
     def _room(self):
+        if self.full_after == 0:
+            return False
         self.full_after -= 1
-        return self.full_after != -1
+        return True
 
     @property
     def is_empty(self):
         return not self.count
 
-    def silences(self, tick):
-        return True
-
     def take(self, due, tick):
-        if not self._room():
+        if due and not self._room():
             return False
-        self.taken.append(due)
-        self.count += 1
+        if due:
+            self.taken.append(due)
+            self.count += 1
         return True
 
     def events(self, events, i, n):
@@ -50,9 +55,13 @@ class FakeBatch:
 PERIODS = [(1, [Signal(0, 8, 200), Signal(8, 8, 500), Signal(16, 8, 1000), Signal(24, 8, 0)])]  # the grid is 100 ms
 
 
+def _sampler_of(profile, all_batches, tick_of, batch_ms, deliver):
+    return Sampler(profile, Values(profile), all_batches, tick_of, batch_ms, deliver)
+
+
 def _sampler(batch_ms=2000, now=0):
     batch, delivered = FakeBatch(), []
-    sampler = Sampler(load(PERIODS), batch, lambda ms: ms + 7, batch_ms, lambda: delivered.append(batch.count))
+    sampler = _sampler_of(load(PERIODS), [batch], lambda ms: ms + 7, batch_ms, lambda one: delivered.append(one.count))
     sampler.start(now)
     return sampler, batch, delivered
 
@@ -67,6 +76,19 @@ def test_each_class_is_due_when_its_period_divides_the_time():
     sampler, batch, _ = _sampler()
     sampler.run(1000)
     assert batch.taken == [1, 1, 2, 1, 1, 1 | 2 | 4]  # at 200, 400, 500, 600, 800, 1000 ms
+
+
+def test_alert_is_handed_on_in_the_turn_that_took_it():
+    signals = [Signal(0, 8, 200), Signal(8, 8, 0, stream=0), Signal(16, 8, 1000, stream=4)]
+    every, delivered = [FakeBatch() for _ in range(3)], []
+    sampler = _sampler_of(load([(1, signals)]), every, lambda ms: ms, 2000, lambda one: delivered.append(every.index(one)))
+    sampler.start(0)
+    sampler.changes(array("i", [1, 150, 42, 0]), 1)
+    sampler.run(199)
+    assert (every[1].noted, delivered) == ([(1, 150, 42)], [1])
+    sampler.run(200)
+    sampler.run(250)
+    assert delivered == [1, 1, 2]
 
 
 def test_nothing_is_taken_before_its_time():
@@ -129,14 +151,17 @@ def test_full_event_buffer_is_handed_on_and_no_change_is_lost():
 def test_late_loop_gives_each_value_once_then_absent():
     profile = load([(1, [Signal(0, 8, 100)])])
     values, records = Values(profile), []
-    batch = Batch(profile, values, 256)
-    sampler = Sampler(profile, batch, lambda ms: ms, 2000, lambda: records.append(bytes(batch.close(1, 0, 0, (0, 0)))))
+
+    def deliver(batch):
+        records.append(Read(bytes(batch.close(1, 0, 0, (0, 0))), profile))
+
+    sampler = Sampler(profile, values, batches(profile, values), lambda ms: ms, 2000, deliver)
     sampler.start(0)
     values.raw[0], values.dirty[0] = 3, 255
     sampler.run(500)
     values.raw[0], values.dirty[0] = 4, 255
     sampler.run(2000)
-    assert [record[15:] for record in records] == [b"\7\0\0\0\0\3" + bytes(14)]
+    assert [(record.samples, record.ticks) for record in records] == [([(0, 1, 3), (0, 6, 4)], 20)]
 
 
 def test_part_begun_anew_hands_on_what_was_taken_before():
@@ -150,10 +175,39 @@ def test_part_begun_anew_hands_on_what_was_taken_before():
 def test_changes_do_not_wait_for_a_grid_longer_than_the_batch():
     slow = [(1, [Signal(0, 8, 60000), Signal(8, 8, 0)])]
     batch, delivered = FakeBatch(), []
-    sampler = Sampler(load(slow), batch, lambda ms: ms, 2000, lambda: delivered.append(batch.count))
+    sampler = _sampler_of(load(slow), [batch], lambda ms: ms, 2000, lambda one: delivered.append(one.count))
     sampler.start(0)
     sampler.changes(array("i", [1, 5, 7, 0]), 1)
     sampler.run(1999)
     assert delivered == []
     sampler.run(2000)
     assert delivered == [1]
+
+
+def test_each_stream_has_its_batch_and_values_are_fresh_until_all_have_taken_them():
+    profile = load([(1, [Signal(0, 8), Signal(8, 8, stream=6), Signal(16, 8, 0, stream=6)]), (2, [Signal(0, 8, stream=6)])])
+    values, records = Values(profile), []
+
+    def deliver(batch):
+        read = Read(bytes(batch.close(1, 0, 0, (0, 0))), profile)
+        records.append((batch.stream, [s for s, _, _ in read.samples], len(read.events)))
+
+    sampler = Sampler(profile, values, batches(profile, values), lambda ms: ms, 200, deliver)
+    sampler.start(0)
+    values.dirty[:] = b"\xff\xff"
+    sampler.changes(array("i", [2, 5, 7, 0, 2, 6, 8, 0]), 2)
+    sampler.run(200)
+    assert records == [(2, [0], 0), (6, [1, 3], 2)]
+    assert bytes(values.dirty) == b"\xfe\xfe"
+
+
+def test_stream_whose_batch_is_full_goes_on_alone():
+    profile = load(PERIODS)
+    first, second, delivered = FakeBatch(), FakeBatch(), []
+    sampler = Sampler(profile, Values(profile), [first, second], lambda ms: ms, 2000, delivered.append)
+    sampler.start(0)
+    first.full_after = 1
+    sampler.run(400)
+    assert delivered == [first]
+    assert (first.opened, second.opened) == ([(1, 100), (4, 400)], [(1, 100)])
+    assert first.taken == second.taken == [1, 1]

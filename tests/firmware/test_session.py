@@ -5,7 +5,6 @@ import errno
 import json
 from fakes import Link, Time, stopped
 from pigtail.outbox.ledger import Ledger
-from pigtail.outbox.ring import Ring
 from pigtail.uplink import session
 from pigtail.uplink.topics import Topics
 from runner import raises
@@ -20,17 +19,23 @@ class FakeClient:
         self.published = []
         self.unanswered = []
         self.on_puback = None
+        self.idle_ms = 10
+        self.repeated = []  # payloads that may have come before
         self._id = 0
 
     def publish(self, topic, msg, retain, qos):
         assert qos == 1
         self._id += 1
-        self.published.append((topic, bytes(msg) if not isinstance(msg, str) else json.loads(msg), retain))
+        self.published.append((topic, json.loads(bytes(msg)) if bytes(msg[:1]) == b"{" else bytes(msg), retain))
         self.unanswered.append(self._id)
         return self._id
 
-    def publish_chunks(self, topic, size, chunks, retain):
-        return self.publish(topic, b"".join(chunks), retain, 1)
+    def publish_chunks(self, topic, size, chunks, retain=False, dup=False):
+        payload = b"".join(chunks)
+        assert len(payload) == size or "profile" in topic
+        if dup:
+            self.repeated.append(payload)
+        return self.publish(topic, payload, retain, 1)
 
     def step(self):
         while self.answers and self.unanswered:
@@ -45,46 +50,82 @@ class FakeProfile:
         return iter((b"pro", b"fil", b"e")[:2])
 
 
+class FakeBatch:
+    def __init__(self, payload):
+        self.payload = payload
+        self.size = len(payload)
+        self.was_given = False
+
+    def chunks(self):
+        return iter((self.payload[:2], self.payload[2:]))
+
+
+class FakeOutbox:
+    """Batches in the order of their coming, each given once until the session that asks is a new one."""
+
+    def __init__(self):
+        self.ledger = Ledger(8)
+        self.waiting = []
+        self.given = []
+
+    def next(self):
+        for batch in self.waiting:
+            if batch not in self.given:
+                self.given.append(batch)
+                return batch
+
+    def rewind(self):
+        for batch in self.given:
+            batch.was_given = True
+        self.given = []
+
+    def acknowledge(self, batch):
+        self.waiting.remove(batch)
+
+
 class Scene:
     def __init__(self, answers=True, window=3):
         self.time = Time().into(session)
         self.client = FakeClient(answers)
-        self.ledger = Ledger()
-        self.outbox = Ring(1000, self.ledger)
+        self.outbox = FakeOutbox()
+        self.ledger = self.outbox.ledger
         self.link = Link()
         self.window = window
+        self.status = {"state": "online"}
         self.task = None
 
     def start(self):
         """A new session with a new connection."""
-        status = {"state": "online"}
         self.client = FakeClient(self.client.answers)
-        new = session.Session(self.client, Topics("d"), self.outbox, self.ledger, FakeProfile(), lambda: status, self.window)
+        text = session.Text(200)
+        new = session.Session(
+            self.client, Topics("d"), self.outbox, FakeProfile(), lambda: self.status, text, self.window
+        )  # fmt: skip
         self.task = asyncio.create_task(new.run(self.link, lambda: None))
         return self
 
-    def record(self, text, first=0, count=1):
-        self.outbox.append(text, 1, first, count)
+    def batch(self, text):
+        self.outbox.waiting.append(FakeBatch(text))
 
     @property
     def topics(self):
         return [topic[12:] for topic, _, _ in self.client.published]
 
     @property
-    def records(self):
+    def batches(self):
         return [payload for topic, payload, _ in self.client.published if topic.endswith("telemetry")]
 
 
-async def test_status_comes_first_then_the_profile_then_gaps_then_records():
+async def test_status_comes_first_then_the_profile_then_gaps_then_batches():
     scene = Scene()
-    scene.record(b"one")
-    scene.ledger.add(1, 5, 2, "ram_full")
+    scene.batch(b"one")
+    scene.ledger.add(1, 8, 5, 2, "flash_full")
     scene.start()
     await scene.time.passes(50)
     assert scene.client.published == [
         ("pigtail/v1/d/status", {"state": "online"}, True),
         ("pigtail/v1/d/profile/00000abc", b"profil", True),
-        ("pigtail/v1/d/gap", {"boot": 1, "first": 5, "count": 2, "reason": "ram_full"}, False),
+        ("pigtail/v1/d/gap", {"boot": 1, "stream": 8, "first": 5, "count": 2, "reason": "flash_full"}, False),
         ("pigtail/v1/d/telemetry", b"one", False),
     ]
     await stopped(scene.task)
@@ -101,28 +142,28 @@ async def test_profile_is_told_once_in_a_session_and_status_every_ten_seconds():
     await stopped(scene.task)
 
 
-async def test_acknowledgement_frees_the_record():
+async def test_acknowledgement_frees_the_batch():
     scene = Scene()
-    scene.record(b"one")
-    scene.record(b"two")
+    scene.batch(b"one")
+    scene.batch(b"two")
     scene.start()
     await scene.time.passes(50)
-    assert scene.records == [b"one", b"two"]
-    assert (len(scene.outbox), scene.outbox.bytes) == (0, 0)
+    assert scene.batches == [b"one", b"two"]
+    assert scene.outbox.waiting == []
     await stopped(scene.task)
 
 
-async def test_no_more_records_than_the_window_wait_for_acknowledgement():
+async def test_no_more_batches_than_the_window_wait_for_acknowledgement():
     scene = Scene(answers=False)
     for i in range(10):
-        scene.record(b"%d" % i)
+        scene.batch(b"%d" % i)
     scene.start()
     await scene.time.passes(100)
-    assert scene.records == [b"0", b"1", b"2"]
-    scene.client.on_puback(4)  # the packet with record 1; 1 and 2 are status and profile
+    assert scene.batches == [b"0", b"1", b"2"]
+    scene.client.on_puback(4)  # the packet with batch 1; 1 and 2 are status and profile
     await scene.time.passes(50)
-    assert scene.records == [b"0", b"1", b"2", b"3"]
-    assert len(scene.outbox) == 10
+    assert scene.batches == [b"0", b"1", b"2", b"3"]
+    assert len(scene.outbox.waiting) == 9
     await stopped(scene.task)
 
 
@@ -130,47 +171,35 @@ async def test_nothing_is_published_while_a_packet_is_being_written():
     scene = Scene().start()
     await scene.time.passes(50)
     scene.client.writable = False
-    scene.record(b"one")
+    scene.batch(b"one")
     await scene.time.passes(100)
-    assert scene.records == []
+    assert scene.batches == []
     scene.client.writable = True
     await scene.time.passes(20)
-    assert scene.records == [b"one"]
+    assert scene.batches == [b"one"]
     await stopped(scene.task)
 
 
 async def test_new_session_sends_again_what_was_not_acknowledged():
     scene = Scene(answers=False)
     for i in range(4):
-        scene.record(b"%d" % i)
+        scene.batch(b"%d" % i)
     scene.start()
     await scene.time.passes(50)
-    scene.client.on_puback(4)  # record 1
+    scene.client.on_puback(4)  # batch 1
     await stopped(scene.task)
     scene.client.answers = True
     scene.start()
     await scene.time.passes(100)
-    assert scene.records == [b"0", b"2", b"3"]
-    assert len(scene.outbox) == 0
-    await stopped(scene.task)
-
-
-async def test_record_dropped_before_its_turn_is_skipped_and_told():
-    scene = Scene(answers=False)
-    scene.start()
-    for i in range(12):
-        scene.record(bytes([i]) * 100, first=i)
-    scene.client.answers = True
-    await scene.time.passes(100)
-    assert [record[0] for record in scene.records] == list(range(2, 12))
-    gaps = [payload for topic, payload, _ in scene.client.published if topic.endswith("gap")]
-    assert gaps == [{"boot": 1, "first": 0, "count": 2, "reason": "ram_full"}]
+    assert scene.batches == [b"0", b"2", b"3"]
+    assert scene.client.repeated == [b"0", b"2"]  # the window was three: the last one had not been sent
+    assert len(scene.outbox.waiting) == 0
     await stopped(scene.task)
 
 
 async def test_gap_stays_in_the_ledger_until_it_is_acknowledged():
     scene = Scene(answers=False)
-    scene.ledger.add(1, 5, 2, "ram_full")
+    scene.ledger.add(1, 8, 5, 2, "flash_full")
     scene.start()
     await scene.time.passes(50)
     assert scene.topics[2:] == ["/gap"]
@@ -186,10 +215,10 @@ async def test_gap_stays_in_the_ledger_until_it_is_acknowledged():
 
 async def test_gap_that_grew_under_way_is_told_again():
     scene = Scene(answers=False)
-    scene.ledger.add(1, 5, 2, "ram_full")
+    scene.ledger.add(1, 8, 5, 2, "flash_full")
     scene.start()
     await scene.time.passes(50)
-    scene.ledger.add(1, 7, 1, "ram_full")
+    scene.ledger.add(1, 8, 7, 1, "flash_full")
     scene.client.answers = True
     await scene.time.passes(50)
     gaps = [payload["count"] for topic, payload, _ in scene.client.published if topic.endswith("gap")]
@@ -200,17 +229,17 @@ async def test_gap_that_grew_under_way_is_told_again():
 
 async def test_acknowledgement_that_is_unknown_or_comes_twice_changes_nothing():
     scene = Scene(answers=False)
-    scene.record(b"one")
-    scene.record(b"two")
+    scene.batch(b"one")
+    scene.batch(b"two")
     scene.start()
     await scene.time.passes(50)
     for packet_id in 99, 0, 3, 3, 3:
         scene.client.on_puback(packet_id)
-    assert len(scene.outbox) == 1
+    assert len(scene.outbox.waiting) == 1
     for i in range(5):
-        scene.record(b"%d" % i)
+        scene.batch(b"%d" % i)
     await scene.time.passes(50)
-    assert scene.records == [b"one", b"two", b"0", b"1"]  # the window did not grow
+    assert scene.batches == [b"one", b"two", b"0", b"1"]  # the window did not grow
     await stopped(scene.task)
 
 
@@ -227,19 +256,19 @@ async def test_one_puback_that_never_comes_ends_the_session_though_others_come()
     scene.start()
     await scene.time.passes(100)
     scene.client.answers = False
-    scene.record(b"one")
+    scene.batch(b"one")
     await scene.time.passes(50)
     scene.client.unanswered.clear()  # this one is lost, the next are answered
     scene.client.answers = True
     for _ in range(31):
-        scene.record(b"more")
+        scene.batch(b"more")
         await scene.time.passes(1000, step=50)
     assert scene.task.done()
     with raises(OSError):
         await scene.task
     scene.start()
     await scene.time.passes(50)
-    assert scene.records[0] == b"one"
+    assert scene.batches[0] == b"one"
     await stopped(scene.task)
 
 
@@ -257,3 +286,13 @@ async def test_link_that_goes_down_ends_the_session():
     await scene.time.passes(50)
     assert scene.task.done()
     await scene.task
+
+
+async def test_status_too_long_for_its_buffer_is_told_as_such():
+    scene = Scene()
+    scene.status = {"state": "online", "errors": {"bus": "x" * 200}}
+    scene.start()
+    await scene.time.passes(50)
+    assert scene.client.published[0][1] == {"state": "online", "errors": {"status": "too long"}}
+    assert scene.topics == ["/status", "/profile/00000abc"]
+    await stopped(scene.task)

@@ -21,13 +21,11 @@ WHERE = "import sys; print('slot', sys.path[0]); import which; print(which.NAME)
 
 
 def firmware(folder: Path, main: str) -> Path:
-    """A tree as the build makes it: the real boot.py and pair, what the board's witness needs, and this main.py."""
+    """A tree as the build makes it: the real boot.py and pair, an empty slot and this main.py."""
     built, _ = compiled()
     shutil.copytree(built / "root", folder / "root")
     (folder / "root" / "main.py").write_text(main)
-    for name in "pigtail/outbox/ring.mpy", "pigtail/outbox/ledger.mpy":
-        (folder / "slot" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(built / "slot" / name, folder / "slot" / name)
+    (folder / "slot").mkdir()
     return folder
 
 
@@ -78,15 +76,7 @@ def said(folder: Path) -> list[str]:
 def slots(tmp_path: Path) -> Path:
     """An image with both slots filled; each knows its name."""
     path = flash(tmp_path, WHERE)
-    ring = image.read(path, "/a/pigtail/outbox/ring.mpy")
-    change(
-        path,
-        {
-            "/a/which.py": b"NAME = 'this is a'",
-            "/b/which.py": b"NAME = 'this is b'",
-            "/b/pigtail/outbox/ring.mpy": ring,
-        },
-    )
+    change(path, {"/a/which.py": b"NAME = 'this is a'", "/b/which.py": b"NAME = 'this is b'"})
     return tmp_path
 
 

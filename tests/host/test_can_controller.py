@@ -52,10 +52,11 @@ def numbered(count: int, per_ms: int = 1) -> bytes:
 
 
 class Car:
-    """Serves these bytes to whoever comes, with a pause between the pieces."""
+    """Serves these bytes to whoever comes, some seconds late, with a pause between the pieces."""
 
-    def __init__(self, *pieces: bytes) -> None:
+    def __init__(self, *pieces: bytes, late_s: float = 0.0) -> None:
         self._pieces = pieces
+        self._late_s = late_s
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         self.visitors = 0
@@ -71,6 +72,7 @@ class Car:
             self.visitors += 1
             self._open.append(visitor)
             try:
+                time.sleep(self._late_s)
                 visitor.sendall(GREETING + b"".join(self._pieces[:1]))  # at once: with time begun, the first are there
                 for piece in self._pieces[1:]:
                     time.sleep(0.1)
@@ -90,8 +92,8 @@ def drive(tmp_path: Path) -> Iterator:
     """drive(stream or pieces of it, script): what a script says on a board that hears these records."""
     cars: list[Car] = []
 
-    def start(stream: bytes | tuple[bytes, ...], script: str, speed: float = 1.0) -> str:
-        cars.append(Car(*([stream] if isinstance(stream, bytes) else stream)))
+    def start(stream: bytes | tuple[bytes, ...], script: str, speed: float = 1.0, late_s: float = 0.0) -> str:
+        cars.append(Car(*([stream] if isinstance(stream, bytes) else stream), late_s=late_s))
         said = run(
             ["-c", PRELUDE + script],
             speed=speed,
@@ -117,6 +119,11 @@ passes(30); print(numbers(pull()) == list(range(150, 180)), counters())
 """
     said = drive(numbered(500), script)
     assert said.splitlines() == ["True [0, 0]", f"True [0, {100 - QUEUE}]", f"True [0, {100 - QUEUE}]"]
+
+
+def test_car_that_is_late_is_waited_for_by_the_watchdog(drive) -> None:
+    script = "import machine; w = machine.WDT(timeout=100); attach(); w.feed(); passes(10); print(len(pull()))"
+    assert drive(numbered(10), script, late_s=3.0) == "10"
 
 
 def test_queue_that_is_just_full_loses_nothing(drive) -> None:

@@ -1,7 +1,8 @@
 """The arrows of the firmware: who may import whom, that nobody transmits, and that nobody knows of the simulator.
 
 `can -> signals, diag -> sources -> policy -> outbox -> uplink`: a folder imports itself and what stands before it. Leaves
-(`config`, `health`, `power` and single modules such as `uptime`) import nothing of pigtail but leaves. Only `app` sees all.
+(`config`, `health`, `power` and single modules such as `uptime`) import nothing of pigtail but leaves. Only `app` and
+`assembly`, which makes its parts, see all. What `once.call` names is imported.
 """
 
 import ast
@@ -15,7 +16,8 @@ from host_tools.paths import FIRMWARE
 
 FLOW = [{"can"}, {"signals", "diag"}, {"sources"}, {"policy"}, {"outbox"}, {"uplink"}]
 LEAVES = {"config", "health", "power"}
-SEES_ALL = {"app"}
+SEES_ALL = {"app", "assembly"}
+BY_NAME = "once"  # imports what it is told
 SIMULATOR = re.compile(r"simulat|getenv|environ|PIGTAIL_SIM", re.IGNORECASE)
 
 
@@ -52,7 +54,7 @@ def imports(firmware: Path, path: Path) -> Iterator[tuple[str, int]]:
             above = package[: len(package) - node.level + 1] if node.level else []
             source = ".".join([*above, *([node.module] if node.module else [])])
             names = [f"{source}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "__import__":
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("__import__", "once.call") and path.stem != BY_NAME:
             names = [ast.literal_eval(node.args[0])]
         for name in names:
             words = name.split(".")
@@ -124,6 +126,7 @@ def plant(tmp_path: Path, name: str, code: str) -> Path:
         ("pigtail/can/bus.py", "from pigtail import outbox"),
         ("pigtail/signals/table.py", "import pigtail.diag.isotp"),
         ("pigtail/outbox/ring.py", "__import__('pigtail.uplink.mqtt')"),
+        ("pigtail/outbox/ring.py", "once.call('pigtail.uplink.mqtt', 'Client')"),
         ("pigtail/config/store.py", "from pigtail.can.bus import Bus"),
         ("pigtail/uptime.py", "import pigtail.health.x, pigtail.app"),
     ],

@@ -16,14 +16,15 @@ from pathlib import Path
 import pytest
 from batch_encoder import Encoder
 
+from host_tools.reader import recording
 from host_tools.reader.connection import Connection
 from host_tools.signals.pack import identity, pack
 from host_tools.signals.profile import Message, Profile, Signal
 from host_tools.sim import broker
 
 HANGS_S = 120  # nothing here takes as long, however busy the machine is
-SPEED = Signal("speed", 0, 16, scale=0.5, unit="km/h", period_ms=100)
-GEAR = Signal("gear", 16, 3, labels={3: "D"})
+SPEED = Signal("speed", 0, 16, scale=0.5, unit="km/h", period_ms=100, purpose="driving")
+GEAR = Signal("gear", 16, 3, labels={3: "D"}, purpose="driving")
 PROFILE = Profile("test", "1", "none", (Message(0x100, False, "A", (SPEED, GEAR)),))
 PACKED = pack(PROFILE)
 PIGTAIL = [sys.executable, "-c", "from host_tools.cli import main; main()"]
@@ -42,7 +43,7 @@ async def publish(running: broker.Broker, **fields: int) -> None:
         await device.publish(f"pigtail/v1/kona/profile/{identity(PACKED):08x}", PACKED, qos=1, retain=True)
         for first in (0, 0, 10):
             await device.publish("pigtail/v1/kona/telemetry", batch(first=first, **fields), qos=1)
-        gap = {"boot": 1, "first": 3, "count": 5, "reason": "ram_full"}
+        gap = {"boot": 1, "stream": 2, "first": 3, "count": 5, "reason": "flash_full"}
         await device.publish("pigtail/v1/kona/gap", json.dumps(gap).encode(), qos=1)
 
 
@@ -74,7 +75,7 @@ def listen_to(directory: Path, *arguments: str, **fields: int) -> tuple[str, str
         async with broker.start(None, directory=directory) as running, listening(running, *arguments) as process:
             await until(process.stderr, "listening to")
             await publish(running, **fields)
-            await until(process.stderr, "are lost (ram_full)")
+            await until(process.stderr, "are lost (flash_full)")
             process.send_signal(signal.SIGINT)
             out, err = await process.communicate()
             return out.decode(), err.decode(), process.returncode
@@ -89,7 +90,7 @@ def test_jsonl_each_sample_once_and_a_summary(tmp_path):
         (0, "speed", 20.0, None), (1, "speed", 21.0, None), (2, "gear", 3.0, "D"),
         (10, "speed", 20.0, None), (11, "speed", 21.0, None), (12, "gear", 3.0, "D"),
     ]  # fmt: skip
-    assert err == "6 samples, 3 duplicates, 5 lost (ram_full 5), 2 missing\n"
+    assert err == "6 samples, 3 duplicates, 5 lost (flash_full 5), 2 missing\n"
     assert status == 0
 
 
@@ -100,16 +101,44 @@ def test_csv_into_a_file(tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["sequence"] for row in rows] == ["0", "1", "2", "10", "11", "12"]
     assert rows[2] == {
-        "device": "kona", "boot": "1", "sequence": "2", "time_ms": "250", "utc": "2001-09-09T01:46:40.250Z",
+        "device": "kona", "boot": "1", "stream": "2", "sequence": "2", "time_ms": "250", "utc": "2001-09-09T01:46:40.250Z",
+        "clock": "ntp",
         "name": "gear", "value": "3.0", "unit": "", "raw": "3", "source": "broadcast", "quality": "valid", "label": "D",
+        "purpose": "driving", "priority": "telemetry",
     }  # fmt: skip
+
+
+def test_raw_messages_are_recorded_as_they_come(tmp_path):
+    path = tmp_path / "it.rec"
+    for _ in range(2):  # the second run goes on where the first one ended
+        assert listen_to(tmp_path, "--raw", str(path))[2] == 0
+    found = list(recording.messages(path.read_bytes()))
+    assert all(isinstance(message, recording.Message) for message in found)
+    telemetry = [message[1] for message in found if message[0] == "pigtail/v1/kona/telemetry"]
+    assert telemetry == [batch(first=0), batch(first=0), batch(first=10)] * 2
+    assert (f"pigtail/v1/kona/profile/{identity(PACKED):08x}", PACKED) in [message[:2] for message in found]
+
+
+@pytest.mark.parametrize("path", ["/dev/full", "/nowhere/it.rec"])
+def test_recording_that_cannot_be_written(tmp_path, path):
+    async def main() -> tuple[str, int | None]:
+        async with broker.start(None, directory=tmp_path) as running, listening(running, "--raw", path) as process:
+            if path == "/dev/full":
+                await until(process.stderr, "listening to")
+                await publish(running)
+            _, err = await process.communicate()
+            return err.decode(), process.returncode
+
+    err, status = asyncio.run(asyncio.wait_for(main(), HANGS_S))
+    assert err.startswith(f"pigtail: error: cannot write {path}: ") and err.endswith("name another file with --raw\n")
+    assert err.count("\n") == 1 and status == 2
 
 
 def test_table_without_a_terminal_is_plain_lines(tmp_path):
     out, _, status = listen_to(tmp_path, "--device", "kona")
     assert out.splitlines()[1:3] == [
-        "0.200 s since boot 1  kona  speed 21 km/h  broadcast",
-        "0.250 s since boot 1  kona  gear D  broadcast",
+        "0.200 s since boot 1  kona  speed 21 km/h  driving/telemetry  broadcast",
+        "0.250 s since boot 1  kona  gear D  driving/telemetry  broadcast",
     ]
     assert status == 0
 

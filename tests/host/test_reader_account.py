@@ -38,30 +38,30 @@ def test_intervals_stay_small_however_much_they_hold():
 
 
 class PlainBooks:
-    """The same books as sets of (boot, sequence)."""
+    """The same books as sets of (boot, stream, sequence)."""
 
     def __init__(self) -> None:
-        self.received: set[tuple[int, int]] = set()
-        self.ledger: dict[tuple[int, int], str] = {}
+        self.received: set[tuple[int, int, int]] = set()
+        self.ledger: dict[tuple[int, int, int], str] = {}
         self.duplicates = 0
 
-    def add(self, boot: int, first: int, count: int) -> int:
-        samples = {(boot, first + i) for i in range(count)}
+    def add(self, boot: int, stream: int, first: int, count: int) -> int:
+        samples = {(boot, stream, first + i) for i in range(count)}
         twice = len(samples & self.received)
         self.duplicates += twice
         self.received |= samples
         return twice
 
-    def ledgered(self, boot: int, first: int, count: int, reason: str) -> None:
+    def ledgered(self, boot: int, stream: int, first: int, count: int, reason: str) -> None:
         for i in range(count):
-            if (boot, first + i) not in self.received:
-                self.ledger.setdefault((boot, first + i), reason)
+            if (boot, stream, first + i) not in self.received:
+                self.ledger.setdefault((boot, stream, first + i), reason)
 
-    def lost(self, boot: int) -> Counter[str]:
-        return Counter(why for sample, why in self.ledger.items() if sample[0] == boot and sample not in self.received)
+    def lost(self, *key: int) -> Counter[str]:
+        return Counter(why for sample, why in self.ledger.items() if sample[:2] == key and sample not in self.received)
 
-    def missing(self, boot: int) -> list[int]:
-        known = {n for b, n in self.received | set(self.ledger) if b == boot}
+    def missing(self, *key: int) -> list[int]:
+        known = {n for *of, n in self.received | set(self.ledger) if tuple(of) == key}
         return [n for n in range(min(known), max(known)) if n not in known] if known else []
 
 
@@ -69,38 +69,49 @@ class PlainBooks:
 def test_books_are_those_kept_with_plain_sets(seed):
     chance = random.Random(seed)
     account, plain = Account(), PlainBooks()
-    for _ in range(chance.randrange(80)):
-        boot, first, count = chance.randint(1, 3), chance.randrange(200), chance.randrange(15)
+    keys = [(boot, stream) for boot in (1, 2) for stream in (0, 2, 63)]
+    for _ in range(chance.randrange(120)):
+        key, first, count = chance.choice(keys), chance.randrange(200), chance.randrange(15)
         if chance.random() < 0.7:
-            assert account.add(boot, first, count) == plain.add(boot, first, count)
+            assert account.add(*key, first, count) == plain.add(*key, first, count)
         elif count:
-            reason = chance.choice(["ram_full", "power_cut", "several"])
-            account.ledgered(boot, first, count, reason)
-            plain.ledgered(boot, first, count, reason)
-    for boot in (1, 2, 3):
-        assert account.lost(boot) == plain.lost(boot)
-        assert integers(account.missing(boot)) == plain.missing(boot)
-    lost = sum(map(plain.lost, (1, 2, 3)), Counter())
-    missing = sum(len(plain.missing(boot)) for boot in (1, 2, 3))
+            reason = chance.choice(["flash_full", "power_cut_unflushed", "several"])
+            account.ledgered(*key, first, count, reason)
+            plain.ledgered(*key, first, count, reason)
+    for key in keys:
+        assert account.lost(*key) == plain.lost(*key)
+        assert integers(account.missing(*key)) == plain.missing(*key)
+    lost = sum((plain.lost(*key) for key in keys), Counter())
+    missing = sum(len(plain.missing(*key)) for key in keys)
     assert account.totals() == Totals(len(plain.received), plain.duplicates, missing, lost)
+
+
+def test_boots_and_streams_that_are_known():
+    account = Account()
+    account.add(2, 5, 0, 1)
+    account.add(1, 2, 0, 1)
+    account.ledgered(1, 0, 0, 1, "overrun")
+    assert account.boots == [1, 2]
+    assert account.streams == [(1, 0), (1, 2), (2, 5)]
 
 
 def test_bounds_from_outside_show_what_is_missing_at_both_ends():
     account = Account()
-    account.add(4, 10, 5)
-    account.ledgered(4, 20, 5, "ram_full")
-    assert account.missing(4) == [(15, 20)]
-    assert account.missing(4, 0, 30) == [(0, 10), (15, 20), (25, 30)]
-    assert account.missing(4, 12, 17) == [(15, 17)]
-    assert account.missing(5, 0, 3) == [(0, 3)]
-    assert account.missing(5) == []
+    account.add(4, 2, 10, 5)
+    account.ledgered(4, 2, 20, 5, "flash_full")
+    assert account.missing(4, 2) == [(15, 20)]
+    assert account.missing(4, 2, 0, 30) == [(0, 10), (15, 20), (25, 30)]
+    assert account.missing(4, 2, 12, 17) == [(15, 17)]
+    assert account.missing(4, 1, 0, 3) == [(0, 3)]
+    assert account.missing(5, 2, 0, 3) == [(0, 3)]
+    assert account.missing(5, 2) == []
 
 
 def test_sample_that_comes_after_it_was_ledgered_is_not_lost():
     account = Account()
-    account.ledgered(1, 0, 10, "several")
-    assert account.add(1, 4, 3) == 0
-    assert account.lost(1) == {"several": 7}
+    account.ledgered(1, 2, 0, 10, "several")
+    assert account.add(1, 2, 4, 3) == 0
+    assert account.lost(1, 2) == {"several": 7}
     assert account.totals() == Totals(received=3, lost=Counter(several=7))
 
 

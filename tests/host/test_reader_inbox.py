@@ -1,6 +1,7 @@
 """The inbox: messages in any order, foreign, twice, half or forged."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from batch_encoder import Encoder
@@ -11,7 +12,9 @@ from host_tools.reader.inbox import Event, Inbox
 from host_tools.signals.pack import identity, pack
 from host_tools.signals.profile import Message, Profile, Signal
 
-PROFILE = Profile("test", "1", "none", (Message(0x100, False, "A", (Signal("speed", 0, 32, period_ms=100),)),))
+SPEED = Signal("speed", 0, 32, period_ms=100, purpose="driving")
+GEAR = Signal("gear", 32, 3, purpose="driving")
+PROFILE = Profile("test", "1", "none", (Message(0x100, False, "A", (SPEED,)),))
 PACKED = pack(PROFILE)
 HASH = identity(PACKED)
 
@@ -84,9 +87,8 @@ def test_batches_before_their_profile_are_held_and_come_in_order():
 def test_held_batches_are_bounded_and_the_oldest_is_reported():
     inbox = Inbox(held_batches=2)
     events = [e for first in (0, 3, 6) for e in inbox.receive(topic("telemetry"), batch(first, 3))]
-    assert events == [
-        Trouble("kona", f"telemetry: 3 samples of boot 1 from 0 on are given up: their profile {HASH:08x} did not come")
-    ]
+    samples = "3 samples of boot 1, stream 2, from 0 on"
+    assert events == [Trouble("kona", f"telemetry: {samples} are given up: their profile {HASH:08x} did not come")]
     assert sequences(list(inbox.receive(PROFILE_TOPIC, PACKED))) == [[3, 4, 5], [6, 7, 8]]
 
 
@@ -115,24 +117,70 @@ def test_undecodable_batch_is_not_booked():
 
 def test_gap_is_an_event_and_booked():
     inbox = filled()
-    fields = {"boot": 1, "first": 3, "count": 4, "reason": "ram_full"}
-    assert list(inbox.receive(topic("gap"), json.dumps(fields).encode())) == [Gap("kona", 1, 3, 4, "ram_full")]
+    fields = {"boot": 1, "stream": 2, "first": 3, "count": 4, "reason": "flash_full"}
+    (event,) = inbox.receive(topic("gap"), json.dumps(fields).encode())
+    assert event == Gap("kona", 1, 2, 3, 4, "flash_full", "driving/telemetry")
     list(inbox.receive(topic("telemetry"), batch(0, 2)))
-    assert inbox.accounts["kona"].totals() == Totals(2, 0, 1, inbox.accounts["kona"].lost(1))
-    assert inbox.accounts["kona"].lost(1) == {"ram_full": 4}
+    assert inbox.accounts["kona"].totals() == Totals(2, 0, 1, inbox.accounts["kona"].lost(1, 2))
+    assert inbox.accounts["kona"].lost(1, 2) == {"flash_full": 4}
+
+
+def test_gap_of_a_stream_that_no_profile_names():
+    for inbox, stream in ((Inbox(), 2), (filled(), 6), (filled(), 3), (filled(), 1 << 40)):
+        fields = {"boot": 1, "stream": stream, "first": 3, "count": 4, "reason": "flash_full"}
+        (event,) = inbox.receive(topic("gap"), json.dumps(fields).encode())
+        assert isinstance(event, Gap) and event.stream_name == f"stream {stream}"
+
+
+def test_gap_is_named_by_the_profile_of_its_boot():
+    """Purposes have other numbers in another profile."""
+    other = Profile("other", "1", "none", (Message(0x100, False, "A", (replace(SPEED, purpose="energy"),)),))
+    inbox = filled()
+    list(inbox.receive(topic("telemetry"), batch(0, 2)))
+    list(inbox.receive(topic(f"profile/{identity(pack(other)):08x}"), pack(other)))
+    names = {}
+    for boot in (1, 2):
+        fields = {"boot": boot, "stream": 2, "first": 3, "count": 4, "reason": "flash_full"}
+        (event,) = inbox.receive(topic("gap"), json.dumps(fields).encode())
+        assert isinstance(event, Gap)
+        names[boot] = event.stream_name
+    assert names == {1: "driving/telemetry", 2: "energy/telemetry"}
+
+
+def test_occurrences_that_came_before_are_left_out():
+    inbox = filled()
+    events = [("alert", 10 * n, n, "") for n in range(3)]
+    whole = Encoder(PROFILE, HASH, events=events)
+    sent = [replace(whole, events=events[:2]).encode(), whole.encode()]
+    found = [e for payload in sent for e in inbox.receive(topic("telemetry"), payload) if isinstance(e, BatchEvent)]
+    assert [[o.sequence for o in event.batch.occurrences] for event in found] == [[0, 1], [2]]
+
+
+def test_same_sequences_of_another_stream_are_new():
+    two = Profile("two", "1", "none", (Message(1, False, "A", (SPEED, replace(GEAR, priority="alert"))),))
+    packed, inbox = pack(two), Inbox()
+    list(inbox.receive(topic(f"profile/{identity(packed):08x}"), packed))
+    one = Encoder(two, identity(packed), ticks=3, readings={(k, 0): k for k in range(3)})
+    other = Encoder(two, identity(packed), priority=0, events=[(1, 10, 1), (1, 20, 2)])
+    events = [event for encoder in (one, other) for event in inbox.receive(topic("telemetry"), encoder.encode())]
+    assert sequences(events) == [[0, 1, 2], [0, 1]]
+    assert inbox.accounts["kona"].totals() == Totals(received=5)
 
 
 @pytest.mark.parametrize(
     "fields",
     [
         {},
-        {"boot": 0, "first": 0, "count": 1, "reason": ""},
-        {"boot": 1, "first": -1, "count": 1, "reason": ""},
-        {"boot": 1, "first": 0, "count": 0, "reason": ""},
-        {"boot": 1, "first": 0, "count": 1.5, "reason": ""},
-        {"boot": True, "first": 0, "count": 1, "reason": ""},
-        {"boot": 1, "first": 0, "count": 1, "reason": 7},
-        {"boot": "1", "first": 0, "count": 1, "reason": ""},
+        {"boot": 0, "stream": 2, "first": 0, "count": 1, "reason": ""},
+        {"boot": 1, "stream": 2, "first": -1, "count": 1, "reason": ""},
+        {"boot": 1, "stream": 2, "first": 0, "count": 0, "reason": ""},
+        {"boot": 1, "stream": 2, "first": 0, "count": 1.5, "reason": ""},
+        {"boot": True, "stream": 2, "first": 0, "count": 1, "reason": ""},
+        {"boot": 1, "stream": 2, "first": 0, "count": 1, "reason": 7},
+        {"boot": "1", "stream": 2, "first": 0, "count": 1, "reason": ""},
+        {"boot": 1, "first": 0, "count": 1, "reason": ""},
+        {"boot": 1, "stream": -1, "first": 0, "count": 1, "reason": ""},
+        {"boot": 1, "stream": "a", "first": 0, "count": 1, "reason": ""},
     ],
 )
 def test_gap_with_wrong_fields(fields):

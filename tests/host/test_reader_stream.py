@@ -76,14 +76,14 @@ def test_birth_batches_and_gaps_come_each_once(kind, tmp_path):
             await birth(device)
             for first in (0, 10, 0, 8):
                 await device.publish("pigtail/v1/kona/telemetry", batch(first, 10), qos=1)
-            gap = b'{"boot": 1, "first": 30, "count": 5, "reason": "ram_full"}'
+            gap = b'{"boot": 1, "stream": 2, "first": 30, "count": 5, "reason": "several"}'
             await device.publish("pigtail/v1/kona/gap", gap, qos=1)
             events = await some(listener, 5)
             assert events[:2] == [ProfileSeen("kona", HASH, PROFILE), Status("kona", {"state": "online"})]
             got = [[s.raw for s in event.batch.samples] for event in events[2:4] if isinstance(event, BatchEvent)]
             assert got == [list(range(10)), list(range(10, 20))]
-            assert events[4] == Gap("kona", 1, 30, 5, "ram_full")
-            assert listener.totals == Totals(20, 20, 10, listener.accounts["kona"].lost(1))
+            assert events[4] == Gap("kona", 1, 2, 30, 5, "several", "telemetry")
+            assert listener.totals == Totals(20, 20, 10, listener.accounts["kona"].lost(1, 2))
 
     run(scenario, tmp_path)
 

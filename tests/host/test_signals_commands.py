@@ -110,8 +110,8 @@ def test_compile_of_several_keeps_ids_and_names_apart(car: Path) -> None:
     [
         ("NS_ :\n\nBS_:\n\nBU_: A", "NS_ :", "car.dbc, line 5: put the missing BS_ and BU_"),
         ("(0.5,0)", "(.5,0)", "car.dbc, line 10: .5 is now 0.5"),
-        ("39|12@0+", "17|12@0+", "signal Motor.Big overlaps Motor.Gear"),
-        ("56|8@1+", "60|8@1+", "signal Motor.Still left out: beyond the end of its message of 8 bytes"),
+        ("39|12@0+", "17|12@0+", "car.dbc, line 12: signal Motor.Big overlaps Motor.Gear"),
+        ("56|8@1+", "60|8@1+", "car.dbc, line 13: signal Motor.Still left out: beyond the end of its message of 8 bytes"),
         ("Motor: 8", "Motor: 64", "message Motor left out: its 64 bytes need CAN FD"),
     ],
 )
@@ -122,6 +122,15 @@ def test_what_is_told_is_refused_by_strict(car: Path, old: str, new: str, told: 
     done = run(car, "compile", "car.dbc")
     assert done.returncode == 0 and told in done.stderr
     assert told in refused(car, "compile", "car.dbc", "--strict")
+
+
+def test_what_is_left_out_is_told_by_its_line_also_where_more_had_to_be_repaired(car: Path) -> None:
+    comment = 'CM_ "of several\nlines";\n'
+    other = 'BO_ 2550000001 Other: 2 A\n SG_ 1st : 0|8@1+ (1,0) [0|0] "" A\n SG_ 2nd : 8|9@1+ (1,0) [0|0] "" A\n'
+    (car / "car.dbc").write_text(f'VERSION ""\n\nNS_ :\n{comment}BO_ 256 M: 1 A\n SG_ A : 0|9@1+ (.5,0) [0|0] "" A\n{other}')
+    told = run(car, "compile", "car.dbc").stderr
+    assert "car.dbc, line 7: signal M.A left out: beyond the end of its message of 1 byte" in told
+    assert "car.dbc, line 10: signal Other._2nd left out: beyond the end of its message of 2 bytes" in told
 
 
 def test_strict_takes_what_is_in_order(car: Path) -> None:
@@ -143,6 +152,17 @@ def test_show_as_json(car: Path) -> None:
     assert (shown["name"], shown["version"]) == ("car", "1")
     assert (speed["name"], speed["arbitration_id"], speed["is_signed"], speed["period_ms"]) == ("Motor.Speed", 256, True, 1000)
     assert (big["start"], big["byte_order"], big["labels"]) == (39, "big_endian", {})
+
+
+def test_show_says_priority_and_greatest_error(car: Path) -> None:
+    (car / "car.toml").write_text(
+        '[vehicle]\nname = "car"\nversion = "1"\nvehicle = "x"\ndbc = "car.dbc"\n[[signals]]\ndbc = "Motor.Speed"\n'
+        'path = "Vehicle.Speed"\nunit = "rpm"\ndatatype = "float"\nperiod_ms = 100\npurpose = "driving"\n'
+        'priority = "diagnostic"\nmax_error = 2.5\n'
+    )
+    assert "100 ms ± 2.5" in (out := run(car, "show", "car.toml").stdout) and "driving (diagnostic)" in out
+    (speed,) = json.loads(run(car, "show", "car.toml", "--json").stdout)["signals"]
+    assert (speed["priority"], speed["max_error"]) == ("diagnostic", 2.5)
 
 
 def test_show_knows_the_cars_by_name(car: Path) -> None:

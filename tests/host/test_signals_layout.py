@@ -36,7 +36,7 @@ def multiplexed() -> Profile:
 def rows(data: bytes) -> list[tuple[int, ...]]:
     messages, _ = struct.unpack_from("<HH", data, 6)
     (branches,) = struct.unpack_from("<H", data, 48)
-    return list(struct.iter_unpack("<IHHBBH", data[56 : 56 + 12 * (messages + branches)]))
+    return list(struct.iter_unpack("<IHHBBH", data[68 : 68 + 12 * (messages + branches)]))
 
 
 def test_signals_are_in_order_selectors_before_what_they_select() -> None:
@@ -57,7 +57,7 @@ def test_rows_of_a_multiplexed_message_as_in_the_spec() -> None:
         (2 | 2 << 16, 6, 1, 2, 0, 1),
         (6 | 3 << 16, 7, 1, 3, 16, 3),
     ]
-    at = 56 + 5 * 12 + 8 * 4
+    at = 68 + 5 * 12 + 8 * 4
     assert data[at : at + 8] == bytes([24, 8, 9, 16, 0, 8, 9, 0])
     assert struct.unpack_from("<8I", data, at + 8) == (2, 3, 7, 9, 1, 1, 5, 5)
 
@@ -123,7 +123,7 @@ def test_changed_tables_with_a_right_checksum_are_refused_or_another_profile() -
             again = unpack(changed)
         except InputError:
             continue
-        assert pack(again)[:56] == changed[:56]
+        assert pack(again)[:68] == changed[:68]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from host_tools.errors import InputError
 from host_tools.signals.checksum import expected
-from host_tools.signals.limits import LIMIT, limits, rules
+from host_tools.signals.limits import LIMIT, limits, quanta, rules
 from host_tools.signals.pack import pack, unpack
 from host_tools.signals.profile import CHECKSUM_RULES, UNSAMPLED, Checksum, Counter, Message, Profile, Signal
 from host_tools.sim import drive
@@ -32,8 +32,8 @@ def test_round_trip_and_bytes_as_in_the_spec() -> None:
     data = pack(guarded())
     assert unpack(data) == guarded()
     assert struct.unpack_from("<4H", data, 48) == (0, 0, 2, 1)
-    assert data[56 + 9] == 2 | 8  # set aside, has a rule
-    at = 56 + 12 + 4 * 4 + 4
+    assert data[68 + 9] == 2 | 8  # set aside, has a rule
+    at = 68 + 12 + 4 * 4 + 4
     assert LIMIT.unpack_from(data, at) == (2, 1, -(1 << 31), 25000 - (1 << 31), 0)
     assert LIMIT.unpack_from(data, at + 16) == (3, 0, -20, 20, 2)
     assert struct.unpack_from("<5HBB", data, at + 32) == (0, 0, 1, 15, 1, 5, 0)
@@ -43,6 +43,27 @@ def test_counter_modulo_256_and_no_checksum() -> None:
     profile = of(Signal("c", 0, 8), counter=Counter("c", 256, 3))
     assert rules(profile) == [struct.pack("<5HBB", 0, 0, 3, 256, 0xFFFF, 0, 0)]
     assert unpack(pack(profile)) == profile
+
+
+def test_quanta_and_streams_as_in_the_spec() -> None:
+    near = Signal("near", 8, 24, is_signed=True, scale=-0.01, max_error=0.5, period_ms=100, purpose="b", priority="diagnostic")
+    exact = Signal("exact", 32, 8, scale=0.5, max_error=0.4, period_ms=100, purpose="a")
+    told = Signal("told", 40, 4, purpose="b", priority="alert")
+    profile = of(COUNT, exact, near, told)
+    data = pack(profile)
+    assert unpack(data) == profile
+    assert (profile.purposes, profile.streams) == (("a", "b"), (2, 5, 4))
+    assert [profile.stream_name(stream) for stream in profile.streams] == ["a/telemetry", "b/diagnostic", "b/alert"]
+    assert data[56:68] == bytes([2, 5, 4, 255, 255, 255, 255, 255, 1, 0, 0, 0])
+    assert data[68 + 12 + 4 * 4 :][:4] == bytes([9, 0, 0 | 1 << 5, 8 | 2 << 5])
+    assert data[68 + 12 + 4 * 4 + 4 :][:4] == struct.pack("<HH", 2, 50)
+
+
+@pytest.mark.parametrize(("most", "scale", "raw"), [(0.3, 0.1, 3), (0.29, -0.1, 2), (0.09, 0.1, 0), (1e9, 1.0, 32767)])
+def test_greatest_error_is_told_in_raw_units(most: float, scale: float, raw: int) -> None:
+    signal = Signal("s", 0, 24, scale=scale, max_error=most, period_ms=10)
+    assert signal.quantum == raw
+    assert quanta(of(signal)) == ([struct.pack("<HH", 0, raw)] if raw else [])
 
 
 def key(signal: Signal, raw: int) -> int:
@@ -93,6 +114,13 @@ def test_range_of_a_float_takes_its_ends_and_no_more() -> None:
         ({"length": 32, "is_float": True, "deadband": 1.0}, "no deadband"),
         ({"length": 8, "deadband": -1.0}, "not negative"),
         ({"length": 8, "deadband": 1.0, "period_ms": 100}, "on change only"),
+        ({"length": 8, "max_error": 1.0}, "sampled periodically"),
+        ({"length": 25, "max_error": 1.0, "period_ms": 100}, "up to 24 bits"),
+        ({"length": 16, "is_float": True, "max_error": 1.0, "period_ms": 100}, "integers"),
+        ({"length": 8, "max_error": -1.0, "period_ms": 100}, "not negative"),
+        ({"length": 8, "max_error": math.inf, "period_ms": 100}, "finite"),
+        ({"length": 8, "scale": 0.0, "max_error": 1.0, "period_ms": 100}, "max_error"),
+        ({"length": 8, "priority": "urgent"}, "'urgent' is no priority; known are alert, diagnostic, telemetry"),
     ],
 )
 def test_limits_that_the_device_cannot_judge_are_refused(fields: dict[str, object], text: str) -> None:

@@ -12,7 +12,7 @@ from cantools.database.conversion import BaseConversion
 from host_tools.errors import InputError
 from host_tools.signals import descriptor
 from host_tools.signals.pack import identity, pack, unpack
-from host_tools.signals.profile import Message, Profile, Signal
+from host_tools.signals.profile import PRIORITIES, Message, Profile, Signal
 
 SPEED = Signal("Vehicle.Speed", 0, 16, scale=0.01, unit="km/h", minimum=0, maximum=250, period_ms=100)
 TORQUE = Signal("Torque", 17, 12, "big_endian", True, 0.5, -10, "Nm", -1000, 1000, period_ms=20)
@@ -118,18 +118,19 @@ def random_signal(rng: random.Random, name: str) -> Signal:
     anywhere = Signal("", rng.randint(0, 64 - length), length, order)
     start, order = descriptor.from_dbc(dbc_start(anywhere), length, order)
     period_ms = rng.choice([0, 10, 25, 1000])
-    return Signal(name, start, length, order, rng.random() < 0.5, rng.random(), period_ms=period_ms)
+    rest = {"period_ms": period_ms, "purpose": rng.choice("ab"), "priority": rng.choice(PRIORITIES)}
+    return Signal(name, start, length, order, rng.random() < 0.5, rng.random(), **rest)
 
 
 def test_rows_as_in_the_spec() -> None:
     data = pack(profile())
-    assert struct.unpack_from("<4sBBHHH", data) == (b"PTPF", 1, 0, 3, 5, 20)
+    assert struct.unpack_from("<4sBBHHH", data) == (b"PTPF", 2, 0, 3, 5, 20)
     assert struct.unpack_from("<8I", data, 16) == (20, 100, 0, 0, 0, 0, 0, 0)
     assert struct.unpack_from("<4H", data, 48) == (0, 0, 0, 0)
-    assert struct.unpack_from("<IHHBBH", data, 56) == (0x100, 0, 2, 6, 1, 0)  # TORQUE lies in bytes 4 and 5
-    assert struct.unpack_from("<IHHBBH", data, 68) == (0x7FF, 2, 2, 8, 2, 0)
-    assert struct.unpack_from("<IHHBBH", data, 80) == (0x123 | 1 << 29, 4, 1, 6, 2, 0)
-    assert data[92 + 20 : 92 + 28] == bytes([1, 0, 8, 1, 8, 0, 0, 0])
+    assert struct.unpack_from("<IHHBBH", data, 68) == (0x100, 0, 2, 6, 1, 0)  # TORQUE lies in bytes 4 and 5
+    assert struct.unpack_from("<IHHBBH", data, 80) == (0x7FF, 2, 2, 8, 2, 0)
+    assert struct.unpack_from("<IHHBBH", data, 92) == (0x123 | 1 << 29, 4, 1, 6, 2, 0)
+    assert data[104 + 20 : 104 + 28] == bytes([1, 0, 8, 1, 8, 0, 0, 0])
 
 
 def test_big_endian_in_one_byte_is_written_as_little_endian() -> None:
@@ -151,6 +152,19 @@ def test_grid_is_the_divisor_of_all_periods_and_1000_without_any() -> None:
 def test_nine_periods_are_refused_by_name() -> None:
     signals = tuple(Signal(f"s{n}", n, 1, period_ms=10 * n) for n in range(1, 10))
     with pytest.raises(InputError, match="10, 20, 30, 40, 50, 60, 70, 80, 90 ms"):
+        Profile("p", "", "", (Message(1, False, "m", signals),))
+
+
+def test_nine_streams_are_refused_by_name() -> None:
+    signals = tuple(Signal(f"s{n}", n, 1, purpose=f"p{n // 3}", priority=PRIORITIES[n % 3]) for n in range(9))
+    Profile("p", "", "", (Message(1, False, "m", signals[:8]),))
+    with pytest.raises(InputError, match="more than 8 pairs of purpose and priority: p0/alert, p0/diagnostic, .*p2/telemetry"):
+        Profile("p", "", "", (Message(1, False, "m", signals),))
+
+
+def test_seventeen_purposes_are_refused() -> None:
+    signals = tuple(Signal(f"s{n}", n, 1, purpose=f"p{n}") for n in range(17))
+    with pytest.raises(InputError, match="17 purposes; at most 16"):
         Profile("p", "", "", (Message(1, False, "m", signals),))
 
 
@@ -201,19 +215,24 @@ def test_every_flipped_bit_is_refused() -> None:
     ("at", "new", "text"),
     [
         (0, b"ELF!", "does not begin with PTPF"),
-        (4, b"\x02", "format version is 2"),
+        (4, b"\x01", "format version is 1"),
         (5, b"\x01", "header contradicts"),
         (10, b"\x01\x00", "header contradicts"),
-        (56, b"\xff\xff\xff\xff", "out of bounds"),
-        (60, b"\x01\x00", "twice"),
-        (62, b"\x00\x00", "out of bounds"),
-        (64, b"\x02", "contradict"),
-        (65, b"\x00", "contradict"),
-        (66, b"\x01", "contradict"),
-        (92, b"\xff\xff\xff\xff", "describes no signal"),
-        (92 + 20, b"\x02", "no period class 2"),
-        (92 + 20, b"\x0a", "no period class 10"),
-        (92 + 25, b"\x01", "contradict"),
+        (56, b"\x06", "header contradicts"),
+        (57, b"\x02", "header contradicts"),
+        (64, b"\x01\x00", "length is not"),
+        (66, b"\x01", "header contradicts"),
+        (68, b"\xff\xff\xff\xff", "out of bounds"),
+        (72, b"\x01\x00", "twice"),
+        (74, b"\x00\x00", "out of bounds"),
+        (76, b"\x02", "contradict"),
+        (77, b"\x00", "contradict"),
+        (78, b"\x01", "contradict"),
+        (104, b"\xff\xff\xff\xff", "describes no signal"),
+        (104 + 20, b"\x02", "no period class 2"),
+        (104 + 20, b"\x0a", "no period class 10"),
+        (104 + 20, b"\x21", "tables contradict"),
+        (104 + 25, b"\x01", "contradict"),
     ],
 )
 def test_a_field_out_of_bounds_is_refused(at: int, new: bytes, text: str) -> None:
@@ -231,12 +250,23 @@ def test_a_field_out_of_bounds_is_refused(at: int, new: bytes, text: str) -> Non
         (b"{}" + b'\n{"name":"a","length":16,"signed":false,"scale":NaN}' * 5, "no number"),
         (b"{}" + b'\n{"name":"a","length":16,"signed":false,"labels":{"x":"y"}}' * 5, "invalid literal"),
         (b"{}" + b'\n{"name":"a","length":1,"signed":false}' * 5, "text and bits of a differ"),
+        (b'{"purposes":1}' + b"\n{}" * 5, "no list"),
+        (b'{"purposes":[1]}' + b"\n{}" * 5, "no str"),
+        (b'{}' + b'\n{"name":"a","length":1,"signed":false,"priority":1}' * 5, "no str"),
         (b"[" * 100_000 + b"\n" * 5, "nests"),
     ],
 )
 def test_text_that_makes_no_sense_is_refused(text: bytes, words: str) -> None:
     with pytest.raises(InputError, match=words):
         unpack(with_text(pack(profile()), text))
+
+
+def test_purposes_that_are_not_those_of_the_signals_are_refused() -> None:
+    data = pack(profile())
+    size = struct.unpack_from("<I", data, 12)[0]
+    text = zlib.decompress(data[-4 - size : -4]).replace(b'"purposes":[""]', b'"purposes":["x"]')
+    with pytest.raises(InputError, match="purposes contradict"):
+        unpack(with_text(data, text))
 
 
 def test_zlib_bomb_is_refused() -> None:

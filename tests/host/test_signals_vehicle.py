@@ -100,6 +100,11 @@ def test_a_vehicle_file(tmp_path: Path) -> None:
         ("period_ms = 100", "period_ms = 100\non_change = true", "either period_ms or on_change"),
         ("on_change = true", "on_change = false", "either period_ms or on_change"),
         ("on_change = true", "", "either period_ms or on_change"),
+        ("period_ms = 100", "period_ms = 100\nmax_error = -1", "max_error must be above 0 and belongs to period_ms"),
+        ("on_change = true", "on_change = true\nmax_error = 1", "max_error must be above 0 and belongs to period_ms"),
+        ("period_ms = 100", 'period_ms = 100\nmax_error = "x"', '"max_error" must be made of numbers'),
+        ("period_ms = 100", 'period_ms = 100\npriority = "high"', '"high" is no priority; known are alert, diagnostic'),
+        ("period_ms = 100", "period_ms = 100\npriority = 1", '"priority" must be of type str'),
         ("period_ms = 100", "period_ms = 100\nrange = [5, 5]", '"range" must be [least, greatest]'),
         ("period_ms = 100", "period_ms = 100\nrange = [5]", '"range" must be [least, greatest]'),
         ("period_ms = 100", "period_ms = 100\nrange = [0, true]", '"range" must be made of numbers'),
@@ -144,6 +149,13 @@ SG_MUL_VAL_ 256 Open Sub 2-2, 4-5;
 """
 
 
+def test_signals_that_overlap_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "car.dbc").write_text(DBC.replace("Open : 16|1@1+", "Open : 15|1@1+"))
+    (tmp_path / "car.toml").write_text(TOML)
+    with pytest.raises(InputError, match=r"car.toml: Vehicle.Body.Trunk.Rear.IsOpen overlaps Vehicle.Speed in the message M$"):
+        vehicle.load(tmp_path / "car.toml", print)
+
+
 def test_a_signal_is_picked_once(tmp_path: Path) -> None:
     again = TOML[TOML.index("[[signals]]") : TOML.rindex("[[signals]]")].replace("Vehicle.Speed", "Vehicle.X")
     with pytest.raises(InputError, match='signal 3: "M.Speed" is picked twice'):
@@ -167,6 +179,12 @@ def test_ranges_deadbands_purposes_selectors_counters_and_checksums(tmp_path: Pa
     hidden = {name for name, signal in found.items() if signal.period_ms == UNSAMPLED}
     assert hidden == {"M.Sub", "M.Page", "M.Torque", "M.Sum"}
     assert (message.counter, message.checksum) == (Counter("M.Torque", 15, 1), Checksum("M.Sum", "sum8"))
+
+
+def test_priority_and_greatest_error(tmp_path: Path) -> None:
+    text = TOML.replace("period_ms = 100", 'period_ms = 100\npriority = "diagnostic"\nmax_error = 0.5')
+    speed, trunk = load(tmp_path, text).signals
+    assert (speed.priority, speed.max_error, trunk.priority, trunk.max_error) == ("diagnostic", 0.5, "telemetry", 0)
 
 
 def test_a_counter_takes_all_its_bits_unless_told_otherwise(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a subscriber should have got, worked out from the same frames by cantools instead of the firmware."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from host_tools.signals import dbc
 from host_tools.signals.profile import Profile
 from host_tools.sim.scenario import Scenario, frames
 
-SLACK_S = 0.4  # between the bus's opening and uptime 0, and a late loop on a busy machine, at speed 4
+SLACK_S = 0.3  # a late loop on a busy machine, at speed 4
+MOST_S, STEP_S = 8.0, 0.1  # from uptime 0 to the bus's opening
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,22 @@ def changes(values: list[tuple[float, int]]) -> list[int]:
     return [raw for i, (_, raw) in enumerate(values) if i == 0 or raw != values[i - 1][1]]
 
 
-def seen_about(sample: Sample, values: list[tuple[float, int]], period_s: float) -> bool:
-    """Whether the sample's raw value was on the bus within its period before its time, give or take the slack."""
-    at = sample.time_ms / 1000
-    return any(raw == sample.raw for t, raw in values if at - period_s - SLACK_S <= t <= at + SLACK_S)
+def unseen(samples: dict[str, list[Sample]], values: dict[str, list[tuple[float, int]]], period_s: float) -> list[Sample]:
+    """The samples whose raw value was not on the bus within their period before their time, give or take the slack.
+
+    The device's time begins some time before it hears the bus, which depends on the machine; it is the same for all.
+    """
+    fewest = [sample for those in samples.values() for sample in those]
+    for step in range(int(MOST_S / STEP_S)):
+        shift = step * STEP_S
+        wrong = [s for name, those in samples.items() for s in those if not _seen(s, values[name], period_s, shift)]
+        fewest = min(fewest, wrong, key=len)
+        if not wrong:
+            break
+    return fewest
+
+
+def _seen(sample: Sample, values: list[tuple[float, int]], period_s: float, shift: float) -> bool:
+    at = sample.time_ms / 1000 - shift
+    first = bisect_left(values, (at - period_s - SLACK_S,))
+    return any(raw == sample.raw for _, raw in values[first : bisect_right(values, (at + SLACK_S,))])

@@ -37,6 +37,25 @@ def test_report_in_words_and_as_json_say_the_same(tmp_path: Path) -> None:
     assert report["samples_taken"] == report["samples_delivered"] > 0
 
 
+def test_power_cuts_and_an_ignition_off_are_told_with_what_they_cost(tmp_path: Path) -> None:
+    out = tmp_path / "report.json"
+    arguments = ["--power-cut", "5", "--ignition-off", "10", "--flash-size", "256k", "--json", str(out)]
+    done = pigtail("sim", "--for", "24", "--speed", "4", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(out.read_text())
+    assert [death["cause"] for death in report["deaths"]] == ["power_cut", "power_cut"]
+    assert report["flash"]["outbox"]["blocks"] == 64 and report["flash"]["outbox"]["bytes_programmed"] > 0
+    assert f"{report['deaths'][0]['samples_lost']:,} samples of" in done.stdout
+    assert "of 64 blocks" in done.stdout
+
+
+def test_flash_size_none_leaves_the_outbox_to_files(tmp_path: Path) -> None:
+    out = tmp_path / "report.json"
+    done = pigtail("sim", *QUICK, "--flash-size", "none", "--json", str(out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(out.read_text())["flash"].keys() == {"flash"}
+
+
 def test_demo_without_a_terminal_prints_plain_lines_and_the_verdict() -> None:
     done = pigtail("demo", "--for", "16", "--speed", "4", "--outage", "2:12")
     assert done.returncode == 0, done.stderr
@@ -100,6 +119,15 @@ def bad_dbc(folder: Path) -> Path:
         (["--outage", "9:5"], "START:END"),
         (["--outage", "2:8", "--outage", "7:9"], "overlap"),
         (["--log", "{tmp}/jump.log", "--profile", "demo-ev"], "clock jumps"),
+        (["--power-cut", "soon"], "--power-cut"),
+        (["--power-cut", "-1"], "--power-cut"),
+        (["--power-cut", "3"], "power cut at 3 s: the drive ends at 3 s"),
+        (["--ignition-off", "9"], "ignition off at 9 s: the drive ends at 3 s"),
+        (["--flash-size", "much"], "flash size 'much'"),
+        (["--flash-size", "32k"], "flash size '32k'"),
+        (["--flash-size", "17M"], "flash size '17M'"),
+        (["--flash-size", "65537"], "flash size '65537'"),
+        (["--flash-size", "-64k"], "flash size '-64k'"),
         (["--heap", "much"], "heap 'much'"),
         (["--heap", "1k"], "does not fit into a heap of 1k"),
         (["--heap", "48k"], "does not fit into a heap of 48k"),

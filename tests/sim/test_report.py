@@ -2,57 +2,63 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace as Fake
 
 import pytest
 
 from host_tools.commands.sim import status
-from host_tools.reader import Account
 from host_tools.reader.inbox import Event, Inbox
 from host_tools.sim import report, scenario
+from host_tools.sim.board import Life
+from host_tools.sim.delivered import Balance
 from host_tools.sim.run import Simulation
 from host_tools.sim.scenario import Scenario
+from host_tools.sim.trace import Trace
 
-TRACE = [(1, first, 10) for first in range(0, 200, 10)]  # twenty records of ten samples
-
-
-def account(*delivered: int) -> Account:
-    """The books after the records of these numbers have come."""
-    books = Account()
-    for number in delivered:
-        books.add(*TRACE[number])
-    return books
+TELEMETRY, ALERT = 2, 4  # streams
+REASON = report.POWER_CUT
 
 
-def test_hole_in_a_running_boot_is_missing() -> None:
-    assert sum(report.holes(TRACE, account(*range(5), *range(6, 20)))) == 10
+def life(boot: int, started: float, ended: float | None, trace: Trace | None = None) -> Life:
+    return Life(1, started, ended, "power_cut" if ended else "", trace=trace or Trace(boot))
 
 
-def test_half_a_record_is_missing_by_its_samples() -> None:
-    books = account(*range(19))
-    books.add(1, 190, 4)
-    assert sum(report.holes(TRACE, books)) == 6
+def deaths(lives: list[Life], books: dict[tuple[int, int], Balance], spans: dict[int, tuple[int, int]]) -> list[report.Death]:
+    car = Fake(at=lambda monotonic: monotonic)
+    return report.deaths(lives, books, spans, car)
 
 
-def test_ledgered_samples_are_not_missing() -> None:
-    books = account(*range(10, 20))
-    books.ledgered(1, 0, 100, "ram_full")
-    assert sum(report.holes(TRACE, books)) == 0
+def test_death_costs_what_the_ledger_says_from_the_first_sample_lost() -> None:
+    rises = [(TELEMETRY, 10, 1000), (ALERT, 1, 1500), (TELEMETRY, 20, 2000), (TELEMETRY, 30, 3000)]
+    trace = Trace(1, 3400, {TELEMETRY: 30, ALERT: 1}, rises)
+    books = {(1, TELEMETRY): Balance(30, 15, [(15, 30, REASON)]), (1, ALERT): Balance(1, 1)}
+    (death,) = deaths([life(1, 0.0, 3.5, trace), life(2, 4.0, None)], books, {1: (0, 1500), 2: (100, 5000)})
+    assert (death.samples_lost, death.lost_by_class) == (15, {"telemetry": 15})
+    assert death.lost_s == pytest.approx(1.4)
+    assert death.dark_s == pytest.approx(4.1 - 1.5)
 
 
-def test_power_cut_explains_the_records_after_the_last_that_came() -> None:
-    assert report.gone(TRACE, account(*range(12))) == 80
+def test_samples_lost_for_another_reason_are_not_the_deaths() -> None:
+    trace = Trace(1, 3400, {TELEMETRY: 30})
+    books = {(1, TELEMETRY): Balance(30, 15, [(15, 30, "flash_full")])}
+    (death,) = deaths([life(1, 0.0, 3.5, trace), life(2, 4.0, None)], books, {})
+    assert (death.samples_lost, death.lost_s, death.dark_s) == (0, 0.0, None)
 
 
-def test_power_cut_explains_a_hole_within_the_window() -> None:
-    assert report.gone(TRACE, account(*range(12), 13)) == 70
+def test_death_before_the_boot_had_a_number() -> None:
+    (death,) = deaths([life(0, 0.0, 0.2)], {}, {})
+    assert (death.boot, death.samples_lost) == (None, 0)
 
 
-def test_power_cut_does_not_explain_an_old_hole() -> None:
-    assert report.gone(TRACE, account(*range(2), *range(3, 15))) == 50
+def test_samples_that_were_never_taken_make_trouble() -> None:
+    (line,) = report.never_taken({(1, 2): Balance(3, 3, never_taken=2), (1, 6): Balance(3, 3)})
+    assert line == "2 samples came of boot 1, stream 2, that were never taken"
 
 
-def test_power_cut_before_anything_came() -> None:
-    assert report.gone(TRACE, account()) == 200
+def quick() -> Simulation:
+    profile = scenario.profile(None, (), 1000, lambda line: None)
+    return Simulation(Scenario(profile, scenario.frames(()), 4.0, 12.0))
 
 
 def test_batch_lost_on_the_way_is_reported_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,12 +68,25 @@ def test_batch_lost_on_the_way_is_reported_missing(monkeypatch: pytest.MonkeyPat
     def lossy(self: Inbox, topic: str, payload: bytes) -> Iterator[Event]:
         nonlocal seen
         seen += topic.endswith("/telemetry")
-        return iter(()) if topic.endswith("/telemetry") and seen == 3 else receive(self, topic, payload)
+        return iter(()) if topic.endswith("/telemetry") and seen == 2 else receive(self, topic, payload)
 
     monkeypatch.setattr(Inbox, "receive", lossy)
     monkeypatch.setattr("host_tools.sim.run.DRAIN_S", 8.0)
-    profile = scenario.profile(None, (), 1000, lambda line: None)
-    done = asyncio.run(Simulation(Scenario(profile, scenario.frames(()), 4.0, 12.0)).run())
+    monkeypatch.setattr("host_tools.sim.run.DRAIN_REAL_S", 2.0)
+    done = asyncio.run(quick().run())
     assert done.samples_missing > 50
     assert done.samples_taken == done.samples_delivered + done.samples_missing
     assert status(done) == 1
+
+
+def test_each_flaw_gives_status_1() -> None:
+    done = asyncio.run(quick().run())
+    chip = dict.fromkeys(done.flash["flash"], 0)
+    assert status(done) == 0
+    flaws = [
+        replace(done, samples_missing=1),
+        replace(done, duplicates=1),
+        replace(done, undecodable=["batch: cut short"]),
+        replace(done, flash={"outbox": chip | {"faults": 1}}),
+    ]
+    assert [status(flaw) for flaw in flaws] == [1, 1, 1, 1]

@@ -1,0 +1,24 @@
+"""The configuration that a simulation writes for its device is one that the device takes."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from host_tools.paths import FIRMWARE
+from host_tools.reader.connection import parse
+from host_tools.sim import scenario
+from host_tools.sim.run import Simulation
+
+
+@pytest.mark.parametrize("url", ["mqtt://127.0.0.1", "mqtt://me@127.0.0.1", "mqtt://me:secret@127.0.0.1"])
+def test_device_takes_the_account_of_the_broker_s_url(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FIRMWARE))
+    from pigtail.config.schema import check
+
+    profile = scenario.profile(None, (), 1000, lambda line: None)
+    simulation = Simulation(scenario.Scenario(profile, iter(()), 1.0, 1.0, ()))
+    ways = cast(Any, SimpleNamespace(port=1883, sntp_port=123))
+    address = parse(url)
+    config = check(simulation._config(address, ways))
+    assert (config["mqtt.user"], config["mqtt.password"]) == (address.user or "", address.password or "")

@@ -1,0 +1,83 @@
+"""A power cut at every program and erase of a session (faults 1, 2 and 3), and that the harness catches the bugs it is for.
+
+`make test` tries some of the cuts, `make test-power` (POWER=long) many more.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from on_device import process
+
+HERE = Path(__file__).parent
+LONG = os.environ.get("POWER") == "long"
+SECTORS = [(seed, 3) for seed in range(1, 7)] if LONG else [(1, 9)]  # seed; every which operation is cut
+FILES = [(seed, 40) for seed in range(1, 4)] if LONG else [(1, 200)]
+BUGS = [
+    "flush_that_lies",
+    "missing_crc_check",
+    "header_before_payload",
+    "erase_before_the_journal_is_saved",
+    "no_reservation",
+    "tail_that_is_not_saved",
+]
+tried = []
+
+
+def harness(*arguments: object) -> str:
+    """The last line of what the harness says."""
+    start = f"import sys; sys.path[:0] = ['{HERE}', '{HERE.parent / 'firmware'}']; import harness; harness.main"
+    device = process(["-c", f"{start}(*{tuple(str(a) for a in arguments)!r})"], heap="16m")
+    try:
+        said, _ = device.communicate(timeout=280)
+    except subprocess.TimeoutExpired:
+        said = "still running after 280 s"
+    finally:
+        device.kill()
+    return said.strip().splitlines()[-1]
+
+
+def survived(said: str) -> int:
+    assert (match := re.fullmatch(r"(\d+) cuts survived", said)), said
+    tried.append(int(match[1]))
+    return tried[-1]
+
+
+@pytest.mark.parametrize(("seed", "every"), SECTORS)
+def test_power_cut_at_every_operation_of_the_sectors(seed: int, every: int) -> None:
+    assert survived(harness("sectors", seed, every)) > 500
+
+
+@pytest.mark.parametrize(("seed", "every"), FILES)
+def test_power_cut_at_every_operation_of_the_littlefs(seed: int, every: int) -> None:
+    assert survived(harness("files", seed, every)) > 300
+
+
+def test_power_cut_at_every_operation_while_the_configuration_is_kept() -> None:
+    assert survived(harness("pair", 1, 1)) > 500
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_seeded_bug_is_caught(bug: str) -> None:
+    said = harness("sectors", 2, 7, bug)
+    assert said.startswith("caught: "), said
+
+
+def test_common_flush_of_files_that_lies_is_caught() -> None:
+    said = harness("files", 1, 100, "common_flush_that_lies")
+    assert said.startswith("caught: "), said
+
+
+def test_header_that_is_checked_alone_is_no_bug_while_it_is_written_last() -> None:
+    assert survived(harness("sectors", 2, 30, "crc_of_the_header_alone")) > 100
+
+
+def test_enough_cuts_were_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    if not tried:
+        pytest.skip("no cut was asked for")
+    with capsys.disabled():
+        print(f"\npower cuts tried: {sum(tried):,}", file=sys.stderr)
+    assert sum(tried) >= (10000 if LONG else 1000)
