@@ -1,6 +1,6 @@
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-decode lint bench size clean
+.PHONY: help setup demo test test-decode test-power lint bench size clean
 
 help:   ## this list
 	@sed -n 's/^\([a-z-]*\): .*## /make \1\t/p' Makefile | expand -t 12
@@ -15,7 +15,10 @@ test: setup lint  ## what CI runs: lint, then all tests
 	@.venv/bin/pytest
 
 test-decode: setup  ## the same signals against cantools as in `make test`, with 2,000 random payloads of each message
-	@PAYLOADS=2000 .venv/bin/pytest -q tests/differential/test_databases.py
+	@PAYLOADS=2000 .venv/bin/pytest -q --timeout=1800 tests/differential/test_databases.py
+
+test-power: setup  ## the store cut at some 35,000 programs and erases, and while it recovers; an hour's drive with 20 power cuts
+	@POWER=long POWER_DRIVE_S=3600 .venv/bin/pytest -q tests/power tests/sim/test_power.py
 
 lint: setup .cache/stubs/setup  ## ruff and mypy on the host, mypy with MicroPython stubs on the firmware
 	@.venv/bin/ruff check --quiet
