@@ -11,8 +11,9 @@ setup: .cache/setup  ## make .venv; bring MicroPython, umqtt and, where it can b
 demo: setup  ## a drive, an outage, every sample accounted for; LOG=... DBC=... replays a real car
 	@.venv/bin/pigtail demo $(if $(LOG),--log '$(LOG)') $(if $(DBC),--profile '$(DBC)')
 
-test: setup lint  ## what CI runs: lint, then all tests
-	@.venv/bin/pytest
+test: setup lint  ## what CI runs: lint, then all tests; whole drives come last and have the machine to themselves
+	@.venv/bin/pytest -q -n 2 --dist loadfile --ignore tests/sim
+	@.venv/bin/pytest tests/sim
 
 test-decode: setup  ## the same signals against cantools as in `make test`, with 2,000 random payloads of each message
 	@PAYLOADS=2000 .venv/bin/pytest -q --timeout=1800 tests/differential/test_databases.py

@@ -98,6 +98,12 @@ class FirmwareTest(pytest.Item):
         return self.path, self.line, self.name
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compiles the firmware once, before several processes look for it."""
+    if not hasattr(session.config, "workerinput"):
+        _board()
+
+
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> FirmwareModule | None:
     """Takes the files below a folder `firmware` away from pytest's own collection."""
     if module_path.parent.name != "firmware":

@@ -66,11 +66,11 @@ def compiled() -> tuple[Path, Path]:
     modules = BUILD / "unix" / "board"
     modules.mkdir(parents=True, exist_ok=True)
     for source in sorted((BOARDS / "unix").glob("*.py")):
-        target = modules / source.with_suffix(".mpy").name
-        if source.name == "_boot.py":  # MicroPython starts a script only as text
-            (modules / source.name).write_bytes(source.read_bytes())
-        else:
-            target.write_bytes(build.module(source, source.name, arch, build.LEAN).read_bytes())
+        is_script = source.name == "_boot.py"  # MicroPython starts a script only as text
+        target = modules / (source.name if is_script else source.with_suffix(".mpy").name)
+        content = (source if is_script else build.module(source, source.name, arch, build.LEAN)).read_bytes()
+        if not target.exists() or target.read_bytes() != content:  # others may be reading it
+            target.write_bytes(content)
     return firmware, modules
 
 
