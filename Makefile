@@ -1,5 +1,6 @@
 PYTHON ?= python3
 .DEFAULT_GOAL := help
+DRIVES = tests/sim/test_end_to_end.py tests/sim/test_faults.py tests/sim/test_power.py
 # A machine that stalls can fail a test of sockets or real time once; what is broken fails again, alone.
 AGAIN = { echo 'test: again, what failed'; .venv/bin/pytest --last-failed --last-failed-no-failures=none; }
 .PHONY: help setup demo test test-decode test-power lint bench size clean
@@ -14,8 +15,8 @@ demo: setup  ## a drive, an outage, every sample accounted for; LOG=... DBC=... 
 	@.venv/bin/pigtail demo $(if $(LOG),--log '$(LOG)') $(if $(DBC),--profile '$(DBC)')
 
 test: setup lint  ## what CI runs: lint, then all tests; whole drives come last and have the machine to themselves
-	@.venv/bin/pytest -q -n 2 --dist loadfile --ignore tests/sim || $(AGAIN)
-	@.venv/bin/pytest tests/sim || $(AGAIN)
+	@.venv/bin/pytest -q -n 2 --dist loadfile $(DRIVES:%=--ignore %) || $(AGAIN)
+	@.venv/bin/pytest $(DRIVES) || $(AGAIN)
 
 test-decode: setup  ## the same signals against cantools as in `make test`, with 2,000 random payloads of each message
 	@PAYLOADS=2000 .venv/bin/pytest -q --timeout=1800 tests/differential/test_databases.py
