@@ -30,7 +30,6 @@ class App:
         made = once.call("pigtail.assembly", "Assembly")
         self.config = made.config
         self.config_error = made.config_error
-        self.device = made.device
         self.boot = made.boot
         self.outbox = made.outbox
         self.profile_error = made.profile_error

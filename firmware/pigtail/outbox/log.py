@@ -85,7 +85,6 @@ class Log(Records):
         self.put(at, waiting.stream, piece, waiting.boot, start, count, part, is_last, more)
         waiting.records += [at, len(piece)]
         waiting.count += count
-        waiting.is_whole = is_last
         self.ends[waiting.stream] = waiting.boot, start + count, part + 1
 
     def fit(self, at):
@@ -305,7 +304,6 @@ class Cursor:
         batch.count += count
         if not more:
             chain.whole = len(batch.records)
-            batch.is_whole = is_last
         if is_last:
             self._complete(chain)
 

@@ -19,7 +19,6 @@ class Waiting:
         self.opened_ms = 0
         self.is_given = False
         self.was_given = False  # in an earlier session
-        self.is_whole = False  # its last record is on flash
         self.is_refused = False  # it is one that is not kept on flash, or no longer
         self.is_failed = False  # flash did not take all of it
 
