@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from host_tools.bench.samples import Window
+from host_tools.reader.periodic import wrapped
 
 # what `xz -9e` does, but for the dictionary, of which its 64 MiB are not needed: the output is as long, and comes sooner
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": 1 << 20}]
@@ -60,11 +61,6 @@ def _marks(window: Window) -> Iterator[int]:
     for mark in window.marks:
         yield from (mark.index, zigzag(mark.time_ms - then), mark.quality)
         then = mark.time_ms
-
-
-def wrapped(number: int) -> int:
-    """Into -2^31 … 2^31 - 1, as a 32-bit register wraps."""
-    return (number + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
 def zigzag(number: int) -> int:
