@@ -124,12 +124,18 @@ async def test_address_too_long_for_the_buffer_is_an_oserror():
         await task
 
 
-async def test_answer_that_comes_too_late_is_not_taken_for_that_of_the_next_name():
+async def _scene_of_a_name_given_up():
+    """Its resolver still hangs."""
     time, network, thread = _scene()
     first = _asking("first")
     await time.passes(5100, step=20)
     with raises(OSError):
         await first
+    return time, network, thread
+
+
+async def test_answer_that_comes_too_late_is_not_taken_for_that_of_the_next_name():
+    time, network, thread = await _scene_of_a_name_given_up()
     second = _asking("second")
     network._address = ("10.9.9.9", 1883)
     thread.go()
@@ -141,11 +147,7 @@ async def test_answer_that_comes_too_late_is_not_taken_for_that_of_the_next_name
 
 
 async def test_second_name_waits_for_a_resolver_that_hangs():
-    time, network, thread = _scene()
-    first = _asking("first")
-    await time.passes(5100, step=20)
-    with raises(OSError):
-        await first
+    time, network, thread = await _scene_of_a_name_given_up()
     second = _asking("second")
     await time.passes(100)
     assert len(thread.started) == 1
