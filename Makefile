@@ -3,7 +3,7 @@ PYTHON ?= python3
 DRIVES = tests/sim/test_end_to_end.py tests/sim/test_faults.py tests/sim/test_power.py
 # A machine that stalls can fail a test of sockets or real time once; what is broken fails again, alone.
 AGAIN = { echo 'test: again, what failed'; .venv/bin/pytest --last-failed --last-failed-no-failures=none; }
-.PHONY: help setup demo test test-decode test-power lint bench size clean
+.PHONY: help setup demo test test-decode test-power test-safety lint bench size clean
 
 help:   ## this list
 	@sed -n 's/^\([a-z-]*\): .*## /make \1\t/p' Makefile | expand -t 12
@@ -23,6 +23,12 @@ test-decode: setup  ## the same signals against cantools as in `make test`, with
 
 test-power: setup  ## the store cut at some 35,000 programs and erases, and while it recovers; an hour's drive with 20 power cuts
 	@POWER=long POWER_DRIVE_S=3600 .venv/bin/pytest -q tests/power tests/sim/test_power.py
+
+test-safety: setup .cache/safety/setup  ## the transmit gate: every branch covered, every mutant of it killed
+	@mkdir -p build; PYTHONPATH=.cache/safety COVERAGE_FILE=build/coverage .venv/bin/python -m coverage run --branch --include '*/tx_guard.py' \
+	  -m pytest -q tests/safety -k 'not exhaustive'
+	@PYTHONPATH=.cache/safety COVERAGE_FILE=build/coverage .venv/bin/python -m coverage report --show-missing --fail-under 100
+	@PYTHONPATH=.cache/safety .venv/bin/python tests/safety/mutants.py
 
 lint: setup .cache/stubs/setup  ## ruff and mypy on the host, mypy with MicroPython stubs on the firmware
 	@.venv/bin/ruff check --quiet
@@ -59,4 +65,11 @@ clean:  ## remove what was made; keeps .venv and .cache
 	@echo 'setup: stubs'
 	@.venv/bin/pip install -qq --no-deps --upgrade --target .cache/stubs \
 	  micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
+	@touch $@
+
+# Into a folder of their own, without what they need for more than this.
+.cache/safety/setup: .venv/setup
+	@echo 'setup: mutation testing'
+	@.venv/bin/pip install -qq --no-deps --upgrade --target .cache/safety \
+	  cosmic-ray==8.7.0 parso==0.8.7 stevedore==5.10.0 coverage==7.17.3
 	@touch $@
