@@ -34,8 +34,8 @@ _DTC_READS = b"\x01\x02\x03\x04\x06\x0a"  # subfunctions of 19
 
 
 class Ecu:
-    """Whom the profile allows to ask. `prefix`: first byte of every frame where addressing is extended or mixed. `sessions`: those
-    that the profile states for reading. `safe`: states of the vehicle beside "awake" in which asking does no harm. `functional`:
+    """Whom the profile allows to ask. `prefix`: first byte of every frame where addressing is extended or mixed. `sessions`: what
+    the profile states for reading. `safe`: states of the vehicle beside "awake" in which asking is harmless. `functional`:
     several may answer, so none is sent a flow control at this id. `interval_ms`: the least between two requests."""
 
     def __init__(self, tx_id, is_extended_id=False, prefix=None, sessions=b"", safe=(), functional=False, interval_ms=100):
