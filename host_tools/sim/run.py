@@ -25,6 +25,7 @@ from host_tools.sim.scenario import Scenario
 
 BOOT_S = 30.0  # real seconds until the firmware must have opened its bus
 STUCK_S = 60.0  # device seconds that the end of the log may be behind
+STUCK_REAL_S = 10.0  # and as many real ones at least: one of this machine's stalls is a minute at speed 60
 DRAIN_S = 60.0  # device seconds after the log's end in which the outbox gets no emptier: it will not come
 DRAIN_REAL_S = 10.0  # and as many real ones at least
 SETTLE_S = 4.0  # device seconds after the log's end in which the last samples are taken
@@ -195,7 +196,7 @@ class Simulation:
                 continue
             if ended_at is None and self._log_is_over():
                 ended_at = self.car.now
-            if ended_at is None and self.car.overdue > STUCK_S:
+            if ended_at is None and self.car.overdue > max(STUCK_S, STUCK_REAL_S * self.scenario.speed):
                 raise SimError(f"the firmware does not read its bus any more: {self._last_words()}")
             if ended_at is not None and self._is_settled(self.car.now - ended_at):
                 return self._report()
