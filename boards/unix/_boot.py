@@ -1,7 +1,8 @@
 """Power-on of the simulated board: what ROM and MicroPython's own `_boot.py` do on an ESP32.
 
 Run by the host as a script, with PIGTAIL_BOARD naming the folder of these modules and PIGTAIL_SIM the folder of this
-run (flash image, link, trace). Mounts the flash image at `/`, then runs its `boot.py` and `main.py`.
+run (flash image, link, trace). Mounts the flash image at `/`, then runs its `boot.py` and `main.py`. Where it cannot be mounted
+it ends with status 43: recovery mode, in which an ESP32 has nothing but its REPL.
 """
 
 import os
@@ -12,11 +13,15 @@ _board = os.getenv("PIGTAIL_BOARD")
 _run = os.getenv("PIGTAIL_SIM")
 sys.path.insert(0, _board)
 
+import recovery  # noqa: E402
 from _flash import Flash  # noqa: E402
+
+_RECOVERY = 43
 
 _flash = Flash(_run + "/flash.img")
 _posix = vfs.VfsPosix(_board), vfs.VfsPosix(_run)
-vfs.mount(vfs.VfsLfs2(_flash), "/")
+if not recovery.mount(_flash):
+    sys.exit(_RECOVERY)
 vfs.mount(_posix[0], "/board")
 vfs.mount(_posix[1], "/run")
 os.chdir("/")

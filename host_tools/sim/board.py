@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from host_tools.errors import SimError
-from host_tools.paths import BOARDS, BUILD
+from host_tools.paths import BOARDS, BUILD, FIRMWARE
 from host_tools.sim import trace
 from host_tools.sim.child import bound
 from host_tools.sim.trace import Trace
 from host_tools.toolchain import build, micropython
 
-_DEATHS = {-signal.SIGKILL: "power_cut", -signal.SIGALRM: "watchdog", 42: "reset"}  # 42: boards/unix/machine.py
+# 42: boards/unix/machine.py; 43: boards/unix/_boot.py
+_DEATHS = {-signal.SIGKILL: "power_cut", -signal.SIGALRM: "watchdog", 42: "reset", 43: "recovery"}
 _POWER_ON, _HARD, _WATCHDOG = 1, 2, 3
 QUICK = 4.0  # speed up to which the stalls of this machine are short in device time; beyond it the queue grows with the speed
 _DEATHS_BEFORE_THE_BUS = 3  # in a row: it will not come back
@@ -48,7 +49,7 @@ class Life:
     cause: int
     started: float  # monotonic, s
     ended: float | None = None
-    death: str = ""  # power_cut, watchdog, reset or crash
+    death: str = ""  # power_cut, watchdog, reset, recovery or crash
     meter: Meter = field(default_factory=Meter)
     trace: Trace = field(default_factory=Trace)
     said_from: int = 0  # where its words begin on the console
@@ -60,12 +61,12 @@ def facts() -> dict[str, object]:
 
 
 def compiled() -> tuple[Path, Path]:
-    """(firmware tree, folder of the board's own modules), compiled for the interpreter of this machine."""
+    """(firmware tree, folder of the board's own and of frozen modules), compiled for the interpreter of this machine."""
     arch = micropython.find().mpy_arch
     firmware = build.firmware(BUILD / "unix" / "firmware", arch)
     modules = BUILD / "unix" / "board"
     modules.mkdir(parents=True, exist_ok=True)
-    for source in sorted((BOARDS / "unix").glob("*.py")):
+    for source in sorted([*(BOARDS / "unix").glob("*.py"), *(FIRMWARE / "frozen").glob("*.py")]):
         is_script = source.name == "_boot.py"  # MicroPython starts a script only as text
         target = modules / (source.name if is_script else source.with_suffix(".mpy").name)
         content = (source if is_script else build.module(source, source.name, arch, build.LEAN)).read_bytes()
@@ -169,6 +170,9 @@ class VirtualBoard:
         life.death = _DEATHS.get(status, "crash")
 
     def _check_boots(self) -> None:
+        if self.lives[-1].death == "recovery":
+            said = self.console(self.lives[-1].said_from).strip().removeprefix("recovery: ")
+            raise SimError(f"the board is in recovery mode, see docs/outbox.md: {said}")
         own = [life for life in self.lives if life.death != "power_cut"][-_DEATHS_BEFORE_THE_BUS:]
         if not own or any(life.meter.boot_ms for life in own):
             return

@@ -12,7 +12,7 @@ from littlefs import LittleFS
 from on_device import compiled
 
 from host_tools.paths import FIRMWARE
-from host_tools.sim import image
+from host_tools.sim import image, wear
 from host_tools.sim.board import facts
 from host_tools.toolchain import micropython
 
@@ -115,6 +115,20 @@ def test_image_holds_what_it_was_made_of(tmp_path: Path) -> None:
     assert image.read(path, "/slot.1") == image.pair(b"a")
     with pytest.raises(FileNotFoundError):
         image.read(path, "/nothing")
+
+
+@pytest.mark.parametrize("block", [b"\xff", b"\0", b"?"], ids=["blank", "zeros", "noise"])
+def test_fault_4_both_superblocks_bad_is_recovery_mode_and_nothing_is_written(slots: Path, block: bytes) -> None:
+    path = slots / "flash.img"
+    with path.open("r+b") as chip:
+        chip.write(block * 2 * image.BLOCK_SIZE)
+    before = path.read_bytes()
+    device = power_on(slots)
+    output, _ = device.communicate(timeout=120)
+    assert device.returncode == 43
+    (line,) = output.splitlines()
+    assert line.startswith("recovery: no file system can be mounted (") and line.endswith("; nothing was changed")
+    assert path.read_bytes() == before and not any(wear.read(path).erases)
 
 
 def test_boards_flash_is_whole_blocks_of_the_size_that_its_file_states() -> None:

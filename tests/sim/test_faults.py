@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import signal
+from typing import BinaryIO
 
 import pytest
 
@@ -111,12 +112,18 @@ def test_outbox_larger_than_the_heap_is_made_smaller_and_reported() -> None:
     assert report.restarts == 0 and "outbox.bytes" in str(simulation.status["config_error"])
 
 
-def test_flash_that_is_erased_in_a_power_cut_ends_the_simulation() -> None:
+def test_fault_4_flash_that_is_erased_in_a_power_cut_ends_the_simulation_in_recovery_mode() -> None:
+    chips: list[BinaryIO] = []  # open: the run's folder is gone afterwards
+
     def erase(simulation: Simulation) -> None:
         image = simulation.board.folder / "flash.img"
         with image.open("r+b") as chip:  # in place: the firmware has it mapped
             chip.write(b"\xff" * image.stat().st_size)
+        chips.append(image.open("rb"))
         send(signal.SIGKILL)(simulation)
 
-    with pytest.raises(SimError, match="does not start"):
+    with pytest.raises(SimError, match="recovery mode, see docs/outbox.md: .*block 0 is blank, block 1 is blank") as caught:
         drive(20.0, at={3.0: erase})
+    assert len(str(caught.value).splitlines()) == 1
+    with chips[0] as chip:
+        assert set(chip.read()) == {0xFF}, "no silent format"
