@@ -59,8 +59,8 @@ def watch(Batch, Sampler, Outbox):
         batches.append(self)
 
     def noted_begin(self, boot, *args, **named):
-        _booted(trace, boot)
         begin(self, boot, *args, **named)
+        _booted(trace, self.boot)
 
     def noted_run(self, now_ms):
         _turn(trace, now_ms)

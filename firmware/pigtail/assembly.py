@@ -44,6 +44,7 @@ class Assembly:
         self.values = self.table = self.sampler = self.keeper = None
         self._batches = self._make_batches() if self.profile else []
         self.outbox = self._make_outbox(config)
+        self.boot = self.outbox.boot
         if self.profile:
             self._make_sampler(self.profile, config)
         self.bus = Bus(board.make_can(config["can.bitrate"]))

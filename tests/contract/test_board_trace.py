@@ -23,7 +23,7 @@ class Sampler:
     def run(self, now_ms):
         if self.work: self.work()
 class Outbox:
-    def __init__(self, boot, streams, device=None): pass
+    def __init__(self, boot, streams, device=None): self.boot = boot + 1  # as where flash knows of later ones
     def append(self, stream, payload, boot, first, count, opened_ms): seen("append")
     def checkpoint(self, stream, part, boot, first, count, is_last=False): seen("checkpoint")
 def seen(what):
@@ -31,7 +31,7 @@ def seen(what):
     trace = open("/run/taken.bin", "rb").read()
     print(what, unpack_from("<I", trace, 0)[0], [n for n in unpack_from("<64I", trace, 16) if n])
 _trace.watch(Batch, Sampler, Outbox)
-sampler, outbox = Sampler(), Outbox(5, [2, 9], device=None)
+sampler, outbox = Sampler(), Outbox(4, [2, 9], device=None)
 a, b = Batch(2), Batch(9)
 """
 

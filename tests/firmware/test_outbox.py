@@ -469,6 +469,20 @@ def test_file_system_that_is_full_before_the_log_is_gives_up_the_oldest_batches(
         back_end.close()
 
 
+def test_boots_that_are_counted_anew_get_numbers_behind_those_on_flash():
+    back_end = OnSectors()
+    for boot in 7, 8:
+        outbox = back_end.outbox(boot)
+        _batch(outbox, boot, TELEMETRY, 0, 10)
+        outbox.tidy(9000)
+    outbox = back_end.outbox(1)
+    assert outbox.boot == 9
+    _batch(outbox, outbox.boot, TELEMETRY, 0, 10)
+    assert [(batch[0][0], batch[0][2]) for batch in drained(outbox)[0]] == [(7, 0), (8, 0), (9, 0)]
+    assert sorted([boot for samples in ledgered(outbox.ledger).values() for boot, _ in samples.masks]) == [7] * 4 + [8] * 4
+    assert back_end.outbox(1).boot == 10
+
+
 @on_both
 def test_outbox_is_small(back_end):
     import gc

@@ -1,14 +1,17 @@
 """A drive in which things go wrong: power cuts, long outages, a stuck processor. Each cost is stated, nothing else is lost."""
 
 import asyncio
+import contextlib
 import itertools
 import signal
 from typing import BinaryIO
 
 import pytest
+from littlefs import LittleFS
 
 from host_tools.errors import SimError
 from host_tools.sim import scenario
+from host_tools.sim.image import BLOCK_SIZE
 from host_tools.sim.run import Simulation
 from host_tools.sim.scenario import Scenario
 from host_tools.toolchain import micropython
@@ -110,6 +113,25 @@ def test_outbox_larger_than_the_heap_is_made_smaller_and_reported() -> None:
     report, simulation, _ = drive(10.0, config={"outbox.bytes": 1 << 20})
     assert_books_balance(report)
     assert report.restarts == 0 and "outbox.bytes" in str(simulation.status["config_error"])
+
+
+def test_fault_4_file_system_made_anew_keeps_what_waits_on_the_partition_and_gives_no_number_twice() -> None:
+    def forget_the_boots(simulation: Simulation) -> None:
+        path = simulation.board.folder / "flash.img"
+        send(signal.SIGSTOP)(simulation)
+        flash = LittleFS(block_size=BLOCK_SIZE, block_count=path.stat().st_size // BLOCK_SIZE, mount=False)
+        flash.context.buffer[:] = path.read_bytes()
+        flash.mount()
+        for name in "/boots.0", "/boots.1":
+            with contextlib.suppress(FileNotFoundError):
+                flash.remove(name)
+        with path.open("r+b") as chip:
+            chip.write(flash.context.buffer)
+        send(signal.SIGKILL)(simulation)
+
+    report, simulation, _ = drive(40.0, outages=((14.0, 30.0),), power_cuts=(8.0,), at={20.0: forget_the_boots})
+    assert_only_deaths_cost(report)
+    assert simulation.delivered.boots == [1, 2, 3] and simulation.status["boot"] == 3
 
 
 def test_fault_4_flash_that_is_erased_in_a_power_cut_ends_the_simulation_in_recovery_mode() -> None:

@@ -28,6 +28,9 @@ def mount(outbox, streams, device, segments, files: int, folder: str):
     is_empty = not outbox.bytes
     logs = outbox.logs
     last = snapshot.boot or max([boot for log in logs for boot, _, _ in log.ends.values()] or [0])
+    if last >= outbox.boot:  # boots are counted on another file system, which was lost
+        outbox.boot = last + 1
+        outbox.rewind()
     _recover(outbox, last, snapshot)
     if is_empty and outbox.layout != layout:
         number = max([log.end for log in logs]) // logs[0].size + 2

@@ -37,12 +37,13 @@ class _Stream:
 
 class Outbox:
     """`device`: a block device of the outbox's own; without one, `files` files below `folder`. `segments`: those of the classes
-    alert and diagnostic; telemetry has the rest. `thin`: of each class, when its flash is full, every n-th new batch is kept."""
+    alert and diagnostic; telemetry has the rest. `thin`: of each class, when its flash is full, every n-th new batch is kept. The
+    boot is `boot` afterwards, or higher: flash that knows of later ones than were counted has lost their count."""
 
     def __init__(
         self, boot: int, streams, device=None, ram: int = 4096, segments=(4, 8), files: int = 64, thin=(1, 1, 1), folder="/outbox"
     ):  # fmt: skip
-        self._boot = boot
+        self.boot = boot
         self._thin = thin
         self._refused = [0] * CLASSES
         self._streams = {}
@@ -190,7 +191,7 @@ class Outbox:
                     log.done(records[i : i + 2])
             log.is_full = True
 
-        cursor = Cursor(log, self._boot, self._damaged)
+        cursor = Cursor(log, self.boot, self._damaged)
         cursor.drop(limit, fall)
         log.drop(limit)
         i = self.logs.index(log)
@@ -214,7 +215,7 @@ class Outbox:
 
     def _settle(self, boot, stream, first, count):
         state = self._streams.get(stream)
-        if state and boot == self._boot and first <= state.settled:
+        if state and boot == self.boot and first <= state.settled:
             state.settled = max(state.settled, first + count)
 
     def next(self):
@@ -245,7 +246,7 @@ class Outbox:
 
     def rewind(self) -> None:
         """A new session: what was under way is given again."""
-        self._cursors = [Cursor(log, self._boot, self._damaged) for log in self.logs]
+        self._cursors = [Cursor(log, self.boot, self._damaged) for log in self.logs]
         for log in self.logs:
             log.given_before = log.given
         for batch in self._ring.batches:
@@ -303,7 +304,7 @@ class Outbox:
             if self._on_files:
                 log.segments.flush()  # what is said to be on flash is there
         numbers = [number for log in self.logs for number in divmod(log.tail, log.size)]
-        head = struct.pack(HEADER, VERSION, clean, *self.layout, self._boot, *numbers, len(self._streams))
+        head = struct.pack(HEADER, VERSION, clean, *self.layout, self.boot, *numbers, len(self._streams))
         streams = [
             struct.pack(STREAM, s, state.on_flash, state.settled, state.reserved) for s, state in self._streams.items()
         ]  # fmt: skip
