@@ -49,7 +49,7 @@ def _judge(known, readable, ledger, at):
     assert len(gone) <= 1, "%d: %s" % (at, spans(gone))
 
 
-def test_flipped_byte_in_the_journal_changes_nothing():
+def test_fault_5_flipped_byte_in_the_journal_changes_nothing():
     back_end, known = _log_of_boots(1, 2)
     outbox = back_end.outbox(4)
     outbox.ledger.add(3, OTHER, 900, 5, "overrun")
@@ -66,7 +66,7 @@ def test_flipped_byte_in_the_journal_changes_nothing():
         assert drained(outbox)[1].masks == known.masks, at
 
 
-def test_whole_segment_that_rots_is_ledgered():
+def test_fault_5_whole_segment_that_rots_is_ledgered():
     """Where it holds the end of a boot and the table behind that, too, its last samples are not: SPEC says so."""
     back_end, known = _log_of_boots(1)
     image = bytes(back_end.nor.data)

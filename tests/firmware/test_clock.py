@@ -129,7 +129,7 @@ async def test_time_goes_on_in_ntps_era_of_2036():
     assert Rtc.set_to == [(2036, 2, 7, 3, 6, 28, 21, 0)]
 
 
-async def test_clock_that_steps_back_moves_utc_and_not_the_uptime():
+async def test_fault_6_clock_that_steps_back_moves_utc_and_not_the_uptime():
     time = Time().into(clock, uptime, resolve)
     uptime._last, uptime._ms = 0, 0
     Rtc.set_to.clear()

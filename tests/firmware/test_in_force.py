@@ -40,6 +40,19 @@ def test_damaged_truncated_foreign_or_missing_profile_leaves_the_last_good_one_i
     assert profile.message_id(0) == 2 and "ENOENT" in why
 
 
+def test_fault_5_flipped_bit_in_the_profile_leaves_the_last_good_one_in_force():
+    _forget()
+    put("/profile.bin", A)
+    _load()
+    for bit in range(8 * len(A)):
+        flipped = bytearray(A)
+        flipped[bit // 8] ^= 1 << bit % 8
+        put("/profile.bin", flipped)
+        profile, why = _load()
+        assert profile.identity == int.from_bytes(A[-4:], "little") and why.startswith("/profile.bin: "), bit
+        assert get("/profile.good") == A
+
+
 def test_nothing_that_can_be_used_is_none_and_says_why():
     _forget()
     profile, why = _load()

@@ -68,7 +68,7 @@ def test_power_cut_at_any_byte_of_the_newest_copy_leaves_the_older():
         assert _read() == b"older", size
 
 
-def test_flipped_bit_in_the_newest_copy_leaves_the_older():
+def test_fault_5_flipped_bit_in_the_newest_copy_leaves_the_older():
     _remove("/x.0", "/x.1")
     _written(b"older", b"newest")
     whole = get("/x.0")

@@ -49,7 +49,7 @@ def test_good_file_is_not_written_to_the_pair_twice():
     assert not twice
 
 
-def test_truncated_at_any_byte_keeps_the_last_good_one():
+def test_fault_7_truncated_at_any_byte_keeps_the_last_good_one():
     _good()
     whole = json.dumps(GOOD).encode()
     for size in range(len(whole)):
@@ -59,14 +59,14 @@ def test_truncated_at_any_byte_keeps_the_last_good_one():
         assert error == "config.json is not JSON", whole[:size]
 
 
-def test_not_json_keeps_the_last_good_one():
+def test_fault_7_not_json_keeps_the_last_good_one():
     _good()
     for text in b"\xff\xfe\xff", b"\0" * 100, b"mqtt.port: 1", b"{[1]: 2}", b'{"mqtt.port": 1}}', b'{"device": "\xff"}':
         put("/config.json", text)
         assert store.load() == (check(GOOD), "config.json is not JSON"), text
 
 
-def test_wrong_values_keep_the_last_good_one_and_name_the_key():
+def test_fault_7_wrong_values_keep_the_last_good_one_and_name_the_key():
     _good()
     for text, key in (b'{"mqtt.port": "1883"}', "mqtt.port"), (b'{"nope": 1}', "nope"), (b'{"batch_ms": 1e9}', "batch_ms"):
         put("/config.json", text)
@@ -75,6 +75,31 @@ def test_wrong_values_keep_the_last_good_one_and_name_the_key():
         assert error.startswith("config.json: ") and key in error, error
     put("/config.json", b"[1]")
     assert store.load() == (check(GOOD), "config.json: not a JSON object")
+
+
+def test_fault_7_file_from_a_newer_version_keeps_the_last_good_one():
+    _good()
+    newer = dict(GOOD)
+    newer["wifi.mesh"] = True
+    put("/config.json", json.dumps(newer))
+    config, error = store.load()
+    assert config == check(GOOD)
+    assert error.startswith("config.json: ") and "wifi.mesh" in error, error
+
+
+def test_fault_5_flipped_bit_in_the_file_keeps_the_last_good_one_or_is_what_somebody_may_have_written():
+    """The file has no checksum, since people write it: a letter that became another one stays."""
+    _good()
+    whole, kept = json.dumps(GOOD).encode(), 0
+    for bit in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        Pair("/config").write(whole)
+        put("/config.json", flipped)
+        config, error = store.load()
+        assert config == (check(GOOD) if error else check(json.loads(flipped))), bytes(flipped)
+        kept += error is not None
+    assert kept > 2 * len(whole)
 
 
 def test_bad_file_without_a_last_good_one_is_the_defaults():

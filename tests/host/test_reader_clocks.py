@@ -33,7 +33,7 @@ def placed(clocks: Clocks, payload: bytes, device: str = "kona") -> tuple[float 
     return utc, clock
 
 
-def test_clock_unknown_at_boot_is_placed_by_the_later_one():
+def test_fault_6_clock_unknown_at_boot_is_placed_by_the_later_one():
     before, after = batch(10), batch(50, NTP, NOW)
     assert placed(learnt(before), before) == (None, "none")
     assert placed(learnt(before, after), before) == (NOW / 1000 + 1, "ntp")
@@ -47,7 +47,7 @@ def test_wrong_rtc_is_corrected_by_ntp_and_ntp_by_gnss():
     assert clocks.of("kona", 1) == Clock("gnss", NOW + 5)
 
 
-def test_step_back_of_the_clock_counts_for_the_whole_boot():
+def test_fault_6_step_back_of_the_clock_counts_for_the_whole_boot():
     hour = 3_600_000
     first, second = batch(10, NTP, NOW + hour), batch(50, NTP, NOW)
     assert placed(learnt(first, second), first) == (NOW / 1000 + 1, "ntp")

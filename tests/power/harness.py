@@ -216,7 +216,8 @@ def _bit_length(mask):
 
 
 def cuts(back_end, seed, every):
-    """Runs the session, cuts it; returns how many cuts were survived. Raises Cut at the first that was not."""
+    """Runs the session, cuts it; returns how many cuts were survived, and how many of them came in the recovery from another.
+    Raises Cut at the first that was not."""
     random.seed(seed)
     session = Session(back_end)
     try:
@@ -224,7 +225,7 @@ def cuts(back_end, seed, every):
     except AssertionError as error:
         raise Cut("the session itself: %s" % error)  # noqa: B904 (MicroPython has no chaining)
     image, operations = bytearray(session.start), session.nor.journal
-    offset, count = random.randrange(every), 0
+    offset, count, second = random.randrange(every), 0, 0
     known = Known(session.facts)
     for n, operation in enumerate(operations):
         if n % every == offset:
@@ -233,15 +234,17 @@ def cuts(back_end, seed, every):
                 left = bytearray(image)
                 torn(left, session.nor.size, operation, way)
                 try:
-                    count += _survives(back_end, left, known, session.nor.size, way == n // every % 4)
+                    again = _survives(back_end, left, known, session.nor.size, way == n // every % 4)
                 except (Cut, AssertionError, OSError, ValueError, IndexError) as error:
                     raise Cut("seed %d, operation %d of %d, way %d: %s" % (seed, n, len(operations), way, error))  # noqa: B904 (MicroPython has no chaining)
+                count, second = count + 1 + again, second + again
         apply(image, session.nor.size, operation)
-    return count
+    return count, second
 
 
 def _survives(back_end, left, known, size, again):
-    """Mounts what the cut left and looks; with `again` goes on after it, and cuts that recovery at each operation, too."""
+    """Mounts what the cut left and looks; with `again` goes on after it, and cuts that recovery at each operation, too: gives how
+    many times."""
     nor = Nor(len(left) // size, size, left)
     nor.journal = []
     outbox = back_end.mount(nor, known.boot + 1)
@@ -253,7 +256,7 @@ def _survives(back_end, left, known, size, again):
             _goes_on(outbox, known)
     finally:
         back_end.unmount()
-    count = 1
+    count = 0
     if again:
         for operation in recovery:
             twice = bytearray(left)
@@ -315,10 +318,10 @@ def main(back_end, seed, every, bug=None):
         getattr(bugs, bug)()
     try:
         if back_end == "pair":
-            count = pair_cuts(int(seed))
+            print("%d cuts survived" % pair_cuts(int(seed)))
         else:
-            count = cuts(Sectors() if back_end == "sectors" else LittleFs(), int(seed), int(every))
-        print("%d cuts survived" % count)
+            found = cuts(Sectors() if back_end == "sectors" else LittleFs(), int(seed), int(every))
+            print("%d cuts survived, %d of them in the recovery from another" % found)
     except Cut as error:
         print("caught: %s" % error)
 

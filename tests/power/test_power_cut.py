@@ -1,8 +1,10 @@
-"""A power cut at every program and erase of a session (faults 1, 2 and 3), and that the harness catches the bugs it is for.
+"""A power cut at every program and erase of a session that fills the flash (faults 1, 2 and 3), and that the harness catches the
+bugs it is for.
 
 `make test` tries some of the cuts, `make test-power` (POWER=long) many more.
 """
 
+import functools
 import os
 import re
 import subprocess
@@ -27,6 +29,7 @@ BUGS = [
 tried = []
 
 
+@functools.cache
 def harness(*arguments: object) -> str:
     """The last line of what the harness says."""
     start = f"import sys; sys.path[:0] = ['{HERE}', '{HERE.parent / 'firmware'}']; import harness; harness.main"
@@ -41,22 +44,34 @@ def harness(*arguments: object) -> str:
 
 
 def survived(said: str) -> int:
-    assert (match := re.fullmatch(r"(\d+) cuts survived", said)), said
-    tried.append(int(match[1]))
+    tried.append(counts(said)[0])
     return tried[-1]
 
 
+def counts(said: str) -> tuple[int, int]:
+    """Cuts that were survived, and how many of them came in the recovery from another."""
+    match = re.fullmatch(r"(\d+) cuts survived(?:, (\d+) of them in the recovery from another)?", said)
+    assert match, said
+    return int(match[1]), int(match[2] or 0)
+
+
 @pytest.mark.parametrize(("seed", "every"), SECTORS)
-def test_power_cut_at_every_operation_of_the_sectors(seed: int, every: int) -> None:
+def test_fault_1_power_cut_at_every_operation_of_the_sectors(seed: int, every: int) -> None:
     assert survived(harness("sectors", seed, every)) > 500
 
 
 @pytest.mark.parametrize(("seed", "every"), FILES)
-def test_power_cut_at_every_operation_of_the_littlefs(seed: int, every: int) -> None:
+def test_fault_1_power_cut_at_every_operation_of_the_littlefs(seed: int, every: int) -> None:
     assert survived(harness("files", seed, every)) > 300
 
 
-def test_power_cut_at_every_operation_while_the_configuration_is_kept() -> None:
+@pytest.mark.parametrize(("back_end", "runs"), [("sectors", SECTORS), ("files", FILES)])
+def test_fault_2_second_cut_at_every_operation_of_the_recovery_from_the_first(back_end: str, runs: list[tuple[int, int]]) -> None:
+    for seed, every in runs:
+        assert counts(harness(back_end, seed, every))[1] > 100
+
+
+def test_fault_1_power_cut_at_every_operation_while_the_configuration_is_kept() -> None:
     assert survived(harness("pair", 1, 1)) > 500
 
 

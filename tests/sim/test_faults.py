@@ -50,7 +50,7 @@ def test_owners_period_makes_another_profile_and_is_kept_to() -> None:
     assert len(times) > 15 and min(steps) == 500 and {step % 500 for step in steps} == {0}
 
 
-def test_clock_is_unknown_at_boot_and_samples_get_utc_once_it_is_known() -> None:
+def test_fault_6_clock_is_unknown_at_boot_and_samples_get_utc_once_it_is_known() -> None:
     _, simulation, samples = drive(16.0)
     assert simulation.status["clock"] == "ntp"
     known = [sample.utc is not None for sample in samples]
@@ -60,7 +60,7 @@ def test_clock_is_unknown_at_boot_and_samples_get_utc_once_it_is_known() -> None
     assert offsets[0] == pytest.approx(simulation.utc_at_start, abs=10.0)
 
 
-def test_rtc_that_is_wrong_at_boot_dates_no_sample() -> None:
+def test_fault_6_rtc_that_is_wrong_at_boot_dates_no_sample() -> None:
     report, simulation, samples = drive(20.0, outages=((0.0, 8.0),), rtc=1_900_000_000)  # 2030
     assert_books_balance(report)
     assert simulation.status["clock"] == "ntp" and len({sample.time_ms // 1000 for sample in samples}) > 15
@@ -68,7 +68,7 @@ def test_rtc_that_is_wrong_at_boot_dates_no_sample() -> None:
     assert offsets == pytest.approx([simulation.utc_at_start] * len(offsets), abs=10.0)
 
 
-def test_clock_that_steps_by_an_hour_moves_the_next_boot_and_nothing_else() -> None:
+def test_fault_6_clock_that_steps_by_an_hour_moves_the_next_boot_and_nothing_else() -> None:
     def step(simulation: Simulation) -> None:
         simulation.utc_at_start += 3600
 

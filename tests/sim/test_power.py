@@ -68,7 +68,7 @@ def test_power_cut_costs_no_alert() -> None:
     assert len([sample for sample in samples if sample.name == "Vehicle.Speed"]) > 100
 
 
-def test_two_power_cuts_close_together_are_one_dark_time() -> None:
+def test_fault_2_two_power_cuts_close_together_are_one_dark_time() -> None:
     report, _, _ = drive(24.0, at={8.0: send(signal.SIGKILL), 8.6: send(signal.SIGKILL)})
     assert_cut_costs_at_most(report, RING_LOG_S)
     assert len(report.deaths) == 2 and all(death.dark_s is not None for death in report.deaths)
@@ -90,7 +90,7 @@ def test_flash_full_in_a_long_outage_stands_in_the_ledger_to_the_sample() -> Non
     assert 1000 < report.samples_accounted_lost < report.samples_taken - 1000
 
 
-def test_flash_full_and_then_a_power_cut_keeps_the_ledger_exact() -> None:
+def test_fault_3_flash_full_and_then_a_power_cut_keeps_the_ledger_exact() -> None:
     busy = changed(demo_car(), None, period_ms=100)
     report, _, _ = drive(300.0, profile=busy, speed=30.0, flash_size=64 << 10, outages=((5.0, 285.0),), power_cuts=(240.0,))
     assert_books_balance(report)
