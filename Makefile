@@ -1,6 +1,6 @@
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-DRIVES = tests/sim/test_end_to_end.py tests/sim/test_faults.py tests/sim/test_power.py
+DRIVES = tests/sim/test_end_to_end.py tests/sim/test_faults.py tests/sim/test_heap.py tests/sim/test_power.py
 # A machine that stalls can fail a test of sockets or real time once; what is broken fails again, alone.
 AGAIN = { echo 'test: again, what failed'; .venv/bin/pytest --last-failed --last-failed-no-failures=none; }
 .PHONY: help setup demo test test-decode test-power test-safety lint bench size clean
