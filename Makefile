@@ -1,9 +1,10 @@
 PYTHON ?= python3
 .DEFAULT_GOAL := help
+ELSEWHERE = tests/mosquitto tests/realtime
 DRIVES = tests/sim/test_end_to_end.py tests/sim/test_faults.py tests/sim/test_heap.py tests/sim/test_power.py
 # A machine that stalls can fail a test of sockets or real time once; what is broken fails again, alone.
 AGAIN = { echo 'test: again, what failed'; .venv/bin/pytest --last-failed --last-failed-no-failures=none; }
-.PHONY: help setup demo test test-decode test-power test-safety lint bench size clean
+.PHONY: help setup demo test test-decode test-power test-safety test-mosquitto test-realtime soak lint bench size clean
 
 help:   ## this list
 	@sed -n 's/^\([a-z-]*\): .*## /make \1\t/p' Makefile | expand -t 12
@@ -15,7 +16,7 @@ demo: setup  ## a drive, an outage, every sample accounted for; LOG=... DBC=... 
 	@.venv/bin/pigtail demo $(if $(LOG),--log '$(LOG)') $(if $(DBC),--profile '$(DBC)')
 
 test: setup lint  ## what CI runs: lint, then all tests; whole drives come last and have the machine to themselves
-	@.venv/bin/pytest -q -n 2 --dist loadfile $(DRIVES:%=--ignore %) || $(AGAIN)
+	@.venv/bin/pytest -q -n 2 --dist loadfile $(ELSEWHERE:%=--ignore %) $(DRIVES:%=--ignore %) || $(AGAIN)
 	@.venv/bin/pytest $(DRIVES) || $(AGAIN)
 
 test-decode: setup  ## the same signals against cantools as in `make test`, with 2,000 random payloads of each message
@@ -29,6 +30,15 @@ test-safety: setup .cache/safety/setup  ## the transmit gate: every branch cover
 	  -m pytest -q tests/safety -k 'not exhaustive'
 	@PYTHONPATH=.cache/safety COVERAGE_FILE=build/coverage .venv/bin/python -m coverage report --show-missing --fail-under 100
 	@PYTHONPATH=.cache/safety .venv/bin/python tests/safety/mutants.py
+
+test-mosquitto: setup  ## what needs a real mosquitto: TLS, shared subscriptions, a broker that fails
+	@.venv/bin/pytest -q -n 2 tests/mosquitto
+
+test-realtime: setup  ## whole drives at real time that must drop no frame, and a short soak; some minutes
+	@.venv/bin/pytest tests/realtime
+
+soak: setup  ## ten hours of driving at speed 100 with random faults: no leak, nothing missing; some minutes
+	@.venv/bin/python -m host_tools.sim.soak
 
 lint: setup .cache/stubs/setup  ## ruff and mypy on the host, mypy with MicroPython stubs on the firmware
 	@.venv/bin/ruff check --quiet

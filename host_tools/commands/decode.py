@@ -13,11 +13,13 @@ from host_tools.reader.export import FORMATS, Lines, Parquet, Writer, tables
 from host_tools.reader.lines import printable
 from host_tools.signals import find
 
+_TOLD = 20  # gaps by name
 EXAMPLES = """\b
 Examples:
   pigtail listen --raw kona.rec
   pigtail decode kona.rec -o kona.csv
   pigtail decode monday.rec tuesday.rec -o both.parquet
+  pigtail decode first-collector.rec second-collector.rec -o all.csv
   pigtail decode batch.bin --profile demo-ev
 """
 
@@ -35,8 +37,8 @@ def command(files: tuple[Path, ...], profile: str | None, out: Path | None, form
     """Turn stored batches into jsonl, csv or Parquet, each sample once.
 
     FILE is a recording (pigtail listen --raw), a dump of the flash partition of a device's outbox, or the payload of one
-    telemetry message. Samples are placed by the best clock that their boot ever had. What is damaged is left out, and the
-    status is then 2.
+    telemetry message. Of several files a sample that is in more than one is taken once, and missing is what is in none.
+    Samples are placed by the best clock that their boot ever had. What is damaged is left out, and the status is then 2.
     """
     own = find.find(profile, period, lambda line: click.echo(line, err=True)) if profile else None
     archive = Archive(own)
@@ -48,10 +50,17 @@ def command(files: tuple[Path, ...], profile: str | None, out: Path | None, form
                 writer.write(table)
     for note in archive.notes:
         click.echo(printable(note), err=True)
+    for line in _first(list(archive.missing())):
+        click.echo(printable(line), err=True)
     click.echo(str(archive.totals), err=True)
     if archive.troubles:
         more = f"; and {len(archive.troubles) - 1} more such places" if len(archive.troubles) > 1 else ""
         raise InputError(printable(f"{archive.troubles[0]}{more}; what could be read is written"))
+
+
+def _first(lines: list[str]) -> list[str]:
+    """As many as are read."""
+    return lines if len(lines) <= _TOLD else [*lines[:_TOLD], f"and {len(lines) - _TOLD} more such gaps"]
 
 
 def _format(out: Path | None, form: str | None) -> str:

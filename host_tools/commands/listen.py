@@ -11,7 +11,17 @@ import click
 from rich.console import Console
 
 from host_tools.errors import InputError
-from host_tools.reader import BatchEvent, Gap, Listener, ProfileSeen, Status, Subscribed, Trouble, listen
+from host_tools.reader import (
+    BatchEvent,
+    Gap,
+    Listener,
+    ProfileSeen,
+    Status,
+    Subscribed,
+    Trouble,
+    Trust,
+    listen,
+)
 from host_tools.reader.lines import FORMATS, Lines, printable
 from host_tools.reader.recording import Recorder
 from host_tools.reader.stream import Tap
@@ -26,7 +36,10 @@ Examples:
   pigtail listen --broker mqtt://me:secret@192.0.2.7 --device kona
   pigtail listen --format jsonl --out kona.jsonl
   pigtail listen --raw kona.rec
+  pigtail listen --broker mqtts://broker.example --ca ca.pem
+  pigtail listen --share fleet --raw first.rec
 """
+_A_FILE = click.Path(path_type=Path)
 
 
 @click.command("listen", epilog=EXAMPLES)
@@ -35,15 +48,26 @@ Examples:
 @click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE.  [default: stdout]")
 @click.option("--raw", metavar="FILE", type=click.Path(path_type=Path), help="Append all messages as they come to FILE.")
-def command(broker: str, device: str | None, form: str, out: Path | None, raw: Path | None) -> None:
+@click.option("--ca", metavar="FILE", type=_A_FILE, help="The CA of a broker at mqtts://.  [default: those this machine trusts]")
+@click.option("--cert", metavar="FILE", type=_A_FILE, help="Our own certificate, where the broker asks for one.")
+@click.option("--key", metavar="FILE", type=_A_FILE, help="Its key.")
+@click.option("--share", metavar="GROUP", help="Take a share of the telemetry: the collectors of a group divide it.")
+def command(
+    broker: str, device: str | None, form: str, out: Path | None, raw: Path | None,
+    ca: Path | None, cert: Path | None, key: Path | None, share: str | None,
+) -> None:  # fmt: skip
     """Show what devices publish: names, values, units and ages, each sample once.
 
     jsonl and csv write one sample a line; so does table where its output is no terminal. Ctrl-C ends it. What is recorded
     with --raw is read with `pigtail decode`.
+
+    With --share a sample may come twice, to two collectors, and none of them can tell what is missing: record what each
+    gets with --raw, and give all recordings to `pigtail decode` together.
     """
     with ExitStack() as stack:
         tap = stack.enter_context(_recorder(raw)) if raw else None
-        listener = listen(broker, device, reconnect=True, tap=tap)
+        trust = Trust(ca, cert, key)
+        listener = listen(broker, device, reconnect=True, tap=tap, trust=trust, share=share)
         _listen(listener, form, out)
 
 
@@ -122,4 +146,7 @@ def describe(event: Status | Gap | ProfileSeen | Trouble | Subscribed) -> str:
 def summary(listener: Listener) -> str:
     """The books over all devices as one line."""
     held = len(listener.inbox.held)
-    return printable(f"{listener.totals}, {held} batches whose profile did not come" if held else str(listener.totals))
+    books = str(listener.totals)
+    if listener.inbox.share is not None:
+        books = f"{listener.inbox.shared_samples} samples by share {listener.inbox.share}; what all got, `pigtail decode` tells"
+    return printable(f"{books}, {held} batches whose profile did not come" if held else books)

@@ -10,18 +10,28 @@ from pathlib import Path
 import click
 
 from host_tools.errors import InputError
-from host_tools.sim import scenario
+from host_tools.reader import Trust
+from host_tools.sim import scenario, security
+from host_tools.sim.faults import MOMENTS, SPANS, parse_all
 from host_tools.sim.report import Report
 from host_tools.sim.run import Simulation
 from host_tools.sim.summary import lines
 
 PROGRESS_S = 5.0  # real seconds between two lines of progress
 
-EXAMPLES = """\b
+_A_FILE = click.Path(path_type=Path)
+_KINDS = "".join(f"  {name + when:<24}{what}\n" for kinds, when in ((MOMENTS, "@T"), (SPANS, "@START:END"))
+                 for name, what in kinds.items())  # fmt: skip
+EXAMPLES = f"""\b
+Faults:
+{_KINDS}
+\b
 Examples:
   pigtail sim
   pigtail sim --for 300 --speed 10 --outage 60:120
   pigtail sim --for 120 --outage 20:90 --power-cut 50 --power-cut 70 --flash-size 256k
+  pigtail sim --tls --load 4000 --fault reset@20 --fault broker-stall@30:40
+  pigtail sim --fault dns-hang@10:40 --fault reset@12
   pigtail sim --log drive.log.gz --profile car.dbc --outage 5:12 --json report.json
 """
 
@@ -41,7 +51,14 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
             click.option("--load", metavar="FRAMES_PER_S", type=click.IntRange(1, 10_000), help="Fill the bus up to this."),
             click.option("--for", "seconds", metavar="SECONDS", type=click.FloatRange(0.1), help="End the log after this."),
             click.option("--broker", metavar="URL", help="Use this MQTT broker.  [default: one of our own]"),
+            click.option("--tls", is_flag=False, flag_value=security.SERVER, default="", metavar="[mutual]",
+                         help="Let our own broker speak TLS; mutual: the device shows a certificate as well."),
+            click.option("--ca", metavar="FILE", type=_A_FILE, help="The CA of a broker at mqtts://."),
+            click.option("--cert", metavar="FILE", type=_A_FILE, help="A certificate for that broker, where it asks for one."),
+            click.option("--key", metavar="FILE", type=_A_FILE, help="Its key."),
             click.option("--outage", "outages", metavar="START:END", multiple=True, help="Cut the link (again for more)."),
+            click.option("--fault", "faults", metavar="KIND@WHEN", multiple=True,
+                         help="Do this on the way to the broker (again for more); the kinds are below."),
             click.option("--power-cut", "power_cuts", metavar="T", multiple=True, type=click.FloatRange(0),
                          help="Kill the firmware at T and start it again (again for more)."),
             click.option("--ignition-off", "ignition_offs", metavar="T", multiple=True, type=click.FloatRange(0),
@@ -58,18 +75,24 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
 def build(
     logs: tuple[Path, ...], profile: str | None, channel: str | None, period: int, speed: float, load: int | None,
     seconds: float | None, broker: str | None, outages: tuple[str, ...], power_cuts: tuple[float, ...],
-    ignition_offs: tuple[float, ...], flash_size: str, heap: str,
+    ignition_offs: tuple[float, ...], flash_size: str, heap: str, faults: tuple[str, ...], tls: str,
+    ca: Path | None, cert: Path | None, key: Path | None,
 ) -> scenario.Scenario:  # fmt: skip
     """The scenario of these options. Raises InputError."""
     if seconds is None and not logs:
         seconds = scenario.GENERATED_S
     signals = scenario.profile(profile, logs, period, lambda line: click.echo(line, err=True))
+    struck, cut = parse_all(faults), scenario.outages(outages)
+    scenario.check_air(cut, struck)
     return scenario.Scenario(
         profile=signals,
         frames=scenario.frames(logs, channel, load, signals),
         speed=speed,
         seconds=seconds,
-        outages=scenario.outages(outages),
+        outages=cut,
+        faults=struck,
+        tls=scenario.check_tls(tls, broker),
+        trust=Trust(ca, cert, key),
         broker=broker,
         flash_size=scenario.flash_size(flash_size),
         power_cuts=scenario.moments("power cut", power_cuts, seconds),

@@ -3,6 +3,7 @@
 from host_tools.reader.account import Account, Totals
 from host_tools.reader.batch import Batch, Occurrence, Sample, decode
 from host_tools.reader.clocks import Clock, Clocks
+from host_tools.reader.connection import Trust
 from host_tools.reader.events import Mark
 from host_tools.reader.header import Header, read_header
 from host_tools.reader.inbox import BatchEvent, Gap, ProfileSeen, Status, Trouble
@@ -25,6 +26,7 @@ __all__ = [
     "Subscribed",
     "Totals",
     "Trouble",
+    "Trust",
     "decode",
     "listen",
     "read_header",

@@ -1,8 +1,11 @@
 """Where a broker is, and a connection to it: all reading of broker URLs, all wording of connection errors."""
 
 import logging
+import re
 import secrets
+import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from urllib.parse import unquote, urlsplit
 
@@ -10,52 +13,95 @@ import aiomqtt
 
 from host_tools.errors import BrokerError, InputError
 
-DEFAULT_PORT = 1883
-EXAMPLE = "mqtt://[user:password@]host[:port]"
+PORTS = {"mqtt": 1883, "mqtts": 8883}
+EXAMPLE = "mqtt://[user:password@]host[:port], or mqtts:// for TLS"
+_DISTRUST = re.compile(r"certificate verify failed: (.*?) \(_ssl")
 _log = logging.getLogger("host_tools.reader.mqtt")
 _log.addHandler(logging.NullHandler())  # whoever wants paho's own log gives this logger a handler
 
 
 @dataclass(frozen=True)
+class Trust:
+    """PEM files for TLS: the CA that the broker's certificate must be signed by (None: one that this machine trusts), and an
+    own certificate with its key for a broker that asks for one."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """For a client that verifies certificate and host name. Raises InputError where a file cannot be used."""
+        if (self.certificate is None) != (self.key is None):
+            raise InputError("--cert and --key belong together: name both files or neither")
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+        except (OSError, ssl.SSLError) as error:
+            raise InputError(f"--ca {self.ca}: {_unusable(error)}") from error
+        if self.certificate and self.key:
+            try:
+                context.load_cert_chain(self.certificate, self.key, password=_no_password)
+            except (OSError, ssl.SSLError) as error:
+                raise InputError(f"--cert {self.certificate} with --key {self.key}: {_unusable(error)}") from error
+        return context
+
+
+@dataclass(frozen=True)
 class Address:
-    """A broker's place and the account to use there. Its text leaves the password out."""
+    """A broker's place, the account to use there, and `tls` where it speaks TLS. Its text leaves the password out."""
 
     host: str
-    port: int = DEFAULT_PORT
+    port: int = PORTS["mqtt"]
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"mqtt://{host}:{self.port}"
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
 
 
-def parse(url: str) -> Address:
-    """The address in a URL `mqtt://[user:password@]host[:port]`. Raises InputError for any other text."""
+def parse(url: str, trust: Trust | None = None) -> Address:
+    """The address in a URL `mqtt[s]://[user:password@]host[:port]`; `trust` is for TLS. Raises InputError for any other text."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
         host.encode("idna")
     except ValueError as error:
         raise InputError(f"broker URL has no usable host or port ({error}); write {EXAMPLE}") from error
-    if parts.scheme != "mqtt":
-        raise InputError(f"broker URL does not begin with mqtt://; write {EXAMPLE}")
+    if parts.scheme not in PORTS:
+        raise InputError(f"broker URL does not begin with mqtt:// or mqtts://; write {EXAMPLE}")
     if not host or port == 0 or parts.path.strip("/") or parts.query or parts.fragment:
         raise InputError(f"broker URL must name a host and have nothing after it but a port; write {EXAMPLE}")
+    if parts.scheme == "mqtt" and trust not in (None, Trust()):
+        raise InputError("--ca, --cert and --key are for TLS: name the broker as mqtts://")
     user = None if parts.username is None else unquote(parts.username)
     password = None if parts.password is None else unquote(parts.password)
-    return Address(host, DEFAULT_PORT if port is None else port, user, password)
+    tls = (trust or Trust()).context() if parts.scheme == "mqtts" else None
+    return Address(host, PORTS[parts.scheme] if port is None else port, user, password, tls)
+
+
+def _unusable(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "the key is another's" if error.reason == "KEY_VALUES_MISMATCH" else "no PEM that can be used"
+    return f"cannot be read: {error.strerror}"
+
+
+def _no_password() -> str:
+    """Instead of OpenSSL's question on the terminal."""
+    return ""
 
 
 class Connection:
-    """An MQTT 3.1.1 connection with a clean session: `async with Connection(address) as client`, an aiomqtt.Client.
+    """An MQTT 3.1.1 connection: `async with Connection(address) as client`, an aiomqtt.Client.
 
-    The broker has `timeout` seconds for each answer. Raises BrokerError when the broker cannot be reached or
-    refuses, and when the connection breaks inside the block.
+    Its session is a clean one, or the one that the broker keeps under the name `session`. The broker has `timeout` seconds
+    for each answer. Raises BrokerError when the broker cannot be reached or refuses, and when the connection breaks
+    inside the block.
     """
 
-    def __init__(self, address: Address, timeout: float = 5) -> None:
+    def __init__(self, address: Address, timeout: float = 5, session: str | None = None) -> None:
         self._address = address
+        self._session = session
         self._timeout = timeout
 
     async def __aenter__(self) -> aiomqtt.Client:
@@ -64,9 +110,11 @@ class Connection:
             self._address.port,
             username=self._address.user,
             password=self._address.password,
-            identifier=f"pigtail-{secrets.token_hex(6)}",
+            identifier=self._session or f"pigtail-{secrets.token_hex(6)}",
+            clean_session=self._session is None,
             timeout=self._timeout,
             keepalive=30,
+            tls_context=self._address.tls,
             logger=_log,
         )
         try:
@@ -74,10 +122,7 @@ class Connection:
         except BaseException as error:
             self._client._client.disconnect()  # aiomqtt leaves the socket open when it is not connected in the end
             if isinstance(error, aiomqtt.MqttError):
-                raise BrokerError(
-                    f"no connection to a broker at {self._address}: {_one_line(error)}; "
-                    "start one there or name another with --broker"
-                ) from error
+                raise BrokerError(f"no connection to a broker at {self._address}: {_refusal(error)}") from error
             raise
 
     async def __aexit__(
@@ -89,6 +134,14 @@ class Connection:
                 raise error
         except aiomqtt.MqttError as broken:
             raise BrokerError(f"the connection to the broker {self._address} broke: {_one_line(broken)}") from broken
+
+
+def _refusal(error: Exception) -> str:
+    """Why there is no connection, and what to do."""
+    text = _one_line(error)
+    if distrust := _DISTRUST.search(text):
+        return f"its certificate is not trusted ({distrust[1]}); name its CA with --ca, or another broker with --broker"
+    return f"{text}; start one there or name another with --broker"
 
 
 def _one_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from host_tools.errors import InputError
 from host_tools.reader.account import Account
 from host_tools.reader.batch import Batch, decode
 from host_tools.reader.clocks import Clocks
-from host_tools.reader.header import read_header
+from host_tools.reader.header import Header, read_header
 from host_tools.signals.pack import identity, unpack
 from host_tools.signals.profile import Profile
 
@@ -72,12 +72,20 @@ Event = Status | Gap | ProfileSeen | BatchEvent | Trouble
 
 
 class Inbox:
-    """Turns messages into events, each sample once. `accounts` are the books by device."""
+    """Turns messages into events, each sample once. `accounts` are the books by device.
 
-    def __init__(self, device: str | None = None, held_batches: int = HELD_BATCHES) -> None:
+    One that takes part in a `share` gets some of the messages, its fellows the others: it keeps no books, as what one of them
+    lacks or has twice can only be told where all of it comes together.
+    """
+
+    def __init__(self, device: str | None = None, held_batches: int = HELD_BATCHES, share: str | None = None) -> None:
         if device is not None and (not device or set(device) & set("/+#\0")):
             raise InputError(f"{device!r} cannot be a device: it is empty or has one of / + # in it")
+        if share is not None and (not share or set(share) & set("/+#\0")):
+            raise InputError(f"{share!r} cannot be a share: it is empty or has one of / + # in it")
         self.accounts: dict[str, Account] = {}
+        self.share = share
+        self.shared_samples = 0  # that came by the share
         self.clocks = Clocks()
         self.held: deque[tuple[str, int, bytes]] = deque()
         self._device = device
@@ -89,7 +97,8 @@ class Inbox:
     def filters(self) -> list[str]:
         """The MQTT topic filters that bring everything this inbox reads."""
         below = f"{ROOT}/{self._device or '+'}"
-        return [f"{below}/profile/+", f"{below}/status", f"{below}/gap", f"{below}/telemetry"]
+        shared = "" if self.share is None else f"$share/{self.share}/"  # it would bring nothing that is retained
+        return [f"{below}/profile/+", f"{below}/status", f"{shared}{below}/gap", f"{shared}{below}/telemetry"]
 
     def retained(self, device: str) -> list[str]:
         """The topics on which a device that was heard has left something retained."""
@@ -122,17 +131,25 @@ class Inbox:
             if len(self.held) > self._held_batches:
                 yield self._given_up(*self.held.popleft())
             return
-        account = self.accounts.setdefault(device, Account())
         batch = decode(payload, profile)
         self._in_force[device, header.boot] = profile
         self.clocks.learn(device, header, profile.grid_ms)
-        fresh = account.fresh(header.boot, header.stream, header.first, header.count)
-        account.add(header.boot, header.stream, header.first, header.count)
+        fresh = self._booked(device, header)
         if fresh or not header.count:
             samples = tuple(s for s in batch.samples if _is_in(s.sequence, fresh))
             occurrences = tuple(o for o in batch.occurrences if _is_in(o.sequence, fresh))
             batch = replace(batch, samples=samples, occurrences=occurrences)
             yield BatchEvent(device, self.clocks.placed(device, batch), len(payload))
+
+    def _booked(self, device: str, header: Header) -> list[tuple[int, int]]:
+        """The parts of a batch's samples that are new here."""
+        if self.share is not None:
+            self.shared_samples += header.count
+            return [(header.first, header.first + header.count)]
+        account = self.accounts.setdefault(device, Account())
+        fresh = account.fresh(header.boot, header.stream, header.first, header.count)
+        account.add(header.boot, header.stream, header.first, header.count)
+        return fresh
 
     def _profile(self, device: str, profile_hash: int, payload: bytes) -> Iterator[Event]:
         if (device, profile_hash) in self._profiles:
@@ -157,7 +174,8 @@ class Inbox:
         if not isinstance(reason, str) or not good:
             raise InputError("it does not name boot, stream, first and count as whole numbers and the reason as text")
         boot, stream, first, count = map(int, numbers)  # type: ignore[arg-type]  # checked in `good`
-        self.accounts.setdefault(device, Account()).ledgered(boot, stream, first, count, reason)
+        if self.share is None:
+            self.accounts.setdefault(device, Account()).ledgered(boot, stream, first, count, reason)
         return Gap(device, boot, stream, first, count, reason, self._stream_name(device, boot, stream))
 
     def _stream_name(self, device: str, boot: int, stream: int) -> str:

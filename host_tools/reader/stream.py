@@ -14,7 +14,7 @@ import aiomqtt
 
 from host_tools.errors import BrokerError
 from host_tools.reader.account import Account, Totals
-from host_tools.reader.connection import Address, Connection, parse
+from host_tools.reader.connection import Address, Connection, Trust, parse
 from host_tools.reader.inbox import ROOT, Event, Inbox, Trouble
 
 FIRST_DELAY_S = 0.5
@@ -30,22 +30,29 @@ class Subscribed:
     address: Address
 
 
-def listen(url: str, device: str | None = None, *, reconnect: bool = False, tap: Tap | None = None) -> "Listener":
-    """Events of one device, or of all, from the broker at `mqtt://[user:password@]host[:port]`.
+def listen(
+    url: str, device: str | None = None, *, reconnect: bool = False, tap: Tap | None = None,
+    trust: Trust | None = None, share: str | None = None, session: str | None = None,
+) -> "Listener":  # fmt: skip
+    """Events of one device, or of all, from the broker at `mqtt[s]://[user:password@]host[:port]`; `trust` is for TLS.
 
     Raises InputError at once for a bad URL or device. The iteration raises BrokerError when the broker cannot be
     reached, and when the connection breaks later unless `reconnect` is set: then it tries for ever, with
-    back-off. What is published while there is no connection does not come. `tap` gets the topic and the payload of each
-    message before it is read.
+    back-off. What is published while there is no connection does not come, unless the broker keeps a `session` of that name
+    for it. `tap` gets the topic and the payload of each message before it is read. Listeners with the same `share`
+    divide the telemetry among them, and none of them judges what is missing or came twice (see Inbox).
     """
-    return Listener(parse(url), Inbox(device), reconnect, tap)
+    return Listener(parse(url, trust), Inbox(device, share=share), reconnect, tap, session)
 
 
 class Listener(AsyncIterator[Event | Subscribed]):
     """The iterator that `listen` makes. `aclose()` (or cancelling its consumer) ends the connection."""
 
-    def __init__(self, address: Address, inbox: Inbox, reconnect: bool, tap: Tap | None = None) -> None:
+    def __init__(
+        self, address: Address, inbox: Inbox, reconnect: bool, tap: Tap | None = None, session: str | None = None
+    ) -> None:
         self.inbox = inbox
+        self._session = session
         self._tap = tap
         self._address = address
         self._reconnect = reconnect
@@ -72,7 +79,7 @@ class Listener(AsyncIterator[Event | Subscribed]):
         delay_s = 0.0
         while True:
             try:
-                async with Connection(self._address) as client:
+                async with Connection(self._address, session=self._session) as client:
                     await self._subscribe(client)
                     delay_s = FIRST_DELAY_S
                     yield Subscribed(self._address)

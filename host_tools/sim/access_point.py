@@ -65,6 +65,11 @@ class AccessPoint:
                     link.cancel()
             self._passing.set()
 
+    def reset(self) -> None:
+        """Resets all connections, at both ends."""
+        for link in self._links:
+            link.cancel()
+
     async def serve(self) -> None:
         """Forwards until cancelled; then all connections are reset."""
         async with asyncio.TaskGroup() as tasks:

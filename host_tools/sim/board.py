@@ -1,8 +1,9 @@
 """The virtual board: the firmware's own process, started from its flash image and started again when it dies.
 
 In the run's folder lie the chips `flash.img` and perhaps `outbox.img`, and what the firmware sees only through its board:
-`link` (the Wi-Fi, `1` or `0`) and `ignition` (the same); and what it does not see: `taken.bin` (the witness), `meter.bin` (what
-the controller saw), `*.wear` (what the chips went through), `device.log` (the console).
+`link` (the Wi-Fi, `1` or `0`), `ignition` (the same) and `names` (what the name server does, see boards/unix/socket.py); and
+what it does not see: `taken.bin` (the witness), `meter.bin` (what the controller saw), `*.wear` (what the chips went through),
+`device.log` (the console).
 """
 
 import asyncio
@@ -104,6 +105,7 @@ class VirtualBoard:
         self._cuts = 0
         self.link(True)
         (self.folder / "ignition").write_bytes(b"1")
+        (self.folder / "names").write_bytes(b"1")
 
     def link(self, up: bool) -> None:
         """Puts the Wi-Fi up or down, as the firmware sees it."""
@@ -115,6 +117,11 @@ class VirtualBoard:
         """Turns the ignition on or off, as the firmware may sense it; power is another matter."""
         with (self.folder / "ignition").open("r+b") as level:  # in place: the firmware has it mapped
             level.write(b"1" if on else b"0")
+
+    def names(self, state: str) -> None:
+        """What the name server does: knows every name ("1") or none ("0"), or says nothing ("?")."""
+        with (self.folder / "names").open("r+b") as level:
+            level.write(state.encode())
 
     def cut_power(self) -> None:
         """Ends the process at once; it stays away until `restore_power`."""

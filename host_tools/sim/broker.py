@@ -1,60 +1,70 @@
 """The MQTT broker of a simulation: a mosquitto or amqtt of our own, or one that runs already."""
 
-import asyncio
-import getpass
 import logging
-import os
 import random
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from amqtt.broker import Broker as AmqttBroker
 from amqtt.errors import AMQTTError
 
-from host_tools.errors import BrokerError
-from host_tools.reader.connection import Address, Connection, parse
-from host_tools.sim.child import bound
+from host_tools.errors import BrokerError, InputError
+from host_tools.reader.connection import Address, Connection, Trust, parse
+from host_tools.sim.certificates import Certificate
+from host_tools.sim.mosquitto import Mosquitto, TlsListener
 from host_tools.toolchain import mosquitto
 
-START_S = 10.0
 HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Broker:
-    """A broker that answers; `kind` is "mosquitto", "amqtt" or "external"."""
+    """A broker that answers; `kind` is "mosquitto", "amqtt" or "external". `device_port` is where the device is to go: that of
+    `address`, or the one where a broker of our own speaks TLS. `mosquitto` is its process, where it is one of our own."""
 
     url: str
     kind: str
-
-    @property
-    def address(self) -> Address:
-        """Host, port and account of `url`."""
-        return parse(self.url)
+    address: Address
+    device_port: int
+    mosquitto: Mosquitto | None = None
 
 
 @asynccontextmanager
-async def start(url: str | None, port: int | None = None, *, directory: Path) -> AsyncIterator[Broker]:
+async def start(
+    url: str | None, port: int | None = None, *, directory: Path, trust: Trust | None = None,
+    certificate: Certificate | None = None, client_ca: Path | None = None, durable: bool = False,
+) -> AsyncIterator[Broker]:  # fmt: skip
     """The broker at `url`; without one our own on 127.0.0.1:`port` (None: a free one), files in `directory`.
+
+    `trust` is for one at mqtts://. One of our own that has a `certificate` speaks TLS on another port, too; with `client_ca`
+    it asks for certificates of that CA there. Where it is `durable` and a mosquitto, it keeps what it has when it is killed.
 
     Nothing of ours is left running after the block. Raises InputError for a bad URL, and BrokerError when the
     port is in use or the broker does not answer an MQTT CONNECT.
     """
     if url is not None:
-        await _probe(parse(url))
-        yield Broker(url, "external")
+        address = parse(url, trust)
+        await _probe(address)
+        yield Broker(url, "external", address, address.port)
         return
     address = Address(HOST, _free(port))
+    tls = TlsListener(_free(None), certificate, client_ca) if certificate else None
+    device_port = tls.port if tls else address.port
     command = mosquitto.find()
     if command is None:
-        async with _amqtt(address):
-            yield Broker(str(address), "amqtt")
-    else:
-        async with _mosquitto(address, *command, directory):
-            yield Broker(str(address), "mosquitto")
+        async with _amqtt(address, tls):
+            yield Broker(str(address), "amqtt", address, device_port)
+        return
+    running = Mosquitto(address, tls, *command, directory, durable)
+    try:
+        await running.start()
+        yield Broker(str(address), "mosquitto", address, device_port, running)
+    finally:
+        await running.kill()
 
 
 async def _probe(address: Address) -> None:
@@ -85,50 +95,18 @@ def _is_free(port: int) -> bool:
 
 
 @asynccontextmanager
-async def _mosquitto(
-    address: Address, command: list[str], environment: dict[str, str], directory: Path
-) -> AsyncIterator[None]:
-    config, log = directory / "mosquitto.conf", directory / "mosquitto.log"
-    config.write_text(
-        f"listener {address.port} {address.host}\n"
-        f"user {getpass.getuser()}\n"  # as root it would become nobody, and forget that it is bound to us
-        "allow_anonymous true\npersistence false\nmax_queued_messages 0\n"
-        "set_tcp_nodelay true\nlog_dest stderr\n"
-    )
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            *bound(command), "-c", str(config), env=os.environ | environment,
-            stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
-    try:
-        await _answers(address, process, log)
-        yield
-    finally:
-        if process.returncode is None:
-            process.kill()  # it keeps nothing on disk
-        await process.wait()
-
-
-async def _answers(address: Address, process: asyncio.subprocess.Process, log: Path) -> None:
-    """Waits until the new broker takes connections. Raises BrokerError with its last words otherwise."""
-    deadline = asyncio.get_running_loop().time() + START_S
-    while True:
-        try:
-            return await _probe(address)
-        except BrokerError as error:
-            if process.returncode is not None or asyncio.get_running_loop().time() > deadline:
-                words = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-                raise BrokerError(f"mosquitto did not start: {words[-1]}; see {log}") from error
-        await asyncio.sleep(0.05)
-
-
-@asynccontextmanager
-async def _amqtt(address: Address) -> AsyncIterator[None]:
+async def _amqtt(address: Address, tls: TlsListener | None) -> AsyncIterator[None]:
+    if tls and tls.client_ca:
+        raise InputError("amqtt does not insist on a client's certificate: --tls mutual needs mosquitto; `make setup` brings it")
     for name in ("amqtt", "transitions"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # it warns of every client that is cut off
+    listeners: dict[str, dict[str, Any]] = {"default": {"type": "tcp", "bind": f"{address.host}:{address.port}"}}
+    if tls:
+        files = {"certfile": str(tls.certificate.certificate), "keyfile": str(tls.certificate.key)}
+        listeners["tls"] = {"type": "tcp", "bind": f"{address.host}:{tls.port}", "ssl": True, **files}
     broker = AmqttBroker(
         {
-            "listeners": {"default": {"type": "tcp", "bind": f"{address.host}:{address.port}"}},
+            "listeners": listeners,
             "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
         }
     )

@@ -17,12 +17,15 @@ def pair(payload: bytes, count: int = 1) -> bytes:
     return body + struct.pack("<I", zlib.crc32(body))
 
 
-def make(path: Path, size: int, firmware: Path, profile: bytes, config: Mapping[str, object]) -> None:
-    """Writes an image of `size` bytes: compiled `firmware` (of `toolchain.build`) in slot /a, its profile and configuration."""
+def make(
+    path: Path, size: int, firmware: Path, profile: bytes, config: Mapping[str, object], more: Mapping[str, bytes] | None = None
+) -> None:
+    """Writes an image of `size` bytes: compiled `firmware` (of `toolchain.build`) in slot /a, its profile and configuration,
+    and `more` files."""
     files = {f"/{file.name}": file.read_bytes() for file in (firmware / "root").iterdir()}
     slot = firmware / "slot"
     files |= {f"/a/{file.relative_to(slot)}": file.read_bytes() for file in slot.rglob("*.mpy")}
-    files |= {"/slot.1": pair(b"a"), "/profile.bin": profile, "/config.json": json.dumps(config).encode()}
+    files |= {"/slot.1": pair(b"a"), "/profile.bin": profile, "/config.json": json.dumps(config).encode(), **(more or {})}
     flash = LittleFS(block_size=BLOCK_SIZE, block_count=size // BLOCK_SIZE)
     for name, content in files.items():
         flash.makedirs(str(Path(name).parent), exist_ok=True)

@@ -8,7 +8,7 @@ import secrets
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import can
@@ -17,10 +17,11 @@ from host_tools.errors import SimError
 from host_tools.reader import Account, BatchEvent, Gap, Listener, Status, Subscribed, Trouble, listen
 from host_tools.reader.connection import Address, Connection
 from host_tools.signals import pack
-from host_tools.sim import access_point, broker, image, report, sntp, wear
+from host_tools.sim import access_point, broker, faults, image, report, security, sntp, wear
 from host_tools.sim.board import QUICK, VirtualBoard, compiled, facts
 from host_tools.sim.car import Hearing, VirtualCar
 from host_tools.sim.delivered import Balance, Delivered, Stream
+from host_tools.sim.faults import Fault, Faults
 from host_tools.sim.scenario import Scenario
 
 BOOT_S = 30.0  # real seconds until the firmware must have opened its bus
@@ -56,6 +57,10 @@ class Simulation:
         self.board: VirtualBoard
         self._listener: Listener
 
+    @property
+    def _broker_leaves(self) -> bool:
+        return any(fault.of_broker for fault in self.scenario.faults)
+
     def _cut_short(self, frames: Iterator[can.Message]) -> Iterator[can.Message]:
         """The frames of the first `seconds`."""
         origin: float | None = None
@@ -70,30 +75,41 @@ class Simulation:
         firmware, modules = compiled()
         async with contextlib.AsyncExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pigtail-", dir=_memory())))
-            server = await stack.enter_async_context(broker.start(self.scenario.broker, directory=folder))
+            s = self.scenario
+            ours = security.of_our_own(s.tls, folder)
+            starting = broker.start(
+                s.broker, directory=folder, trust=s.trust, certificate=ours.certificate, client_ca=ours.client_ca,
+                durable=s.durable and self._broker_leaves,
+            )  # fmt: skip
+            server = await stack.enter_async_context(starting)
+            faults.check(s.faults, server)
             self.broker_kind, self.broker_url = server.kind, str(server.address)
             clock = await stack.enter_async_context(sntp.start(self._utc))
-            address = server.address.host, server.address.port
+            address = server.address.host, server.device_port
             ap = await stack.enter_async_context(access_point.start(address, ("127.0.0.1", clock.port)))
             port = await self.car.start()
             stack.push_async_callback(self.car.stop)
-            config = self._config(server.address, ap)
+            secure = security.of_another(server.address, s.trust) if s.broker else ours
+            config = self._config(server.address, ap, secure.config)
             size = int(str(facts()["flash_size"]))
-            image.make(folder / "flash.img", size, firmware, pack.pack(self.scenario.profile), config)
-            s = self.scenario
+            image.make(folder / "flash.img", size, firmware, pack.pack(s.profile), config, secure.files)
             if s.flash_size:
                 image.blank(folder / "outbox.img", s.flash_size)
             self.board = VirtualBoard(folder, self.device, port, s.heap, s.speed, modules, s.rtc, s.ticks)
             if server.kind == "external":
                 stack.push_async_callback(self._tidy, server.address)
-            return await self._play(server.url, ap, tick)
+            return await self._play(server, ap, tick)
 
-    def _config(self, address: Address, ap: access_point.AccessPoint) -> dict[str, object]:
+    def _config(
+        self, address: Address, ap: access_point.AccessPoint, secure: Mapping[str, object] | None = None
+    ) -> dict[str, object]:
         """The device's configuration: all it needs to find its way out through the access point."""
         account: dict[str, object] = {"mqtt.user": address.user or "", "mqtt.password": address.password or ""}
-        account["mqtt.insecure"] = int(address.user is not None)  # whoever names it in a URL asks for it
-        ways = {"mqtt.port": ap.port, "clock.host": "127.0.0.1", "clock.port": ap.sntp_port}
-        return {"device": self.device, **account, **ways, **self.scenario.config}
+        account["mqtt.insecure"] = int(address.user is not None and not address.tls)  # whoever names it in a URL asks for it
+        ways: dict[str, object] = {"mqtt.port": ap.port, "clock.host": "127.0.0.1", "clock.port": ap.sntp_port}
+        if any(fault.of_names for fault in self.scenario.faults):
+            ways["mqtt.host"] = security.NAME
+        return {"device": self.device, **account, **ways, **(secure or {}), **self.scenario.config}
 
     async def _tidy(self, address: Address) -> None:
         """Takes what this run left retained off somebody else's broker."""
@@ -105,11 +121,12 @@ class Simulation:
         """UTC of the simulation: it starts now and runs as fast as the device."""
         return self.utc_at_start + self.car.now
 
-    async def _play(self, url: str, ap: access_point.AccessPoint, tick: Callable[[], None]) -> report.Report:
+    async def _play(self, server: broker.Broker, ap: access_point.AccessPoint, tick: Callable[[], None]) -> report.Report:
         ready = asyncio.Event()
-        self._listener = listen(url, self.device)
+        self._listener = self._reader(server.url)
         jobs: list[Awaitable[None]] = [self._read(ready), self._power(ready), self._weather(ap)]
         jobs += [self._power_cuts(), self._ignition()]
+        jobs += [self._strike(Faults(ap, self.board, server), fault) for fault in self.scenario.faults]
         tasks = [asyncio.ensure_future(job) for job in jobs]
         try:
             return await self._watch(tasks, tick)
@@ -118,6 +135,15 @@ class Simulation:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._listener.aclose()
+
+    def _reader(self, url: str) -> Listener:
+        """One that comes back to a broker that leaves, for the messages that it has missed."""
+        session = f"{self.device}-reader" if self._broker_leaves else None
+        return listen(url, self.device, trust=self.scenario.trust, reconnect=self._broker_leaves, session=session)
+
+    async def _strike(self, faults: Faults, fault: Fault) -> None:
+        await self.car.attached.wait()
+        await faults.strike(fault, self._sleep_until)
 
     async def _power(self, ready: asyncio.Event) -> None:
         await ready.wait()
@@ -176,7 +202,7 @@ class Simulation:
                 self.delivered.told(event)
             elif isinstance(event, Status):
                 self.status = dict(event.fields)
-            elif isinstance(event, Trouble):
+            elif isinstance(event, Trouble) and event.device:  # else the connection broke, as it was meant to
                 self.undecodable.append(event.reason)
 
     async def _watch(self, tasks: Sequence[asyncio.Future[None]], tick: Callable[[], None]) -> report.Report:

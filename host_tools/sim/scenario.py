@@ -10,10 +10,12 @@ import can
 
 from host_tools import logs
 from host_tools.errors import InputError
+from host_tools.reader import Trust
 from host_tools.signals import find
 from host_tools.signals.profile import Profile
-from host_tools.sim import drive
+from host_tools.sim import drive, security
 from host_tools.sim.board import facts
+from host_tools.sim.faults import Fault
 from host_tools.sim.image import BLOCK_SIZE
 
 DEMO_PROFILE = "demo-ev"
@@ -32,7 +34,9 @@ Outage = tuple[float, float]
 class Scenario:
     """What is simulated. Times in device seconds since the bus was opened; `outages` are (start, end) of the link.
     `flash_size` is that of the outbox's partition in bytes, 0: there is none. `rtc` (seconds since 1970) and `ticks` (ms) are
-    what the chip's clocks show at power-on; None: 2000-01-01, and the machine's own ticks."""
+    what the chip's clocks show at power-on; None: 2000-01-01, and the machine's own ticks. `tls` is one of security.SERVER and
+    MUTUAL for a broker of our own, `trust` the files for one at mqtts://; one of our own is `durable` when it keeps on disk what
+    it has acknowledged."""
 
     profile: Profile
     frames: Iterator[can.Message]
@@ -47,6 +51,10 @@ class Scenario:
     rtc: int | None = None
     ticks: int | None = None
     config: Mapping[str, object] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+    tls: str = ""
+    trust: Trust = field(default_factory=Trust)
+    durable: bool = True
 
 
 def outage(text: str) -> Outage:
@@ -72,6 +80,23 @@ def moments(what: str, times: Sequence[float], seconds: float | None) -> tuple[f
         if seconds is not None and at >= seconds:
             raise InputError(f"{what} at {at:g} s: the drive ends at {seconds:g} s; give an earlier time or a longer --for")
     return tuple(sorted(times))
+
+
+def check_air(cut: Sequence[Outage], faults: Sequence[Fault]) -> None:
+    """Raises InputError where the link is cut while there is silence on it: each would end the other."""
+    for fault in faults:
+        for start, end in cut:
+            if fault.kind == "silence" and start < fault.end and fault.start < end:
+                raise InputError(f"outage {start:g}:{end:g} and silence@{fault.start:g}:{fault.end:g} overlap: make them one")
+
+
+def check_tls(tls: str, broker: str | None) -> str:
+    """`tls` again. Raises InputError for another word, and where the broker is not of our own."""
+    if tls not in ("", security.SERVER, security.MUTUAL):
+        raise InputError(f"--tls {tls}: give --tls alone, or --tls {security.MUTUAL}")
+    if tls and broker:
+        raise InputError("--tls is for a broker of our own: name yours as mqtts:// and its CA with --ca")
+    return tls
 
 
 def flash_size(text: str) -> int:

@@ -168,18 +168,21 @@ def test_other_broker_that_is_none_or_refuses(greeting, monkeypatch):
         ("mqtt://[::1]:2883", "::1", 2883, None, None),
         ("mqtt://me:p%40ss%2F@10.0.0.1", "10.0.0.1", 1883, "me", "p@ss/"),
         ("mqtt://me@10.0.0.1", "10.0.0.1", 1883, "me", None),
+        ("mqtts://me:p%40ss@broker", "broker", 8883, "me", "p@ss"),
+        ("mqtts://broker:1883", "broker", 1883, None, None),
     ],
 )
 def test_url(url, host, port, user, password):
     address = parse(url)
     assert (address.host, address.port, address.user, address.password) == (host, port, user, password)
     assert "p@" not in f"{address} {address!r}"
+    assert str(address).startswith(url.split("//")[0]) and bool(address.tls) == url.startswith("mqtts:")
     assert parse(str(address)).host == host
 
 
 @pytest.mark.parametrize(
     "url",
-    ["", "broker", "broker:1883", "http://broker", "mqtts://broker", "mqtt://", "mqtt://:1883", "mqtt://b:x",
+    ["", "broker", "broker:1883", "http://broker", "mqtt://", "mqtt://:1883", "mqtt://b:x",
      "mqtt://b:70000", "mqtt://b:0", "mqtt://b/topic", "mqtt://b?x=1", "mqtt://[::1", "mqtt://" + "a" * 70],
 )  # fmt: skip
 def test_url_that_names_no_broker(url):

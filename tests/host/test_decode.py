@@ -88,7 +88,32 @@ def test_jsonl_each_sample_once_placed_by_the_clock_that_came_later(recorded, de
     assert {(r["device"], r["boot"], r["stream"], r["purpose"], r["priority"]) for r in found} == {
         ("kona", 1, 2, "driving", "telemetry")
     }
-    assert err == "6 samples, 3 duplicates, 4 lost (flash_full 4), 3 missing\n"
+    assert err.splitlines() == [
+        "kona: 3 samples of boot 1, stream 2, from 17 on are missing",
+        "6 samples, 3 duplicates, 4 lost (flash_full 4), 3 missing",
+    ]
+
+
+def test_recordings_of_several_collectors_are_judged_together(tmp_path, decode):
+    """What one of them lacks has come to another; what two of them have is taken once; what none has is missing, by name."""
+    gap = json.dumps({"boot": 1, "stream": 2, "first": 23, "count": 2, "reason": "flash_full"}).encode()
+    got = {"a": [10, 16, 30], "b": [13, 16, 25]}
+    for name, firsts in got.items():
+        told = sent("gap", gap) if name == "b" else b""
+        (tmp_path / f"{name}.rec").write_bytes(profile_sent() + b"".join(sent("telemetry", batch(n)) for n in firsts) + told)
+    out, err = decode(tmp_path / "a.rec", tmp_path / "b.rec")
+    assert sorted(str(r["sequence"]) for r in rows(out)) == [str(n) for n in (*range(10, 19), *range(25, 28), *range(30, 33))]
+    assert err.splitlines() == [
+        "kona: 4 samples of boot 1, stream 2, from 19 on are missing",
+        "kona: 2 samples of boot 1, stream 2, from 28 on are missing",
+        "15 samples, 3 duplicates, 2 lost (flash_full 2), 6 missing",
+    ]
+
+
+def test_many_gaps_are_told_in_few_lines(tmp_path, decode):
+    (tmp_path / "it.rec").write_bytes(profile_sent() + b"".join(sent("telemetry", batch(n)) for n in range(0, 130, 5)))
+    err = decode(tmp_path / "it.rec")[1].splitlines()
+    assert len(err) == 22 and err[20] == "and 5 more such gaps"
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -183,7 +208,7 @@ def test_cut_at_the_end_is_told_and_no_error(recorded, decode):
     recorded.write_bytes(whole + sent("telemetry", batch(30))[:-1])
     out, err = decode(recorded)
     assert len(rows(out)) == 6
-    assert err.startswith(f"{recorded}, byte {len(whole)}: the last record is cut; its ") and err.count("\n") == 2
+    assert err.startswith(f"{recorded}, byte {len(whole)}: the last record is cut; its ") and err.count("\n") == 3
 
 
 def test_damaged_record_is_passed_over_and_told(recorded, decode):
@@ -260,5 +285,6 @@ def test_recordings_of_mutated_batches_give_samples_or_one_clear_error(tmp_path,
     with pytest.raises(SystemExit) as ended:
         main(["decode", str(tmp_path / "it.rec"), "--format", "csv"])
     out, err = capsys.readouterr()
-    assert ended.value.code == 2 and err.count("pigtail: error: ") == 1 and len(err.splitlines()) == 2
+    told = [line for line in err.splitlines() if not line.endswith((" are missing", " more such gaps"))]
+    assert ended.value.code == 2 and err.count("pigtail: error: ") == 1 and len(told) == 2
     assert len(list(csv.DictReader(out.splitlines()))) > 100
