@@ -83,14 +83,35 @@ class FakeOutbox:
         self.waiting.remove(batch)
 
 
+class Speaker:
+    """Says each of `words` once; notes what it is told."""
+
+    def __init__(self, name, *words):
+        self.topic = name
+        self.words = list(words)
+        self.heard = []
+
+    def next(self, now):
+        if self.words:
+            return self.topic, self.words[0], True
+
+    def told(self):
+        self.heard.append(self.words.pop(0))
+
+    def rewind(self):
+        self.heard.append("rewind")
+
+
 class Scene:
-    def __init__(self, answers=True, window=3):
+    def __init__(self, answers=True, window=3, urgent=(), speakers=()):
         self.time = Time().into(session)
         self.client = FakeClient(answers)
         self.outbox = FakeOutbox()
         self.ledger = self.outbox.ledger
         self.link = Link()
         self.window = window
+        self.urgent = urgent
+        self.speakers = speakers
         self.status = {"state": "online"}
         self.task = None
 
@@ -99,7 +120,8 @@ class Scene:
         self.client = FakeClient(self.client.answers)
         text = session.Text(200)
         new = session.Session(
-            self.client, Topics("d"), self.outbox, FakeProfile(), lambda: self.status, text, self.window
+            self.client, Topics("d"), self.outbox, FakeProfile(), lambda: self.status, text, self.window,
+            self.urgent, self.speakers,
         )  # fmt: skip
         self.task = asyncio.create_task(new.run(self.link, lambda: None))
         return self
@@ -296,3 +318,48 @@ async def test_status_too_long_for_its_buffer_is_told_as_such():
     assert scene.client.published[0][1] == {"state": "online", "errors": {"status": "too long"}}
     assert scene.topics == ["/status", "/profile/00000abc"]
     await stopped(scene.task)
+
+
+async def test_urgent_speakers_come_before_gaps_and_the_others_after_batches():
+    scene = Scene(urgent=[Speaker("a/b/c/reply", b"r")], speakers=[Speaker("a/b/c/state", b"s"), Speaker("a/b/c/found", b"f")])
+    scene.batch(b"one")
+    scene.ledger.add(1, 8, 5, 2, "flash_full")
+    scene.start()
+    await scene.time.passes(50)
+    assert [topic.split("/")[3] for topic, _, _ in scene.client.published[2:]] == ["reply", "gap", "telemetry", "state", "found"]
+    assert scene.client.published[2] == ("a/b/c/reply", b"r", True)
+    await stopped(scene.task)
+
+
+async def test_speaker_has_one_packet_under_way_and_is_told_of_its_puback():
+    speaker, other = Speaker("s", b"1", b"2"), Speaker("o", b"x")
+    scene = Scene(answers=False, speakers=[speaker, other]).start()
+    await scene.time.passes(50)
+    assert [payload for _, payload, _ in scene.client.published[2:]] == [b"1", b"x"]
+    assert speaker.heard == ["rewind"]
+    scene.client.on_puback(3)
+    await scene.time.passes(50)
+    assert speaker.heard == ["rewind", b"1"]
+    assert [payload for _, payload, _ in scene.client.published[2:]] == [b"1", b"x", b"2"]
+    await stopped(scene.task)
+
+
+async def test_speaker_whose_packet_was_not_acknowledged_says_it_in_the_next_session():
+    speaker = Speaker("s", b"1")
+    scene = Scene(answers=False, urgent=[speaker]).start()
+    await scene.time.passes(50)
+    await stopped(scene.task)
+    scene.start()
+    await scene.time.passes(50)
+    assert speaker.heard == ["rewind", "rewind"]
+    assert scene.client.published[2] == ("s", b"1", True)
+    await stopped(scene.task)
+
+
+async def test_speaker_whose_puback_never_comes_ends_the_session():
+    scene = Scene(speakers=[Speaker("s", b"1")])
+    scene.start()
+    scene.client.answers = False
+    await scene.time.passes(21000, step=100)
+    with raises(OSError):
+        await scene.task

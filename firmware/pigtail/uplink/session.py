@@ -37,27 +37,58 @@ class Text(io.IOBase):
         return self._view[: self._end] if self._end <= len(self._view) else None
 
 
+class Gaps:
+    """The speaker for the ledger: one range at a time, as JSON in `text`."""
+
+    def __init__(self, ledger, topic: str, text):
+        self._ledger = ledger
+        self._topic = topic
+        self._text = text
+        self._said = None
+
+    def next(self, now):
+        self._said = gap = self._ledger.peek()
+        if gap:
+            fields = {"boot": gap[0], "stream": gap[1], "first": gap[2], "count": gap[3], "reason": gap[4]}
+            return self._topic, self._text.of(fields), False
+
+    def told(self) -> None:
+        self._ledger.acknowledge(self._said)
+
+    def rewind(self) -> None:
+        pass
+
+
 class Session:
     """Sends from `outbox` and its ledger over the connected `client` while `link` is up. `status()` gives a dict, which becomes
-    JSON in `text`."""
+    JSON in `text`.
 
-    def __init__(self, client, topics, outbox, profile, status, text, window: int):
+    A speaker has something of its own to say: `next(now)` gives (topic, payload, retain) or None, and is asked when a packet can
+    be sent and none of this speaker's is under way; its payload lasts until the next call. `told()` is its PUBACK, `rewind()` a
+    new session. `urgent` ones are asked in order before gaps and batches, `speakers` when there is no batch to send.
+    """
+
+    def __init__(self, client, topics, outbox, profile, status, text, window: int, urgent=(), speakers=()):
         self._client = client
         self._topics = topics
         self._outbox = outbox
-        self._ledger = outbox.ledger
         self._profile = profile
         self._status = status
         self._text = text
         self._window = window
-        self._waiting = {}  # packet id: (batch, range of the ledger, tick when sent), either of the first two may be None
+        self._waiting = {}  # packet id: (batch, speaker, tick when sent), either of the first two may be None
         self._posted = 0  # the newest of them
         self._batches = 0  # how many of them are batches
-        self._gap_told = None
+        self._urgent = list(urgent) + [Gaps(outbox.ledger, topics.gap, text)]
+        self._speakers = speakers
+        self._speaking = []  # those with a packet under way
         self._profile_told = profile is None
         self._status_at = None
         client.on_puback = self._acknowledged
         outbox.rewind()
+        for some in self._urgent, speakers:
+            for speaker in some:
+                speaker.rewind()
 
     async def run(self, link, beat) -> None:
         """Until the link goes down or the connection breaks, which raises OSError."""
@@ -72,8 +103,8 @@ class Session:
     def _check_overdue(self, now):
         if not self._client.writable:  # a long packet is still on its way out; the client notices when it is stuck
             if self._posted in self._waiting:
-                batch, gap, _ = self._waiting[self._posted]
-                self._waiting[self._posted] = batch, gap, now
+                batch, speaker, _ = self._waiting[self._posted]
+                self._waiting[self._posted] = batch, speaker, now
             return
         for _, _, sent_at in self._waiting.values():  # each on its own: others may be acknowledged all the time
             if ticks_diff(now, sent_at) > _ACK_MS:
@@ -90,12 +121,16 @@ class Session:
             self._profile_told = True
             p = self._profile
             return self._post(self._client.publish_chunks(self._topics.profile(p.identity), p.size, p.chunks(), True), None, None)
-        gap = self._ledger.peek()
-        if gap and self._gap_told is None:
-            self._gap_told = gap
-            text = self._text.of({"boot": gap[0], "stream": gap[1], "first": gap[2], "count": gap[3], "reason": gap[4]})
-            return self._post(self._client.publish(self._topics.gap, text, False, 1), None, gap)
-        return self._send_batch()
+        return self._say(self._urgent, now) or self._send_batch() or self._say(self._speakers, now)
+
+    def _say(self, speakers, now):
+        for speaker in speakers:
+            said = None if speaker in self._speaking else speaker.next(now)
+            if said:
+                topic, payload, retain = said
+                self._speaking.append(speaker)
+                return self._post(self._client.publish(topic, payload, retain, 1), None, speaker)
+        return False
 
     def _send_batch(self):
         if self._batches >= self._window:
@@ -107,16 +142,16 @@ class Session:
         topic = self._topics.telemetry
         return self._post(self._client.publish_chunks(topic, batch.size, batch.chunks(), False, batch.was_given), batch, None)
 
-    def _post(self, packet_id, batch, gap):
-        self._waiting[packet_id] = (batch, gap, ticks_ms())
+    def _post(self, packet_id, batch, speaker):
+        self._waiting[packet_id] = (batch, speaker, ticks_ms())
         self._posted = packet_id
         return True
 
     def _acknowledged(self, packet_id):
-        batch, gap, _ = self._waiting.pop(packet_id, (None, None, 0))
+        batch, speaker, _ = self._waiting.pop(packet_id, (None, None, 0))
         if batch is not None:
             self._batches -= 1
             self._outbox.acknowledge(batch)
-        if gap is not None:
-            self._gap_told = None
-            self._ledger.acknowledge(gap)
+        if speaker is not None:
+            self._speaking.remove(speaker)
+            speaker.told()
