@@ -7,6 +7,7 @@ import gc
 import random
 from fakes import Socket, Time
 from pigtail.uplink import mqtt
+from pigtail.uplink.subscriber import Subscriber
 
 ROUNDS = 400
 GOOD = (b"\x40\2\0\1", b"\x40\2\0\2", b"\x40\2\xff\xff", b"\xd0\0", b"\x30\3\0\1t", b"\x32\7\0\1t\0\1ab")
@@ -59,9 +60,9 @@ def _mutated():
     return bytes(stream[: random.randrange(1, len(stream) + 1)] if random.getrandbits(1) else stream)
 
 
-def _take(stream, connack=0):
+def _take(stream, connack=0, client=None):
     """What the client makes of a stream: (acknowledged, ignored, unknown, error). Fails when it does anything else than end."""
-    client = mqtt.Client("dev", "host", 1883, keepalive=30, size=64)
+    client = client or mqtt.Client("dev", "host", 1883, keepalive=30, size=64)
     client.sock = sock = Pieces(stream)
     client._connack = connack
     client._under_way.update((1, 2))
@@ -76,14 +77,13 @@ def _take(stream, connack=0):
             break
     assert error is not None, "it did not notice the end of the stream"
     assert sock.reads <= 8 * (len(stream) + 8), "reads without end"
-    assert len(client._in) == 256
-    assert len(client._out) == 64
+    assert (len(client._in), len(client._out)) == ((1024, 140) if isinstance(client, Subscriber) else (256, 64))
     assert set(acknowledged) <= {1, 2}
     assert len(acknowledged) == len(set(acknowledged)), "acknowledged twice"
     return acknowledged, client.ignored, client.unknown_pubacks, error
 
 
-def _memory_is_bounded(make, connack=0):
+def _memory_is_bounded(make, connack=0, client=lambda: None, most=1500):
     Time().into(mqtt)
     random.seed(5)
     longest = 0
@@ -91,11 +91,11 @@ def _memory_is_bounded(make, connack=0):
         stream = make()
         gc.collect()
         before = gc.mem_alloc()
-        outcome = _take(stream, connack)
+        outcome = _take(stream, connack, client())
         gc.collect()
         longest = max(longest, gc.mem_alloc() - before)
         del outcome
-    assert longest < 1500, longest
+    assert longest < most, longest
 
 
 def test_fault_25_random_bytes():
@@ -115,6 +115,49 @@ def test_fault_25_random_bytes_after_each_type_of_packet():
         return bytes([random.getrandbits(8), random.choice((0, 1, 2, 3, 0x7F, 0x80, 0xFF))]) + _bytes(random.randrange(0, 300))
 
     _memory_is_bounded(make)
+
+
+def test_fault_25_subscriber_hears_bounded_messages_of_its_topic_and_nothing_else():
+    heard = [0]
+
+    def hear(topic, message):
+        assert topic == b"t" and (message is None or len(message) < 1024)
+        heard[0] += 1
+
+    def subscriber():
+        client = Subscriber("dev", "host", 1883, keepalive=30, size=140)
+        client.subscribe("t", 1)
+        client.set_callback(hear)
+        return client
+
+    for make in _mutated, lambda: _bytes(random.randrange(1, 400)):
+        _memory_is_bounded(make, client=subscriber, most=2600)  # its buffer alone has 1024
+    assert heard[0] > ROUNDS
+
+
+def test_any_fragmentation_of_messages_comes_to_the_same_for_a_subscriber():
+    Time().into(mqtt)
+    random.seed(7)
+    for _ in range(ROUNDS // 4):
+        stream = _stream()
+        for _ in range(4):
+            client = Subscriber("dev", "host", 1883, keepalive=30, size=140)
+            client.subscribe("t", 1)
+            heard = []
+            client.set_callback(lambda topic, message: heard.append(message))
+            _take(stream, client=client)
+            assert heard == _messages(stream)
+
+
+def _messages(stream):
+    """The same by other means."""
+    found = []
+    while stream:
+        packet = next(packet for packet in GOOD + (LONG,) if stream.startswith(packet))
+        stream = stream[len(packet) :]
+        if packet[0] & 0xF0 == 0x30:
+            found.append(packet[7:] if packet[0] == 0x32 else packet[6:] if packet == LONG else packet[5:])
+    return found
 
 
 def test_any_fragmentation_of_valid_packets_comes_to_the_same():

@@ -9,7 +9,7 @@ from host_tools.paths import CACHE, FIRMWARE, ROOT
 from host_tools.toolchain import umqtt
 
 NEWER = CACHE / "stubs" / "umqtt" / "simple.pyi"  # of the package with the ESP32's stubs: signatures, and the attributes
-USED = {"client_id", "server", "port", "user", "pswd", "keepalive", "ssl", "sock", "pid"}
+USED = {"client_id", "server", "port", "user", "pswd", "keepalive", "ssl", "sock", "pid", "cb"}
 LAST_WILL = {"lw_topic", "lw_msg", "lw_qos", "lw_retain"}
 
 
@@ -42,6 +42,12 @@ def test_constructor_and_last_will_take_what_ours_hands_on(base: ast.ClassDef) -
     )  # fmt: skip
     assert arguments(ours, "__init__") == [*arguments(base, "__init__"), "size"]
     assert arguments(base, "set_last_will") == ["self", "topic", "msg", "retain", "qos"]
+
+
+def test_subscribing_has_umqtt_s_words(base: ast.ClassDef) -> None:
+    ours = next(n for n in ast.parse((FIRMWARE / "pigtail/uplink/subscriber.py").read_text()).body if isinstance(n, ast.ClassDef))
+    assert arguments(ours, "subscribe") == arguments(base, "subscribe")
+    assert len(arguments(base, "set_callback")) == 2
 
 
 def test_attributes_that_ours_reads_are_there(base: ast.ClassDef) -> None:

@@ -44,6 +44,7 @@ class Client(MQTTClient):
         self._out_view = memoryview(self._out)
         self._in = bytearray(_IN_SIZE)
         self._in_view = memoryview(self._in)
+        self._first = self._in  # of `_in`, what one read may fill when it is empty
         self._plain = None  # the socket below TLS
         self._under_way = set()
         self._moved = False  # bytes were written or read in the last step
@@ -132,7 +133,7 @@ class Client(MQTTClient):
         for field in fields:
             field = field.encode() if isinstance(field, str) else field
             packet += struct.pack("!H", len(field)) + field
-        return bytes([0x10]) + _length(len(packet)) + packet
+        return bytes([0x10]) + remaining_length(len(packet)) + packet
 
     @property
     def writable(self) -> bool:
@@ -160,7 +161,7 @@ class Client(MQTTClient):
 
     def _publish(self, topic, size, msg, retain, qos, dup):
         topic = topic.encode() if isinstance(topic, str) else topic
-        length = _length(2 + len(topic) + (2 if qos else 0) + size)
+        length = remaining_length(2 + len(topic) + (2 if qos else 0) + size)
         end = 1 + len(length) + 2 + len(topic) + (2 if qos else 0) + len(msg)
         out = self._out
         if end > len(out):
@@ -251,7 +252,7 @@ class Client(MQTTClient):
         self._write()
         for _ in range(_READS):
             have = self._have
-            n = self.sock.readinto(self._in_view[have:] if have else self._in)
+            n = self.sock.readinto(self._in_view[have : have + _IN_SIZE] if have else self._first)
             if n is None:
                 return
             if n == 0:
@@ -274,9 +275,12 @@ class Client(MQTTClient):
             if not size:
                 break
             if at + size > self._have:
-                if size <= _IN_SIZE:
+                if size <= len(self._in):
                     break
-                self._drain(self._in[at], size)
+                self._check_long(self._in[at], size)
+                if not self._dropped(self._in[at], at + head, size - head):
+                    break
+                self._skip = size
             else:
                 self._read_since = None
                 self._handle(self._in[at], at + head, size - head)
@@ -295,12 +299,15 @@ class Client(MQTTClient):
             if told != b"HTTP"[: len(told)]:
                 raise MQTTException("packet type %d" % self._in[at])
 
-    def _drain(self, op, size):
-        """Of a long packet, what can be dropped is; it is read to its end and never kept."""
+    def _check_long(self, op, size):
+        """Of packets longer than `_in`, only PUBLISHes may come; they are read to their end and never kept."""
         if op & 0xF0 != _PUBLISH or op & 6 == 6 or size > _LONGEST:
             raise MQTTException("packet of %d bytes" % size)
+
+    def _dropped(self, op, at, size):
+        """Takes note of a long PUBLISH; False when more of it must be there for that."""
         self.ignored += 1
-        self._skip = size
+        return True
 
     def _packet(self, at):
         """(size, length of fixed header) of the packet at `at`; (0, 0) while its length is not known."""
@@ -352,7 +359,7 @@ def _shed() -> None:
 _shed()
 
 
-def _length(value):
+def remaining_length(value):
     """Remaining length (MQTT 3.1.1, 2.2.3)."""
     out = bytearray()
     while value > 127:
