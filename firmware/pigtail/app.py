@@ -45,10 +45,14 @@ class App:
         self._topics = made.topics
         self._text = made.text
         self._window = made.config["mqtt.window"]
+        self._commands = made.commands
+        self._events = made.events
+        self._speakers = ([made.commands] if made.commands else []) + [made.events]
         self._uplink = Uplink(self._client, self._link, self._new_session, self.config["mqtt.brokers"])
 
     def _new_session(self):
-        return Session(self._client, self._topics, self.outbox, self._profile, self.status, self._text, self._window)
+        parts = self._client, self._topics, self.outbox, self._profile, self.status, self._text, self._window
+        return Session(*parts, self._speakers)
 
     async def _read_bus(self, beat):
         bus, table, sampler, keeper = self._bus, self._table, self._sampler, self._keeper
@@ -76,7 +80,7 @@ class App:
             "firmware": VERSION,
             "boot": self.boot,
             "uptime_ms": uptime.ms(),
-            "reset": _CAUSES.get(machine.reset_cause(), "unknown"),
+            "reset": _reset_cause(),
             "clock": QUALITY[self._clock.quality],
             "clock_refused": self._clock.refused,
             "config": self.config["version"],
@@ -92,6 +96,10 @@ class App:
                 "ignored": self._client.ignored, "unknown_pubacks": self._client.unknown_pubacks,
             },
             "broker": {"state": self._uplink.state, "host": self._client.server, "trust": self._uplink.trust},
+            "events_lost": self._events.lost,
+            "commands": self._commands and {
+                "granted": self._client.granted, "run": self._commands.run, "refused": self._commands.refused,
+            },
             "heap_used": self._supervisor.heap_used,
             "restarts": self._supervisor.restarts(),
             "errors": {name: _short(error) for name, error in self._supervisor.errors().items()},
@@ -109,10 +117,18 @@ class App:
             "short": table.short, "remote": bus.remote, "malformed": bus.malformed,
         }  # fmt: skip
 
+    def _tell_of_start(self):
+        self._events.add("started", _reset_cause())
+        for kind, error in ("config_error", self.config_error), ("profile_error", self.profile_error):
+            if error:
+                self._events.add(kind, error)
+        self._clock.on_set = lambda: self._events.add("clock_set", QUALITY[self._clock.quality])
+
     async def run(self):
         gc.threshold(_GARBAGE)  # so that what lasts lies low, and what is free in one piece
+        self._tell_of_start()
         watchdog = machine.WDT(timeout=_WATCHDOG_MS)
-        self._supervisor = supervisor = Supervisor(watchdog.feed)
+        self._supervisor = supervisor = Supervisor(watchdog.feed, self._events.add)
         if self._profile:  # without one there is nothing to take, but status and configuration still work
             supervisor.add("bus", self._read_bus)
             supervisor.add("keeper", self._keeper.run)
@@ -120,6 +136,10 @@ class App:
         supervisor.add("clock", lambda beat: self._clock.run(self._link, beat))
         supervisor.add("uplink", self._uplink.run)
         await supervisor.run()
+
+
+def _reset_cause():
+    return _CAUSES.get(machine.reset_cause(), "unknown")
 
 
 def _short(text):

@@ -8,6 +8,7 @@ from micropython import const
 import board
 from pigtail import once, uptime
 from pigtail.can.bus import Bus
+from pigtail.health.events import Events
 from pigtail.outbox.batch import batches
 from pigtail.outbox.boots import next_boot
 from pigtail.outbox.keeper import Keeper
@@ -25,6 +26,7 @@ _PACKET_SIZE = const(1536)
 _STATUS_SIZE = const(1408)
 _REST = const(24 * 1024)  # of the heap, at least, for what is made after the outbox
 _TLS = const(7 * 1024)  # and as much more for TLS
+_COMMANDS = const(8 * 1024)  # and for a command
 _LEAST_RAM = const(1024)
 _OFFLINE = b'{"state": "offline"}'
 
@@ -38,7 +40,9 @@ class Assembly:
         self.config, self.config_error = config, _ = once.call("pigtail.config.store", "load")
         self.device = config["device"] or hexlify(machine.unique_id()).decode()
         self.boot = next_boot()
+        self.topics = Topics(self.device)
         self.text = Text(_STATUS_SIZE)
+        self.events = Events(self.boot, self.topics.base + "/event", self.text)
         self.clock = Clock(config["clock.host"], config["clock.port"])
         self.profile, self.profile_error = once.call("pigtail.signals.in_force", "load", config["profile"], config["periods"])
         self.values = self.table = self.sampler = self.keeper = None
@@ -49,12 +53,29 @@ class Assembly:
             self._make_sampler(self.profile, config)
         self.bus = Bus(board.make_can(config["can.bitrate"]))
         self.link = Link(config["wifi.ssid"], config["wifi.password"], config["wifi.networks"])
-        self.topics = Topics(self.device)
-        self.client = Client(
+        self.client = self._make_client(config)
+        self.client.set_last_will(self.topics.status, _OFFLINE, True, 1)
+        self.commands = self._make_commands(config) if config["command.key"] else None
+
+    def _make_client(self, config):
+        make = Client
+        if config["command.key"]:
+            from pigtail.uplink.subscriber import Subscriber as make  # here: without a key nothing is subscribed to
+        return make(
             self.device, config["mqtt.host"], config["mqtt.port"], config["mqtt.user"] or None,
             config["mqtt.password"] or None, config["mqtt.keepalive_s"], self._make_tls(config), size=_PACKET_SIZE,
         )  # fmt: skip
-        self.client.set_last_will(self.topics.status, _OFFLINE, True, 1)
+
+    def _make_commands(self, config):
+        from pigtail.control.commands import Commands
+
+        commands = Commands(
+            self.device, self.topics.base + "/reply", self.text, config["command.key"], self.clock, self.outbox,
+            self.profile, self.values, self.sampler, self.keeper,
+        )  # fmt: skip
+        self.client.set_callback(commands.heard)
+        self.client.subscribe(self.topics.base + "/command", 1)
+        return commands
 
     def _make_batches(self):
         """The profile's tables and open batches; none when there is no room for them."""
@@ -71,7 +92,7 @@ class Assembly:
     def _make_outbox(self, config):
         """The outbox with as much RAM as is configured, or as leaves room for the rest."""
         gc.collect()
-        rest = _REST + (_TLS if config["mqtt.tls"] else 0)
+        rest = _REST + (_TLS if config["mqtt.tls"] else 0) + (_COMMANDS if config["command.key"] else 0)
         ram, room = config["outbox.bytes"], max(_LEAST_RAM, gc.mem_free() - rest)
         if ram > room:
             ram = room

@@ -183,3 +183,17 @@ async def test_silent_server_keeps_the_beat_and_is_asked_again():
     assert len(clock.socket.opened) == 2
     assert max(steps(beats)) <= 520
     await stopped(task)
+
+
+async def test_time_that_becomes_known_is_told_once():
+    time = Time().into(clock, uptime, resolve)
+    uptime._last, uptime._ms = 0, 0
+    clock.RTC, clock.socket = Rtc, Network(lambda: Server(_answer))
+    asking = clock.Clock("10.0.0.1", 123)
+    told = []
+    asking.on_set = lambda: told.append(asking.quality)
+    task = asyncio.create_task(asking.run(Link(), lambda: None))
+    await time.passes(2000000, step=500)
+    await stopped(task)
+    assert len(clock.socket.opened) == 3
+    assert told == [clock.NTP]

@@ -144,7 +144,7 @@ def test_any_fragmentation_of_messages_comes_to_the_same_for_a_subscriber():
             client = Subscriber("dev", "host", 1883, keepalive=30, size=140)
             client.subscribe("t", 1)
             heard = []
-            client.set_callback(lambda topic, message: heard.append(message))
+            client.set_callback(lambda topic, message, to=heard: to.append(message))
             _take(stream, client=client)
             assert heard == _messages(stream)
 

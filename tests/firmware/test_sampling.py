@@ -211,3 +211,16 @@ def test_stream_whose_batch_is_full_goes_on_alone():
     assert delivered == [first]
     assert (first.opened, second.opened) == ([(1, 100), (4, 400)], [(1, 100)])
     assert first.taken == second.taken == [1, 1]
+
+
+def test_what_was_taken_is_handed_on_when_that_is_asked_for():
+    profile, delivered = load(PERIODS), []
+    first, second = FakeBatch(), FakeBatch()
+    sampler = Sampler(profile, Values(profile), [first, second], lambda ms: ms, 2000, delivered.append)
+    sampler.start(0)
+    sampler.run(250)
+    assert delivered == []
+    first.count, second.count = 1, 0
+    sampler.close()
+    assert delivered == [first]
+    assert first.opened[-1] == second.opened[-1] == (3, 300)

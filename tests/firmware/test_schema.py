@@ -143,3 +143,9 @@ def test_broker_that_is_no_host_or_host_and_port_is_refused():
     check({"mqtt.brokers": ["broker", "192.168.4.1:1884", "x:65535"]})
     for item in "", ":", ":1883", "x:", "x:0", "x:65536", "x:mqtt", "x:1:2", "x" * 254, 1, None, []:
         assert _refused({"mqtt.brokers": ["good", item]}) == "mqtt.brokers: takes host or host:port", item
+
+
+def test_command_key_that_is_no_256_bits_is_refused():
+    check({"command.key": PIN})
+    for key in PIN[:-1], "0", PIN[:-1] + "g", PIN[:-2] + "0x":
+        assert _refused({"command.key": key}) == "command.key: takes 64 hex digits"

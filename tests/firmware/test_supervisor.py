@@ -9,7 +9,10 @@ class Scene:
     def __init__(self):
         self.time = Time().into(supervisor)
         self.fed = []
-        self.supervisor = supervisor.Supervisor(lambda: self.fed.append(self.time.now))
+        self.told = []
+        self.supervisor = supervisor.Supervisor(
+            lambda: self.fed.append(self.time.now), lambda kind, text: self.told.append((kind, text))
+        )  # fmt: skip
         self.began = {}
 
     def part(self, name, body):
@@ -59,6 +62,7 @@ async def test_part_that_raises_is_begun_anew_later_each_time_and_counted():
     assert len(healthy) == 1
     assert scene.supervisor.restarts() == {"dying": len(dying)}
     assert "planted" in scene.supervisor.parts[0].error
+    assert scene.told == [("part_restarted", "dying: MemoryError('planted',)")] * len(dying)
 
 
 async def test_part_that_waits_to_be_begun_anew_does_not_starve_the_watchdog():
@@ -83,6 +87,7 @@ async def test_part_that_ends_by_itself_is_begun_anew():
     await scene.run(5000)
     assert len(starts) >= 3
     assert scene.supervisor.parts[0].error == "ended"
+    assert scene.told[0] == ("part_restarted", "ending: ended")
 
 
 async def test_part_that_stalls_is_cancelled_begun_anew_and_counted():
@@ -102,6 +107,7 @@ async def test_part_that_stalls_is_cancelled_begun_anew_and_counted():
     assert len(cancelled) == 4  # the last by the test's own end
     assert all([30000 < step < 33000 for step in steps(stalling)])
     assert scene.supervisor.restarts() == {"stalling": 3}
+    assert scene.told == [("part_restarted", "stalling: stalled")] * 3
     assert len(healthy) == 1
 
 

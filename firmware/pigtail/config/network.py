@@ -10,6 +10,8 @@ def fault(config):
     for text in config["mqtt.brokers"]:
         if not _is_endpoint(text):
             return "mqtt.brokers: takes host or host:port"
+    if config["command.key"] and not _is_hash(config["command.key"]):
+        return "command.key: takes 64 hex digits"
     return _tls_fault(config) if config["mqtt.tls"] else _plain_fault(config)
 
 
@@ -27,6 +29,10 @@ def _is_endpoint(text):
     return 1 <= len(host) <= 253 and (not colon or (port.isdigit() and 0 < int(port) < 65536))
 
 
+def _is_hash(text):
+    return len(text) == 64 and all(c in "0123456789abcdefABCDEF" for c in text)
+
+
 def _plain_fault(config):
     for key in "mqtt.ca", "mqtt.cert", "mqtt.key", "mqtt.pin", "mqtt.server_name":
         if config[key]:
@@ -40,7 +46,7 @@ def _tls_fault(config):
     pin = config["mqtt.pin"]
     if not config["mqtt.ca"] and not pin:
         return "mqtt.tls: needs mqtt.ca or mqtt.pin to know the broker by"
-    if pin and (len(pin) != 64 or not all(c in "0123456789abcdefABCDEF" for c in pin)):
+    if pin and not _is_hash(pin):
         return "mqtt.pin: takes 64 hex digits"
     if bool(config["mqtt.cert"]) != bool(config["mqtt.key"]):
         return "mqtt.cert: needs mqtt.key, and mqtt.key needs it"

@@ -21,6 +21,7 @@ KEYS = {
     "mqtt.server_name": (str, "", 0, 253),  # in the broker's certificate, where it is not its host's
     "mqtt.pin": (str, "", 0, 64),  # SHA-256 of the broker's public key, hex
     "mqtt.insecure": (int, 0, 0, 1),  # user name and password may travel in plain text
+    "command.key": (str, "", 0, 64),  # of those who may command the device, hex; secret; "": nobody may
     "clock.host": (str, "pool.ntp.org", 0, 253),
     "clock.port": (int, 123, 1, 65535),
     "can.bitrate": (int, 500000, 10000, 1000000),
@@ -38,7 +39,7 @@ KEYS = {
 # Keys that must agree with others, or have more in them than a length.
 _NETWORK = (
     "wifi.networks", "mqtt.user", "mqtt.password", "mqtt.brokers", "mqtt.tls", "mqtt.ca", "mqtt.cert", "mqtt.key",
-    "mqtt.server_name", "mqtt.pin",
+    "mqtt.server_name", "mqtt.pin", "command.key",
 )  # fmt: skip
 
 

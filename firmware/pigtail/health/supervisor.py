@@ -15,10 +15,11 @@ _STEADY_MS = const(60000)  # a part that ran this long starts from the least wai
 
 
 class Part:
-    """`run(beat)` is a coroutine function that does not return."""
+    """`run(beat)` is a coroutine function that does not return; `tell(kind, text)` is called when it has to be started again."""
 
-    def __init__(self, name: str, run):
+    def __init__(self, name: str, run, tell):
         self.name = name
+        self._tell = tell
         self.restarts = 0
         self.error = ""
         self._run = run
@@ -36,10 +37,14 @@ class Part:
         self._task = asyncio.create_task(self._keep())
 
     def restart(self) -> None:
-        self.restarts += 1
-        self.error = "stalled"
+        self._note("stalled")
         self._task.cancel()
         self.start()
+
+    def _note(self, error):
+        self.restarts += 1
+        self.error = error
+        self._tell("part_restarted", "%s: %s" % (self.name, error))
 
     async def _keep(self):
         wait_ms = _LEAST_WAIT_MS
@@ -47,11 +52,10 @@ class Part:
             began = ticks_ms()
             try:
                 await self._run(self.beat)
-                self.error = "ended"
+                self._note("ended")
             except Exception as error:  # whatever it was, this part begins anew and the others go on
-                self.error = repr(error)
+                self._note(repr(error))
                 sys.print_exception(error)
-            self.restarts += 1
             if ticks_diff(ticks_ms(), began) > _STEADY_MS:
                 wait_ms = _LEAST_WAIT_MS
             for _ in range(wait_ms // _LEAST_WAIT_MS):
@@ -61,15 +65,16 @@ class Part:
 
 
 class Supervisor:
-    """`feed()` feeds the watchdog."""
+    """`feed()` feeds the watchdog, `tell(kind, text)` takes what happens to the parts."""
 
-    def __init__(self, feed):
+    def __init__(self, feed, tell):
         self._feed = feed
+        self._tell = tell
         self.parts = []
         self.heap_used = 0
 
     def add(self, name: str, run) -> None:
-        self.parts.append(Part(name, run))
+        self.parts.append(Part(name, run, self._tell))
 
     async def run(self) -> None:
         for part in self.parts:

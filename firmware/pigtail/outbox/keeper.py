@@ -49,13 +49,17 @@ class Keeper:
             beat()
             await sleep_ms(_TURN_MS)
 
+    def hold(self, now: int) -> None:
+        """Before the power goes, or the chip starts anew: puts everything on flash, and nothing is to be sampled for a while."""
+        self.holding = True
+        self._held_ms = now
+        self._keep(now, 0)
+        self._outbox.flush_all()
+
     def _turn(self, now):
         is_on = self._ignition()
         if self._was_on and not is_on:
-            self.holding = True
-            self._held_ms = now
-            self._keep(now, 0)
-            self._outbox.flush_all()
+            self.hold(now)
         elif self.holding and (is_on or now - self._held_ms >= _HOLD_MS):
             self.holding = False  # power stays for now: the bound holds again
         self._was_on = is_on

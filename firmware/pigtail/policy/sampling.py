@@ -30,6 +30,10 @@ class Sampler:
     def start(self, now_ms: int) -> None:
         """Begins with the first grid tick after `now_ms` (uptime); hands on what was taken before."""
         self._next = now_ms // self._grid_ms + 1
+        self.close()
+
+    def close(self) -> None:
+        """Hands on what has been taken so far."""
         for batch in self._batches:
             self._close(batch)
 

@@ -8,7 +8,7 @@ import struct
 from binascii import crc32
 from micropython import const
 from pigtail.signals.profile import (
-    BRANCHES, CLASS_MASK, HEADER_SIZE, ON_CHANGE, RULE, SET_ASIDE, UNSAMPLED, Profile, ProfileError,
+    BRANCHES, CLASS_MASK, HEADER_SIZE, LOW_HALF, ON_CHANGE, RULE, SET_ASIDE, UNSAMPLED, Profile, ProfileError,
 )  # fmt: skip
 
 _CLASSES_AT = const(16)
@@ -35,6 +35,16 @@ def scheduled(path: str, periods: dict) -> Profile:
         f.write(struct.pack("<I", identity))
     os.rename(target + ".new", target)
     return Profile(target)
+
+
+def fault(profile, index: int, period_ms: int):
+    """Why the signal of descriptor `index` cannot have this period; None when it can."""
+    if profile.classes[index] & CLASS_MASK == UNSAMPLED:
+        return "a signal that is never sampled"
+    try:
+        _schedule(profile, {index: period_ms, index + (profile.classes[index] & LOW_HALF > 0): period_ms})
+    except ProfileError as error:
+        return str(error)
 
 
 def _periods_by_index(profile, periods):

@@ -32,7 +32,7 @@ def _next_silent(
                     limit = least
                 if ((now - ticks[row]) << 4) >> 4 > limit:
                     silent = 15
-                    ticks[row] = silent << 28
+                    ticks[row] = int(ticks[row]) | silent << 28
                     return row
         row += 1
     return -1

@@ -35,6 +35,7 @@ class Clock:
         self.quality = NONE
         self.utc_of_boot_ms = 0
         self.refused = 0
+        self.on_set = None  # called when the time is known for the first time
 
     async def run(self, link, beat) -> None:
         while True:
@@ -90,7 +91,9 @@ class Clock:
         if not 0 <= device_s <= _LAST_S:
             return False
         self.utc_of_boot_ms = utc_ms - now_ms
-        self.quality = NTP
+        was, self.quality = self.quality, NTP
+        if was == NONE and self.on_set:
+            self.on_set()
         y, mo, d, h, mi, s, wd, _ = time.gmtime(device_s)
         RTC().datetime((y, mo, d, wd, h, mi, s, utc_ms % 1000 * 1000))
         return True

@@ -33,7 +33,7 @@ class Text(io.IOBase):
     def of(self, value):
         """A view of `value` as JSON, valid until the next; None when it does not fit."""
         self._end = 0
-        json.dump(value, self)
+        json.dump(value, self, separators=(",", ":"))  # type: ignore[call-overload]  # the stubs take it by place
         return self._view[: self._end] if self._end <= len(self._view) else None
 
 

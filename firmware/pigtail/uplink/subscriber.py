@@ -15,9 +15,9 @@ _FAILURE = const(0x80)
 
 
 class Subscriber(Client):
-    """A Client that subscribes. `cb(topic, msg)`, of `set_callback`, is called with bytes for every message on a subscribed topic at
-    QoS 0 or 1; `msg` is None for one of more than some 900 bytes. Messages at QoS 1 are acknowledged, whosever they are: a broker
-    has only so many under way."""
+    """A Client that subscribes. `cb(topic, msg)`, of `set_callback`, is called with bytes for every message of QoS 0 or 1 on a
+    subscribed topic; `msg` is None for one of more than some 900 bytes. Messages of QoS 1 are acknowledged, whosever they are: a
+    broker has only so many under way."""
 
     def __init__(self, *args, **kwargs):
         self._filters = {}  # topic: QoS

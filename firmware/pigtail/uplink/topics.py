@@ -3,7 +3,7 @@
 
 class Topics:
     def __init__(self, device: str):
-        base = "pigtail/v1/" + device
+        self.base = base = "pigtail/v1/" + device
         self.status = base + "/status"
         self.telemetry = base + "/telemetry"
         self.gap = base + "/gap"

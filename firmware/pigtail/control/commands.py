@@ -1,0 +1,96 @@
+"""Commands: what has come and waits, the reply that is to be told, and the restart that may follow. Loaded only where there is a
+key; what judges and runs a command is loaded for it and forgotten. Bytes and reasons: SPEC section 4."""
+
+import machine
+from binascii import unhexlify
+from micropython import const
+from pigtail import once, uptime
+from time import ticks_diff
+
+_MOST = const(4)  # commands that wait
+_PAUSE_MS = const(500)  # between two: whoever floods the topic must not keep the device busy
+
+
+class Commands:
+    """The speaker (uplink/session) of replies on `topic`, as JSON in `text`; `heard` takes the messages. The other arguments are
+    what commands act on; without a profile `profile`, `values`, `sampler` and `keeper` are None."""
+
+    def __init__(self, device: str, topic: str, text, key: str, clock, outbox, profile, values, sampler, keeper):
+        self.device = device
+        self.key = unhexlify(key)
+        self.clock = clock
+        self.outbox = outbox
+        self.profile = profile
+        self.values = values
+        self.sampler = sampler
+        self.keeper = keeper
+        self.run = 0
+        self.refused = {}
+        self.restarts = False  # once the reply is acknowledged
+        self._topic = topic
+        self._text = text
+        self._waiting = []
+        self._job = None
+        self._reply = None
+        self._began = None
+
+    def heard(self, topic, message) -> None:
+        """For `set_callback`."""
+        if message is None:
+            self.refuse("too_long")
+        elif len(self._waiting) == _MOST:
+            self.refuse("busy")
+        else:
+            self._waiting.append(message)
+
+    def refuse(self, reason: str) -> None:
+        self.refused[reason] = self.refused.get(reason, 0) + 1
+
+    def answer(self, command: dict, reason: str = "", text: str = "", result=None) -> None:
+        """Counts it as run, or, where there is a reason, as refused, and replies."""
+        self._reply = reply = {"id": command["id"], "command": command["command"], "ok": not reason}
+        if reason:
+            self.refuse(reason)
+            reply["reason"] = reason
+            reply["text"] = text
+        else:
+            self.run += 1
+            reply["result"] = result
+
+    def next(self, now):
+        if self._reply is None:
+            self._work(now)
+        if self._reply is not None:
+            text = self._text.of(self._reply)
+            if text is None:
+                self.run -= 1
+                self.answer(self._reply, "too_long")
+                text = self._text.of(self._reply)
+            return self._topic, text, False
+
+    def _work(self, now):
+        try:
+            if self._job is None:
+                if not self._waiting or (self._began is not None and ticks_diff(now, self._began) < _PAUSE_MS):
+                    return
+                self._began = now
+                command = once.call("pigtail.control.judging", "judge", self, self._waiting.pop(0))
+                if command is None:
+                    return
+                self._job = once.call("pigtail.control.running", "run", self, command)
+            next(self._job)
+        except StopIteration:
+            self._job = None
+        except (MemoryError, OSError):  # it is not known whose it is, or the flash cannot keep that it was here
+            self._job = None
+            self.refuse("failed")
+
+    def told(self) -> None:
+        self._reply = None
+        if self.restarts:
+            if self.keeper:
+                self.keeper.hold(uptime.ms())
+            machine.reset()
+
+    def rewind(self) -> None:
+        pass

@@ -1,0 +1,32 @@
+"""Finds signals by their names in the profile's text, a few lines at a time: the bus is read in between."""
+
+import deflate
+import json
+from micropython import const
+from pigtail.signals.profile import LOW_HALF
+
+_LINES = const(8)
+
+
+def find(profile, names):
+    """A generator; its value is {name: (index of its descriptor, the text's fields)} of those that are there. Raises ValueError
+    where there is no profile."""
+    if profile is None:
+        raise ValueError("there is no profile")
+    found = {}
+    wanted = [name.encode() for name in names]
+    with open(profile.path, "rb") as f:
+        f.seek(profile.text_at)
+        with deflate.DeflateIO(f, deflate.ZLIB) as text:
+            text.readline()
+            for i in range(profile.signals):
+                if i % _LINES == _LINES - 1:
+                    yield
+                if i and profile.classes[i - 1] & LOW_HALF:
+                    continue
+                line = text.readline()
+                if any([name in line for name in wanted]):
+                    fields = json.loads(line)
+                    if fields["name"] in names:
+                        found[fields["name"]] = i, fields
+    return found
