@@ -14,15 +14,17 @@ from host_tools.errors import InputError
 from host_tools.reader import (
     BatchEvent,
     Gap,
+    Happened,
     Listener,
     ProfileSeen,
+    Reply,
     Status,
     Subscribed,
     Trouble,
     Trust,
     listen,
 )
-from host_tools.reader.lines import FORMATS, Lines, printable
+from host_tools.reader.lines import FORMATS, Lines, printable, reply_text
 from host_tools.reader.recording import Recorder
 from host_tools.reader.stream import Tap
 from host_tools.reader.table import LiveTable
@@ -128,7 +130,7 @@ async def _run(listener: Listener, show: Show, note: Note) -> None:
                 note(describe(event))
 
 
-def describe(event: Status | Gap | ProfileSeen | Trouble | Subscribed) -> str:
+def describe(event: Status | Gap | Happened | Reply | ProfileSeen | Trouble | Subscribed) -> str:
     """An event as one line."""
     match event:
         case Subscribed(address):
@@ -137,6 +139,10 @@ def describe(event: Status | Gap | ProfileSeen | Trouble | Subscribed) -> str:
             return f"{device}: status {json.dumps(fields)}"
         case Gap(device, boot, _, first, count, reason, name):
             return f"{device}: {count} samples of boot {boot}, {name}, from {first} on are lost ({reason})"
+        case Happened(device, boot, _, uptime_ms, kind, text):
+            return f"{device}: {kind}{text and ': '}{text} ({uptime_ms / 1000:.1f} s after power-on, boot {boot})"
+        case Reply(device):
+            return f"{device}: {reply_text(event)}"
         case ProfileSeen(device, profile_hash, profile):
             return f"{device}: profile {profile.name} {profile_hash:08x}, {len(profile.signals)} signals"
         case Trouble(device, reason):

@@ -6,7 +6,7 @@ from host_tools.reader.clocks import Clock, Clocks
 from host_tools.reader.connection import Trust
 from host_tools.reader.events import Mark
 from host_tools.reader.header import Header, read_header
-from host_tools.reader.inbox import BatchEvent, Gap, ProfileSeen, Status, Trouble
+from host_tools.reader.inbox import BatchEvent, Gap, Happened, ProfileSeen, Reply, Status, Trouble
 from host_tools.reader.stream import Listener, Subscribed, listen
 
 __all__ = [
@@ -16,11 +16,13 @@ __all__ = [
     "Clock",
     "Clocks",
     "Gap",
+    "Happened",
     "Header",
     "Listener",
     "Mark",
     "Occurrence",
     "ProfileSeen",
+    "Reply",
     "Sample",
     "Status",
     "Subscribed",

@@ -17,7 +17,7 @@ from host_tools.signals.profile import Profile
 
 ROOT = "pigtail/v1"
 HELD_BATCHES = 1000  # how many batches may wait for their profile
-_TOPIC = re.compile(rf"{ROOT}/([^/]+)/(status|telemetry|gap|profile/([0-9a-f]{{8}}))")
+_TOPIC = re.compile(rf"{ROOT}/([^/]+)/(status|telemetry|gap|event|reply|profile/([0-9a-f]{{8}}))")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,31 @@ class BatchEvent:
 
 
 @dataclass(frozen=True)
+class Happened:
+    """Something happened to the device: `kind` and a text, event `number` of its `boot`, `uptime_ms` after power-on."""
+
+    device: str
+    boot: int
+    number: int
+    uptime_ms: int
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The device's answer to the command with this id: the `result`, or, where it is not `ok`, the `reason` and a text."""
+
+    device: str
+    id: str
+    command: str
+    ok: bool
+    result: dict[str, Any]
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Trouble:
     """Something could not be read, or the connection broke (then `device` is empty)."""
 
@@ -68,7 +93,7 @@ class Trouble:
     reason: str
 
 
-Event = Status | Gap | ProfileSeen | BatchEvent | Trouble
+Event = Status | Gap | Happened | Reply | ProfileSeen | BatchEvent | Trouble
 
 
 class Inbox:
@@ -91,6 +116,7 @@ class Inbox:
         self._device = device
         self._held_batches = held_batches
         self._profiles: dict[tuple[str, int], Profile] = {}
+        self._told: dict[tuple[str, str], Event] = {}  # by device and topic, the last one
         self._in_force: dict[tuple[str, int], Profile] = {}  # by device and boot
 
     @property
@@ -98,7 +124,8 @@ class Inbox:
         """The MQTT topic filters that bring everything this inbox reads."""
         below = f"{ROOT}/{self._device or '+'}"
         shared = "" if self.share is None else f"$share/{self.share}/"  # it would bring nothing that is retained
-        return [f"{below}/profile/+", f"{below}/status", f"{shared}{below}/gap", f"{shared}{below}/telemetry"]
+        plain = [f"{below}/profile/+", *(f"{below}/{kind}" for kind in ("status", "event", "reply"))]
+        return [*plain, f"{shared}{below}/gap", f"{shared}{below}/telemetry"]
 
     def retained(self, device: str) -> list[str]:
         """The topics on which a device that was heard has left something retained."""
@@ -118,10 +145,20 @@ class Inbox:
                 yield Status(device, _json_object(payload))
             elif payload and kind == "gap":
                 yield self._gap(device, _json_object(payload))
+            elif payload and kind == "event":
+                yield from self._once(kind, _happened(device, _json_object(payload)))
+            elif payload and kind == "reply":
+                yield from self._once(kind, _reply(device, _json_object(payload)))
             elif payload:
                 yield from self._profile(device, int(match[3], 16), payload)
         except InputError as error:
             yield Trouble(device, f"{kind}: {error}")
+
+    def _once(self, kind: str, event: Happened | Reply) -> Iterator[Event]:
+        """What was told again because its PUBACK got lost comes right behind the first."""
+        if self._told.get((event.device, kind)) != event:
+            self._told[event.device, kind] = event
+            yield event
 
     def _telemetry(self, device: str, payload: bytes) -> Iterator[Event]:
         header = read_header(payload)
@@ -199,6 +236,25 @@ class Inbox:
 
 def _is_in(sequence: int, parts: list[tuple[int, int]]) -> bool:
     return any(first <= sequence < stop for first, stop in parts)
+
+
+def _happened(device: str, fields: dict[str, Any]) -> Happened:
+    numbers = [fields.get(name) for name in ("boot", "number", "uptime_ms")]
+    kind, text = fields.get("kind"), fields.get("text")
+    good = all(type(number) is int and number >= 0 for number in numbers)
+    if not good or not isinstance(kind, str) or not isinstance(text, str):
+        raise InputError("it does not name boot, number and uptime_ms as whole numbers and kind and text as text")
+    boot, number, uptime_ms = map(int, numbers)  # type: ignore[arg-type]  # checked in `good`
+    return Happened(device, boot, number, uptime_ms, kind, text)
+
+
+def _reply(device: str, fields: dict[str, Any]) -> Reply:
+    ok, result = fields.get("ok"), fields.get("result", {})
+    texts = [fields.get("id"), fields.get("command"), fields.get("reason", ""), fields.get("text", "")]
+    if type(ok) is not bool or not isinstance(result, dict) or not all(isinstance(text, str) for text in texts):
+        raise InputError("it does not name id and command as text, ok, and a result or a reason")
+    identity_, command, reason, text = map(str, texts)
+    return Reply(device, identity_, command, ok, result, reason, text)
 
 
 def _json_object(payload: bytes) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import IO
 
 from host_tools.reader.batch import Occurrence, Sample
 from host_tools.reader.events import QUALITIES
-from host_tools.reader.inbox import BatchEvent
+from host_tools.reader.inbox import BatchEvent, Reply
 
 FORMATS = ("table", "jsonl", "csv")
 FIELDS = (
@@ -99,6 +99,13 @@ def origin_text(sample: Record) -> str:
     if isinstance(sample, Occurrence):
         return ""
     return sample.source if sample.quality == QUALITIES[0] else f"{sample.source}, {sample.quality}"
+
+
+def reply_text(reply: Reply) -> str:
+    """A device's answer as one line."""
+    if reply.ok:
+        return f"{reply.command} done {json.dumps(reply.result)}"
+    return f"{reply.command} refused: {reply.reason}{reply.text and ', '}{reply.text}"
 
 
 def printable(text: str) -> str:

@@ -110,7 +110,8 @@ class Simulation:
         ways: dict[str, object] = {"mqtt.port": ap.port, "clock.host": "127.0.0.1", "clock.port": ap.sntp_port}
         if any(fault.of_names for fault in self.scenario.faults):
             ways["mqtt.host"] = security.NAME
-        return {"device": self.device, "command.key": self.command_key, **account, **ways, **(secure or {}), **self.scenario.config}
+        own = {"device": self.device, "command.key": self.command_key}
+        return {**own, **account, **ways, **(secure or {}), **self.scenario.config}
 
     async def _tidy(self, address: Address) -> None:
         """Takes what this run left retained off somebody else's broker."""

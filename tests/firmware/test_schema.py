@@ -32,7 +32,7 @@ def _sized(key, size):
     elif kind is dict:
         value = {"s%d" % i: 1000 for i in range(size)}
     else:
-        value = "/" * size if key != "mqtt.pin" else (PIN + "0")[:size]
+        value = (PIN + "0")[:size] if key in ("mqtt.pin", "command.key") else "/" * size
     config = dict(NEEDS.get(key, {}))
     config[key] = value
     return config

@@ -1,7 +1,7 @@
 """The arrows of the firmware: who may import whom, that nobody transmits, and that nobody knows of the simulator.
 
-`can -> signals, diag -> sources -> policy -> outbox -> uplink -> control`: a folder imports itself and what stands before it. Leaves
-(`config`, `health`, `power` and single modules such as `uptime`) import nothing of pigtail but leaves. Only `app` and
+`can -> signals, diag -> sources -> policy -> outbox -> uplink -> control`: a folder imports itself and what stands before it.
+Leaves (`config`, `health`, `power` and single modules such as `uptime`) import nothing of pigtail but leaves. Only `app` and
 `assembly`, which makes its parts, see all. What `once.call` names is imported.
 """
 
