@@ -22,6 +22,7 @@ _flash = Flash(_run + "/flash.img")
 _posix = vfs.VfsPosix(_board), vfs.VfsPosix(_run)
 if not recovery.mount(_flash):
     sys.exit(_RECOVERY)
+del recovery, sys.modules["recovery"]
 vfs.mount(_posix[0], "/board")
 vfs.mount(_posix[1], "/run")
 os.chdir("/")

@@ -28,7 +28,7 @@ _CAUSES = {1: "power_on", 2: "hard", 3: "watchdog", 4: "deep_sleep", 5: "soft"}
 class App:
     def __init__(self):
         made = once.call("pigtail.assembly", "Assembly")
-        self.config = made.config
+        self._config_version = made.config["version"]
         self.config_error = made.config_error
         self.boot = made.boot
         self.outbox = made.outbox
@@ -48,7 +48,7 @@ class App:
         self._commands = made.commands
         self._events = made.events
         self._speakers = ([made.commands] if made.commands else []) + [made.events]
-        self._uplink = Uplink(self._client, self._link, self._new_session, self.config["mqtt.brokers"])
+        self._uplink = Uplink(self._client, self._link, self._new_session, made.config["mqtt.brokers"])
 
     def _new_session(self):
         parts = self._client, self._topics, self.outbox, self._profile, self.status, self._text, self._window
@@ -83,7 +83,7 @@ class App:
             "reset": _reset_cause(),
             "clock": QUALITY[self._clock.quality],
             "clock_refused": self._clock.refused,
-            "config": self.config["version"],
+            "config": self._config_version,
             "config_error": _short(self.config_error),
             "profile": None,
             "profile_error": _short(self.profile_error),

@@ -23,7 +23,6 @@ from pigtail.uplink.session import Text
 from pigtail.uplink.topics import Topics
 
 _PACKET_SIZE = const(1536)
-_STATUS_SIZE = const(1408)
 _REST = const(24 * 1024)  # of the heap, at least, for what is made after the outbox
 _TLS = const(7 * 1024)  # and as much more for TLS
 _COMMANDS = const(8 * 1024)  # and for a command
@@ -41,9 +40,11 @@ class Assembly:
         self.device = config["device"] or hexlify(machine.unique_id()).decode()
         self.boot = next_boot()
         self.topics = Topics(self.device)
-        self.text = Text(_STATUS_SIZE)
-        self.events = Events(self.boot, self.topics.base + "/event", self.text)
         self.clock = Clock(config["clock.host"], config["clock.port"])
+        self.client = self._make_client(config)
+        self.client.set_last_will(self.topics.status, _OFFLINE, True, 1)
+        self.text = Text(self.client.room)
+        self.events = Events(self.boot, self.topics.base + "/event", self.text)
         self.profile, self.profile_error = once.call("pigtail.signals.in_force", "load", config["profile"], config["periods"])
         self.values = self.table = self.sampler = self.keeper = None
         self._batches = self._make_batches() if self.profile else []
@@ -53,8 +54,6 @@ class Assembly:
             self._make_sampler(self.profile, config)
         self.bus = Bus(board.make_can(config["can.bitrate"]))
         self.link = Link(config["wifi.ssid"], config["wifi.password"], config["wifi.networks"])
-        self.client = self._make_client(config)
-        self.client.set_last_will(self.topics.status, _OFFLINE, True, 1)
         self.commands = self._make_commands(config) if config["command.key"] else None
 
     def _make_client(self, config):

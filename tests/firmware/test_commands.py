@@ -70,9 +70,9 @@ class Scene:
     def boot(self):
         """As after a restart: only the flash is what it was."""
         control.machine = Machine(self.parts.asked)
-        p = self.parts
+        p, text = self.parts, Text(memoryview(bytearray(self.size)))
         self.commands = control.Commands(
-            "kona", "t/reply", Text(self.size), hexlify(KEY).decode(), self.clock, p, self.profile, self.values, p, p
+            "kona", "t/reply", text, hexlify(KEY).decode(), self.clock, p, self.profile, self.values, p, p
         )  # fmt: skip
 
     def send(self, command="ping", key=KEY, device="kona", **changes):
@@ -431,7 +431,7 @@ def test_snapshot_goes_on_while_the_bus_is_read():
 
 def test_snapshot_longer_than_a_packet_is_refused_and_told_so():
     scene = _car()
-    scene.commands._text = Text(200)
+    scene.commands._text = Text(memoryview(bytearray(200)))
     for row in range(6):
         scene.values.ticks[row] = 8 << 28
     _refuses("too_long", True, scene, command="snapshot", arguments={"signals": ["Speed", "Torque", "Ratio", "Half"]})

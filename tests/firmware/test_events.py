@@ -8,7 +8,7 @@ from pigtail.uplink.session import Text
 
 
 def _events():
-    return Events(7, "t/event", Text(300))
+    return Events(7, "t/event", Text(memoryview(bytearray(300))))
 
 
 def _said(events):

@@ -118,7 +118,7 @@ class Scene:
     def start(self):
         """A new session with a new connection."""
         self.client = FakeClient(self.client.answers)
-        text = session.Text(200)
+        text = session.Text(memoryview(bytearray(200)))
         new = session.Session(
             self.client, Topics("d"), self.outbox, FakeProfile(), lambda: self.status, text, self.window,
             self.urgent, self.speakers,

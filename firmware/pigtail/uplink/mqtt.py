@@ -21,6 +21,7 @@ _PUBACK = const(0x40)
 _PINGRESP = const(0xD0)
 _DUP = const(8)
 _IN_SIZE = const(256)
+_HEAD = const(128)
 _LONGEST = const(4096)  # bytes of a packet from the broker; a longer one ends the connection
 _PACKET_MS = const(20000)  # for a packet from its first byte to its last, and 1 ms more for every byte
 _READS = const(8)  # at most in one step, and as many chunks written: whoever sends without end must not hold the loop
@@ -141,6 +142,11 @@ class Client(MQTTClient):
         return self._out_at == self._out_end and self._more is None
 
     @property
+    def room(self):
+        """Where a message can be made: of the buffer that it will be sent from, all but what its head takes. While `writable`."""
+        return self._out_view[_HEAD:]
+
+    @property
     def idle_ms(self) -> int:
         """How long to wait before the next `step`: not at all while bytes move, less while an answer is due."""
         if self._moved:
@@ -168,13 +174,14 @@ class Client(MQTTClient):
             self._more = None
             raise ValueError("packet of %d bytes" % end)
         packet_id = self._next_id() if qos else 0
+        self._out_view[end - len(msg) : end] = msg  # first: it may lie in `room`
         out[0] = _PUBLISH | qos << 1 | retain | (_DUP if dup else 0)
         at = 1
-        for piece in length, struct.pack("!H", len(topic)), topic, struct.pack("!H", packet_id) if qos else b"", msg:
+        for piece in length, struct.pack("!H", len(topic)), topic, struct.pack("!H", packet_id) if qos else b"":
             self._out_view[at : at + len(piece)] = piece
             at += len(piece)
         self._writing = packet_id
-        self._start(self._filled(at), size)
+        self._start(self._filled(end), size)
         self._write()
         return packet_id
 

@@ -17,10 +17,10 @@ _TOO_LONG = b'{"state": "online", "errors": {"status": "too long"}}'
 
 
 class Text(io.IOBase):
-    """JSON in a buffer of `size` bytes that is there for good: a heap in pieces has no room for a long string."""
+    """JSON in a buffer that is there for good, a memoryview: a heap in pieces has no room for a long string."""
 
-    def __init__(self, size: int):
-        self._view = memoryview(bytearray(size))
+    def __init__(self, view):
+        self._view = view
         self._end = 0
 
     def write(self, piece) -> int:
