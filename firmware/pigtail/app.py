@@ -27,7 +27,7 @@ _CAUSES = {1: "power_on", 2: "hard", 3: "watchdog", 4: "deep_sleep", 5: "soft"}
 
 class App:
     def __init__(self):
-        made = once.call("pigtail.assembly", "Assembly")
+        made = once.call("pigtail.assembly", "Assembly", VERSION)
         self._config_version = made.config["version"]
         self.config_error = made.config_error
         self.boot = made.boot
@@ -44,15 +44,17 @@ class App:
         self._client = made.client
         self._topics = made.topics
         self._text = made.text
+        self._states = made.states
+        self._speakers = made.speakers
         self._window = made.config["mqtt.window"]
         self._commands = made.commands
         self._events = made.events
-        self._speakers = ([made.commands] if made.commands else []) + [made.events]
+        self._urgent = ([made.commands] if made.commands else []) + [made.events]
         self._uplink = Uplink(self._client, self._link, self._new_session, made.config["mqtt.brokers"])
 
     def _new_session(self):
         parts = self._client, self._topics, self.outbox, self._profile, self.status, self._text, self._window
-        return Session(*parts, self._speakers)
+        return Session(*parts, self._urgent, self._speakers)
 
     async def _read_bus(self, beat):
         bus, table, sampler, keeper = self._bus, self._table, self._sampler, self._keeper
@@ -110,6 +112,8 @@ class App:
 
     def _add_signals(self, status):
         bus, table = self._bus, self._table
+        if self._states:
+            status["states"] = {"sent": self._states.sent, "failed": self._states.failed}
         status["profile"] = "%08x" % self._profile.identity
         status["messages"] = {"known": self._profile.messages, "heard": self._values.messages_heard()}
         status["frames"] = {

@@ -2,6 +2,7 @@
 
 import gc
 import machine
+import os
 from binascii import hexlify
 from micropython import const
 
@@ -34,7 +35,7 @@ class Assembly:
     """All parts as attributes. Without a usable profile there is nothing to sample: `profile`, `values`, `table`, `sampler` and
     `keeper` are None then, and `profile_error` says why."""
 
-    def __init__(self):
+    def __init__(self, version: str):
         gc.collect()
         self.config, self.config_error = config, _ = once.call("pigtail.config.store", "load")
         self.device = config["device"] or hexlify(machine.unique_id()).decode()
@@ -46,12 +47,15 @@ class Assembly:
         self.text = Text(self.client.room)
         self.events = Events(self.boot, self.topics.base + "/event", self.text)
         self.profile, self.profile_error = once.call("pigtail.signals.in_force", "load", config["profile"], config["periods"])
+        has_states = self._prepare_states(config, version)
         self.values = self.table = self.sampler = self.keeper = None
         self._batches = self._make_batches() if self.profile else []
         self.outbox = self._make_outbox(config)
         self.boot = self.outbox.boot
         if self.profile:
             self._make_sampler(self.profile, config)
+        self.states, self.speakers = None, []
+        self._make_speakers(config, has_states and self.profile)
         self.bus = Bus(board.make_can(config["can.bitrate"]))
         self.link = Link(config["wifi.ssid"], config["wifi.password"], config["wifi.networks"])
         self.commands = self._make_commands(config) if config["command.key"] else None
@@ -87,6 +91,34 @@ class Assembly:
             self.profile_error = "%d signals are more than there is room for" % profile.signals
             self.profile = self.values = self.table = None
             return []
+
+    def _prepare_states(self, config, version):
+        """Whether there are states to tell. It comes first because it needs room for a moment."""
+        wanted, kept = config["state"], os.listdir("/")
+        if not self.profile or not (wanted or "announced" in kept):
+            return False
+        usable, fault = once.call(
+            "pigtail.uplink.facts", "prepare", self.profile, wanted, self.topics.base, config["homeassistant"], version
+        )  # fmt: skip
+        self.config_error = self.config_error or fault
+        gc.collect()
+        return bool(usable and wanted)
+
+    def _make_speakers(self, config, has_states):
+        """No module of theirs is loaded where they are not wanted."""
+        if has_states:
+            from pigtail.uplink.states import States
+
+            self.states = States(self.values, self.clock, self.boot, self.topics.base)
+            self.speakers.append(self.states)
+            if config["homeassistant"]:
+                from pigtail.uplink.discovery import Discovery
+
+                self.speakers.append(Discovery(self.states, self.text))
+        if "withdrawn" in os.listdir("/"):
+            from pigtail.uplink.withdrawn import Withdrawn
+
+            self.speakers.append(Withdrawn())
 
     def _make_outbox(self, config):
         """The outbox with as much RAM as is configured, or as leaves room for the rest."""

@@ -27,6 +27,8 @@ KEYS = {
     "can.bitrate": (int, 500000, 10000, 1000000),
     "profile": (str, "/profile.bin", 1, 64),
     "periods": (dict, {}, 0, 64),
+    "state": (dict, {}, 0, 64),  # signal, or "*" for all: its latest value on a topic of its own, at most this often
+    "homeassistant": (str, "", 0, 64),  # discovery prefix of a Home Assistant that the states are announced to; "" = none
     "batch_ms": (int, 10000, 100, 60000),
     "outbox.bytes": (int, 4096, 1024, 1048576),  # of RAM; flash stands behind it
     "outbox.alert_segments": (int, 4, 3, 1024),  # of flash, 4 KiB each; telemetry has the rest
@@ -71,9 +73,11 @@ def _value(key, value):
     if type(value) is not kind:
         raise ConfigError("%s: takes %s" % (key, kind.__name__))
     if kind is dict:
+        low, zero = (100, "0 (off) or 100") if key == "state" else (0, "0 (on change)")
         for name in value:
-            if type(name) is not str or type(value[name]) is not int or not 0 <= value[name] <= 3600000:
-                raise ConfigError("%s: %s takes 0 (on change) to 3600000 ms" % (key, name))
+            ms = value[name]
+            if type(name) is not str or type(ms) is not int or (ms and not low <= ms <= 3600000):
+                raise ConfigError("%s: %s takes %s to 3600000 ms" % (key, name, zero))
     extent = value if kind is int else len(value)
     if not least <= extent <= most:
         raise ConfigError("%s: %d is not in %d to %d" % (key, extent, least, most))

@@ -32,8 +32,15 @@ class Text(io.IOBase):
 
     def of(self, value):
         """A view of `value` as JSON, valid until the next; None when it does not fit."""
-        self._end = 0
+        self.clear()
         json.dump(value, self, separators=(",", ":"))  # type: ignore[call-overload]  # the stubs take it by place
+        return self.view()
+
+    def clear(self) -> None:
+        self._end = 0
+
+    def view(self):
+        """What was written since it was cleared, valid until it is again; None when it does not fit."""
         return self._view[: self._end] if self._end <= len(self._view) else None
 
 

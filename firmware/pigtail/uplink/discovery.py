@@ -1,0 +1,55 @@
+"""Discovery: announces the entity of each signal as soon as it has a value, in every session anew. Loaded only where it is wanted."""
+
+from micropython import const
+from pigtail.uplink.states import UNANNOUNCED
+from time import ticks_add, ticks_diff
+
+_PACE_MS = const(500)  # between two looks for signals that have got a value
+_PACKET = const(1500)  # bytes of a topic and its payload, at most
+
+
+class Discovery:
+    """The speaker for the discovery topics of `states`; `text` is a session.Text."""
+
+    def __init__(self, states, text):
+        self._states = states
+        self._text = text
+        self._at = 0
+        self._said = -1
+
+    def rewind(self) -> None:
+        pass
+
+    def told(self) -> None:
+        self._states.flags[self._said] &= ~UNANNOUNCED
+
+    def next(self, now: int):
+        if ticks_diff(now, self._at) < 0:
+            return None
+        states = self._states
+        for k in range(states.count):
+            if states.flags[k] & UNANNOUNCED and states.has_value(k):
+                self._said = k
+                said = self._announcement(k)
+                if said:
+                    return said
+                self.told()  # the others may still be well
+        self._at = ticks_add(now, _PACE_MS)
+
+    def _announcement(self, k):
+        try:
+            topic, payload = self._read(self._states.facts(k))
+        except (OSError, ValueError):
+            return None
+        return (topic, payload, True) if topic and payload and len(topic) + len(payload) <= _PACKET else None
+
+    def _read(self, facts):
+        while len(facts.readline()) > 1:
+            pass
+        topic = facts.readline()[:-1].decode()
+        text = self._text
+        text.clear()
+        text.write(facts.readline()[:-1])
+        facts.seek(0)
+        text.write(facts.readline()[:-1])
+        return topic, text.view()
