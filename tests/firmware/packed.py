@@ -111,14 +111,19 @@ def _grid(periods):
 
 
 def text(names):
-    """The text of a profile whose signals have these names: zlib, not compressed."""
-    lines = "\n".join(['{"name": "made for a test"}'] + ['{"name": "%s"}' % name for name in names]) + "\n"
+    """The text of a profile whose signals have these names."""
+    return described(['{"name": "%s"}' % name for name in names])
+
+
+def described(signals, head='{"name": "made for a test"}'):
+    """The text of a profile with these lines of JSON: zlib, not compressed."""
+    lines = ("\n".join([head] + signals) + "\n").encode()
     a, b = 1, 0
-    for byte in lines.encode():
+    for byte in lines:
         a = (a + byte) % 65521
         b = (b + a) % 65521
     head = struct.pack("<BBBHH", 0x28, 0x15, 1, len(lines), len(lines) ^ 0xFFFF)
-    return head + lines.encode() + struct.pack(">HH", b, a)
+    return head + lines + struct.pack(">HH", b, a)
 
 
 def put(path, data):
