@@ -100,6 +100,7 @@ def test_home_assistant_gets_its_own_units_and_a_class_that_takes_them():
 def test_home_assistant_adds_up_only_what_grows():
     for name, unit, kind, of in (
         ("Vehicle.TraveledDistance", "km", "distance", "total_increasing"),
+        ("Vehicle.FuelConsumed", "l", "volume_storage", "measurement"),
         ("Vehicle.Range", "km", "distance", "measurement"),
         ("Vehicle.AccumulatedChargedEnergy", "kWh", "energy", "total_increasing"),
         ("Vehicle.StateOfCharge.CurrentEnergy", "kWh", "energy_storage", "measurement"),

@@ -1,4 +1,4 @@
-"""uplink/states and what goes with it: the latest value of each signal, what Home Assistant is told of it, and what is taken back."""
+"""uplink/states and what goes with it: the latest value of each signal, its entity, and what is taken off again."""
 
 # heap: 512k
 
@@ -41,6 +41,11 @@ class BrokenOs:
         if not self.left:
             raise OSError(5)
         os.rename(old, new)
+
+
+class BrokenFile:
+    def seek(self, at):
+        raise OSError(5)
 
 
 class Scene:
@@ -290,6 +295,16 @@ def test_facts_are_written_once_for_each_choice_and_anew_when_they_are_damaged()
     assert written == [False, True, True]
 
 
+def test_facts_that_are_there_are_not_written_again():
+    first = speed()
+    facts.os = BrokenOs(1)
+    try:
+        assert prepare(first.profile, {"*": 1000}, BASE, "", "1.2.3") == (True, None)
+        assert not prepare(first.profile, {"*": 1000}, BASE, "", "1.2.4")[0]
+    finally:
+        facts.os = os
+
+
 def test_text_of_the_profile_that_is_no_json_leaves_a_device_without_states():
     profile = load([(0x100, [Signal(0, 8)])], described(["no JSON"]))
     os.remove(PATH)
@@ -300,12 +315,11 @@ def test_text_of_the_profile_that_is_no_json_leaves_a_device_without_states():
 
 def test_flash_that_cannot_be_read_costs_one_value_and_is_counted():
     scene = speed({"*": 100})
-    scene.hear(0x100, b"\x7b\0")
-    scene.states.file.close()
-    scene.states.file = open(PATH, "rb")
-    scene.states._rows = 1 << 20
-    assert scene.said(1000) == []
-    assert scene.states.failed == 1
+    for failed, broken in (1, BrokenFile()), (2, open("/profile.bin", "rb")):
+        scene.hear(0x100, bytes([failed, 0]))
+        scene.states.file = broken
+        assert scene.said(1000) == []
+        assert scene.states.failed == failed
 
 
 def test_entity_is_announced_when_its_signal_has_a_value_and_in_each_session_once():
@@ -338,7 +352,8 @@ def test_what_is_wanted_no_more_is_taken_off_and_forgotten_when_that_is_acknowle
     speaker = Withdrawn()
     first = speaker.next(0)
     assert (first[0], bytes(first[1])) == (gone[0][0], b"")
-    speaker.rewind()  # the connection broke before the PUBACK
+    speaker.told()
+    speaker.rewind()  # a new session, perhaps with another broker
     assert scene.said(100, speaker) == gone
     assert "withdrawn" not in os.listdir("/")
     assert scene.said(100, speaker) == []

@@ -6,12 +6,13 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from littlefs import LittleFS
+
 from host_tools.reader.connection import Address
 from host_tools.signals import pack
 from host_tools.sim import access_point, drive, image, sntp
 from host_tools.sim.board import VirtualBoard, compiled, facts
 from host_tools.sim.car import VirtualCar
-from littlefs import LittleFS
 from tests.sim.drives import demo_car
 
 SPEED = 2.0

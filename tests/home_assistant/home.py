@@ -39,7 +39,7 @@ class Home:
         (folder / ".storage" / "core.config_entries").write_text(json.dumps(store))
         port = self._url.rpartition(":")[2]
         (folder / "configuration.yaml").write_text(
-            "homeassistant: {name: test, latitude: 0, longitude: 0, elevation: 0, unit_system: metric, time_zone: UTC, country: DE}\n"
+            "homeassistant: {name: test, latitude: 0, longitude: 0, elevation: 0, unit_system: metric, time_zone: UTC}\n"
             f"http: {{server_host: 127.0.0.1, server_port: {port}}}\nauth:\napi:\n"
         )
 

@@ -1,4 +1,4 @@
-"""Discovery: announces the entity of each signal as soon as it has a value, in every session anew. Loaded only where it is wanted."""
+"""Discovery: announces the entity of a signal as soon as it has a value, in every session anew. Loaded only where wanted."""
 
 from micropython import const
 from pigtail.uplink.states import UNANNOUNCED
@@ -41,7 +41,7 @@ class Discovery:
             topic, payload = self._read(self._states.facts(k))
         except (OSError, ValueError):
             return None
-        return (topic, payload, True) if topic and payload and len(topic) + len(payload) <= _PACKET else None
+        return (topic, payload, True) if payload and len(topic) + len(payload) <= _PACKET else None
 
     def _read(self, facts):
         while len(facts.readline()) > 1:

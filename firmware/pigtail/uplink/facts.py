@@ -1,14 +1,14 @@
 """What must be known of a signal to tell its state: written to flash once for each choice of signals, read when it is told.
 
-Needed only while the device starts; see `once`. The file, `states.PATH`: a line that all entities have in common; for each signal its
-facts; then of the entries u16 signal, u16 row, u16 least time between two in 100 ms and u32 where its facts begin, each as a table;
-u16 entries, u32 key of what it was made from, CRC-32. The high half of a long signal is an entry of its own behind its low half.
+Needed only while the device starts; see `once`. The file, `states.PATH`: a line that all entities have in common; for each signal
+its facts; then of the entries u16 signal, u16 row, u16 least time between two in 100 ms and u32 where its facts begin, each as a
+table; u16 entries, u32 identity of what it was made from, CRC-32. The high half of a long signal is an entry behind its low half.
 Facts are lines: topic below `state/`; unit as JSON; kind (i signed, u unsigned, or f with the format of an IEEE number), factor,
-offset, places, shown (see `states.decimal`); labels, each raw value and text as JSON; an empty one; topic and payload of its entity
-(see `home_assistant`), both empty where there is none.
+offset, places, places shown (see `states.decimal`); labels, each raw value and text as JSON; an empty one; topic and payload of
+its entity (see `home_assistant`), both empty where there is none.
 
-/announced has every topic, line by line, that may have been left retained below `state/` and the discovery prefix; /withdrawn those
-that are to be taken off again.
+/announced has every topic, line by line, that may have been left retained below `state/` and the discovery prefix; /withdrawn has
+those that are to be taken off again.
 """
 
 import deflate
@@ -30,7 +30,7 @@ _RESIDUE = 0x2144DF1C  # CRC-32 of anything followed by its own CRC-32
 
 
 def prepare(profile, given: dict, base: str, prefix: str, version: str):
-    """(whether the file holds the facts of what is `given`, signal or "*" to least ms between two; a line that says what is wrong)."""
+    """(whether the file holds the facts of what is `given`, signal or "*" to least ms between two; what is wrong, or None)."""
     fault = None
     if any(c in prefix for c in "+#\0"):
         fault, prefix = "homeassistant: %r cannot begin a topic" % prefix, ""
@@ -120,7 +120,7 @@ class _Facts:
         self._describe(name, fields, text, ms)
 
     def _enter(self, s, row, pace):
-        for column, value in zip(self._columns, (s, row, pace, self._at)):
+        for column, value in zip(self._columns, (s, row, pace, self._at)):  # noqa: B905
             column.append(value)
 
     def _describe(self, name, fields, text, ms):

@@ -25,8 +25,8 @@ _KINDS = (
 )
 _TOTALS = "TraveledDistance Odometer Accumulated Consumed"  # in the names of what only grows
 _ENTITY = (
-    '{"name": %s, "unique_id": %s, "state_topic": %s, "expire_after": %d, "json_attributes_topic": %s, "json_attributes_template": '
-    "\"{{ {'quality': value_json.quality, 'source': value_json.source} | tojson }}\", "
+    '{"name": %s, "unique_id": %s, "state_topic": %s, "expire_after": %d, "json_attributes_topic": %s, '
+    "\"json_attributes_template\": \"{{ {'quality': value_json.quality, 'source': value_json.source} | tojson }}\", "
     '"value_template": "{{ value_json.value%s }}"%s'
 )
 _COMMON = (
@@ -98,7 +98,7 @@ def _measure(name, unit):
     if unit == "%" and "StateOfCharge" in name:
         kind = "battery"
     for entry in _KINDS.split("|")[1:]:
-        if unit and " " + unit + " " in entry:
+        if " " + unit + " " in entry:
             kind = entry.split(" ", 1)[0]
     grows = kind in ("distance", "energy_storage") and any(word in name for word in _TOTALS.split())
     if grows and kind != "distance":

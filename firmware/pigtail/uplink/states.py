@@ -129,8 +129,8 @@ class States:
         unit = facts.readline()[:-1].decode()
         value = _value(facts, raw, high)
         return topic, (
-            '{"value": %s, "unit": %s, "time_ms": %s, "boot": %d, "uptime_ms": %d, "age_ms": %d, "source": "broadcast", "quality": "%s"}'
-            % (value, unit, utc, self._boot, heard, ms - heard, QUALITY[quality])
+            '{"value": %s, "unit": %s, "time_ms": %s, "boot": %d, "uptime_ms": %d, "age_ms": %d, "source": "broadcast", '
+            '"quality": "%s"}' % (value, unit, utc, self._boot, heard, ms - heard, QUALITY[quality])
         ), True
 
     def _heard_ms(self, k, tick, now, ms):
