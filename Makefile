@@ -40,6 +40,9 @@ test-realtime: setup  ## whole drives at real time that must drop no frame, and 
 soak: setup  ## ten hours of driving at speed 100 with random faults: no leak, nothing missing; some minutes
 	@.venv/bin/python -m host_tools.sim.soak
 
+test-home-assistant: setup .cache/home-assistant/setup  ## a real Home Assistant shows what the device announces; brings one (400 MB)
+	@HOME_ASSISTANT=1 .venv/bin/pytest -q -rs tests/home_assistant
+
 lint: setup .cache/stubs/setup  ## ruff and mypy on the host, mypy with MicroPython stubs on the firmware
 	@.venv/bin/ruff check --quiet
 	@.venv/bin/mypy --no-error-summary
@@ -69,6 +72,12 @@ clean:  ## remove what was made; keeps .venv and .cache
 .cache/setup: .venv/setup $(wildcard host_tools/toolchain/*.py)
 	@.venv/bin/python -m host_tools.toolchain.setup
 	@mkdir -p .cache && touch $@
+
+# Where it cannot be had the tests are skipped, and say so.
+.cache/home-assistant/setup: .venv/setup tests/home_assistant/requirements.lock
+	@echo 'setup: Home Assistant'
+	@rm -rf .cache/home-assistant && $(PYTHON) -m venv .cache/home-assistant
+	@.cache/home-assistant/bin/pip install -qq -r tests/home_assistant/requirements.lock && touch $@ || rm -rf .cache/home-assistant
 
 # Not into .venv: these stubs hold a bare `requests` folder that would hide the real package.
 .cache/stubs/setup: .venv/setup

@@ -220,3 +220,10 @@ def test_foreign_topic(foreign):
 def test_device_that_cannot_be_a_topic_level(device):
     with pytest.raises(InputError, match="cannot be a device"):
         Inbox(device)
+
+
+def test_states_are_neither_asked_for_nor_trouble() -> None:
+    inbox = Inbox()
+    assert not any("state" in wanted for wanted in inbox.filters)
+    for payload in b'{"value": 1}', b"", b"no JSON":
+        assert list(inbox.receive("pigtail/v1/car1/state/Vehicle/Speed", payload)) == []
