@@ -27,6 +27,10 @@ _PACKET_SIZE = const(1536)
 _REST = const(24 * 1024)  # of the heap, at least, for what is made after the outbox
 _TLS = const(7 * 1024)  # and as much more for TLS
 _COMMANDS = const(8 * 1024)  # and for a command
+_STATES = const(11 * 1024)  # free when states are begun with, for them and for what comes after, as measured
+_STATE = const(24)  # and for each of them
+_DISCOVERY = const(1536)
+_BESIDE_COMMANDS = const(5 * 1024)
 _LEAST_RAM = const(1024)
 _OFFLINE = b'{"state": "offline"}'
 
@@ -106,7 +110,7 @@ class Assembly:
 
     def _make_speakers(self, config, has_states):
         """No module of theirs is loaded where they are not wanted."""
-        if has_states:
+        if has_states and self._has_room(config):
             from pigtail.uplink.states import States
 
             self.states = States(self.values, self.clock, self.boot, self.topics.base)
@@ -119,6 +123,17 @@ class Assembly:
             from pigtail.uplink.withdrawn import Withdrawn
 
             self.speakers.append(Withdrawn())
+
+    def _has_room(self, config):
+        """Whether there is room for states: a device without them is better than one that does not start."""
+        wanted = config["state"]
+        room = _STATES + _STATE * (self.profile.signals if "*" in wanted else len(wanted))
+        room += (_DISCOVERY if config["homeassistant"] else 0) + (_BESIDE_COMMANDS if config["command.key"] else 0)
+        gc.collect()
+        if gc.mem_free() < room:
+            self.config_error = "state: no room for so many"
+            return False
+        return True
 
     def _make_outbox(self, config):
         """The outbox with as much RAM as is configured, or as leaves room for the rest."""

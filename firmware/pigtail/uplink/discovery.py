@@ -47,9 +47,17 @@ class Discovery:
         while len(facts.readline()) > 1:
             pass
         topic = facts.readline()[:-1].decode()
-        text = self._text
-        text.clear()
-        text.write(facts.readline()[:-1])
+        self._text.clear()
+        self._copy_line(facts)
         facts.seek(0)
-        text.write(facts.readline()[:-1])
-        return topic, text.view()
+        self._copy_line(facts)
+        return topic, self._text.view()
+
+    def _copy_line(self, facts):
+        """In pieces: there may be no room for a whole line."""
+        while True:
+            piece = facts.read(64)
+            end = piece.find(b"\n")
+            self._text.write(piece[:end] if end >= 0 else piece)
+            if end >= 0 or not piece:
+                return

@@ -22,7 +22,8 @@ from pigtail import once
 from pigtail.signals.profile import CLASS_MASK, LOW_HALF, UNSAMPLED
 from pigtail.uplink.states import HIGH, PATH, TAIL
 
-_ANNOUNCED, _WITHDRAWN = "/announced", "/withdrawn"
+_ANNOUNCED = const("/announced")
+_WITHDRAWN = const("/withdrawn")
 _LONGEST = const(100)  # characters of a name or a label, so that all fits one packet
 _EXACT = const(9)  # places; a scale that needs more is shown with four digits of a step
 _BITS = const(0x3FFFFFFF)
@@ -35,16 +36,16 @@ def prepare(profile, given: dict, base: str, prefix: str, version: str):
     if any(c in prefix for c in "+#\0"):
         fault, prefix = "homeassistant: %r cannot begin a topic" % prefix, ""
     ident = crc32(repr((profile.identity, sorted(given.items()), base, prefix, version)).encode())
-    if _ident() == ident:
+    if _identity() == ident:
         return True, fault
     try:
-        entities = once.call("pigtail.uplink.home_assistant", "Entities", base, prefix, version) if prefix else None
-        return True, _Facts(profile, given, base, entities).put(ident) or fault
+        others = once.call("pigtail.uplink.home_assistant", "Entities", base, prefix, version) if prefix else None
+        return True, _Facts(profile, given, base, others).put(ident) or fault
     except (OSError, MemoryError, ValueError, KeyError) as error:
         return False, "state: " + repr(error)
 
 
-def _ident():
+def _identity():
     """What the file was made from; None where there is none or it is damaged."""
     crc = 0
     try:
@@ -61,80 +62,80 @@ def _ident():
 
 
 class _Facts:
-    def __init__(self, profile, given, base, entities):
+    def __init__(self, profile, given, base, others):
         self._profile = profile
         self._given = given
         self._head = base + "/state/"
-        self._entities = entities
-        self._columns = array("H"), array("H"), array("H"), array("I")
+        self._others = others
+        self._table = array("H"), array("H"), array("H"), array("I")
         self._next = self._at = 0  # CRC and size of what is written
-        self._announced = set()  # what is left of each topic: a CRC, which takes no room
-        self._known = {"*"}
-        self._fault = None
+        self._asked = set()  # what is left of each topic: a CRC, which takes no room
+        self._knows = {"*"}
+        self._note = None
 
     def put(self, ident):
         """Writes all three files, in an order in which a power cut costs nothing; what is wrong with what is given, or None."""
         with open(PATH + ".new", "wb") as self._out, open(_ANNOUNCED + ".new", "wb") as self._topics:
-            self._put_signals()
-            for column in self._columns:
+            self._write()
+            for column in self._table:
                 self._put(bytes(column))
-            self._put(struct.pack("<HI", len(self._columns[0]), ident))
+            self._put(struct.pack("<HI", len(self._table[0]), ident))
             self._put(struct.pack("<I", self._next))
-        self._withdraw()
-        _replace(_WITHDRAWN)
-        _replace(_ANNOUNCED)
-        _replace(PATH)
+        self._drop()
+        _keep(_WITHDRAWN)
+        _keep(_ANNOUNCED)
+        _keep(PATH)
         for name in self._given:
-            if name not in self._known:
+            if name not in self._knows:
                 return "state: the profile has no " + name
-        return self._fault
+        return self._note
 
-    def _put_signals(self):
+    def _write(self):
         p = self._profile
         s = row = 0
         with open(p.path, "rb") as f:
             f.seek(p.text_at)
             with deflate.DeflateIO(f, deflate.ZLIB) as text:
                 head = json.loads(text.readline())
-                self._put((self._entities.begin(head) if self._entities else "").encode() + b"\n")
+                self._put((self._others.begin(head) if self._others else "").encode() + b"\n")
                 while s < p.signals:
                     while s >= p.first(row) + p.count(row):
                         row += 1
-                    self._signal(s, row, text.readline())
+                    self._row(s, row, text.readline())
                     s += 2 if p.classes[s] & LOW_HALF else 1
 
-    def _signal(self, s, row, text):
+    def _row(self, s, row, text):
         fields = json.loads(text)
         name = fields["name"]
         sampled = self._profile.classes[s] & CLASS_MASK != UNSAMPLED
         ms = self._given.get(name, self._given.get("*") if sampled else None)
-        self._known.add(name if name in self._given else "*")
+        self._knows.add(name if name in self._given else "*")
         if not ms:
             return
         if len(name) > _LONGEST or any(c in "+#" or c < " " for c in name):
-            self._fault = "state: %s cannot be a topic" % name[:_LONGEST]
+            self._note = "state: %s cannot be a topic" % name[:_LONGEST]
             return
-        self._enter(s, row, (ms + 99) // 100)
+        self._entry(s, row, (ms + 99) // 100)
         if self._profile.classes[s] & LOW_HALF:
-            self._enter(s + 1, HIGH, 0)
-        self._describe(name, fields, text, ms)
+            self._entry(s + 1, HIGH, 0)
+        self._line(name, fields, text, ms)
 
-    def _enter(self, s, row, pace):
-        for column, value in zip(self._columns, (s, row, pace, self._at)):  # noqa: B905
+    def _entry(self, s, row, limit):
+        for column, value in zip(self._table, (s, row, limit, self._at)):  # noqa: B905
             column.append(value)
 
-    def _describe(self, name, fields, text, ms):
+    def _line(self, name, fields, text, ms):
         labels = {int(raw): label[:_LONGEST] for raw, label in fields.get("labels", {}).items()}
         kind, places = _kind(fields, text)
         tail = name.replace(".", "/")
-        self._announce(self._head + tail)
+        self._tell(self._head + tail)
         self._put("\n".join((tail, json.dumps(fields.get("unit", "")[:_LONGEST]), kind, "")).encode())
         for raw in sorted(labels):
             self._put(("%d %s\n" % (raw, json.dumps(labels[raw]))).encode())
         topic = payload = ""
-        if self._entities:
-            topic, payload = self._entities.of(name, self._head + tail, fields, labels, places, ms)
-            self._announce(topic)
+        if self._others:
+            topic, payload = self._others.of(name, self._head + tail, fields, labels, places, ms)
+            self._tell(topic)
         self._put("\n".join(("", topic, payload, "")).encode())
 
     def _put(self, piece):
@@ -142,26 +143,26 @@ class _Facts:
         self._next = crc32(piece, self._next)
         self._at += len(piece)
 
-    def _announce(self, topic):
+    def _tell(self, topic):
         topic = topic.encode() + b"\n"
         self._topics.write(topic)
-        self._announced.add(crc32(topic) & _BITS)
+        self._asked.add(crc32(topic) & _BITS)
 
-    def _withdraw(self):
+    def _drop(self):
         """What was announced, or is not yet withdrawn, and is not announced any more."""
         with open(_WITHDRAWN + ".new", "wb") as out:
             for path in _WITHDRAWN, _ANNOUNCED:
                 try:
                     with open(path, "rb") as f:
                         for topic in f:
-                            if crc32(topic) & _BITS not in self._announced:
-                                self._announced.add(crc32(topic) & _BITS)
+                            if crc32(topic) & _BITS not in self._asked:
+                                self._asked.add(crc32(topic) & _BITS)
                                 out.write(topic)
                 except OSError:
                     pass  # none yet
 
 
-def _replace(path):
+def _keep(path):
     """Puts the new file in place; an empty one is as good as none."""
     if os.stat(path + ".new")[6]:
         os.rename(path + ".new", path)
@@ -178,8 +179,8 @@ def _kind(fields, text):
     scale, offset = _number(text, b"scale", "1"), _number(text, b"offset", "0")
     if fields.get("float"):
         return "f%s %s %s" % ({16: "e", 32: "f", 64: "d"}[fields["length"]], scale, offset), _EXACT
-    factor, places = _decimal(scale)
-    plus, more = _decimal(offset)
+    factor, places = _number_in(scale)
+    plus, more = _number_in(offset)
     most = max(0, places, more)
     factor, plus = factor * 10 ** (most - places), plus * 10 ** (most - more)
     while most and not factor % 10 and not plus % 10:
@@ -204,7 +205,7 @@ def _number(text, name, other):
     return other
 
 
-def _decimal(text):
+def _number_in(text):
     """(integer, places) of a number: integer × 10^-places."""
     digits, _, power = text.lower().partition("e")
     whole, _, part = digits.partition(".")
