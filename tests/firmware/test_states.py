@@ -64,7 +64,7 @@ class Scene:
         wanted = {"*": 1000} if wanted is None else wanted
         self.usable, self.fault = prepare(self.profile, wanted, BASE, prefix, "1.2.3")
         self.states = States(self.values, Clock(), 7, BASE)
-        self.discovery = Discovery(self.states, Text(1408))
+        self.discovery = Discovery(self.states, Text(memoryview(bytearray(1408))))
 
     def hear(self, ident, data):
         frames = slots((ident, data, self.time.now & 0xFFFFFFF))
