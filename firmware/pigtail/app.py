@@ -51,6 +51,11 @@ class App:
         self._events = made.events
         self._urgent = ([made.commands] if made.commands else []) + [made.events]
         self._uplink = Uplink(self._client, self._link, self._new_session, made.config["mqtt.brokers"])
+        once.shed(
+            self, self.outbox, self._values, self._table, self._table and self._table.aside, self._sampler, self._keeper,
+            self._bus, self._clock, self._link, self._uplink, self._client, self._topics, self._text, self._events,
+            self._commands,
+        )  # fmt: skip
 
     def _new_session(self):
         parts = self._client, self._topics, self.outbox, self._profile, self.status, self._text, self._window

@@ -11,7 +11,6 @@ from pigtail import once, uptime
 from pigtail.can.bus import Bus
 from pigtail.health.events import Events
 from pigtail.outbox.batch import batches
-from pigtail.outbox.boots import next_boot
 from pigtail.outbox.keeper import Keeper
 from pigtail.outbox.outbox import Outbox
 from pigtail.policy.sampling import Sampler
@@ -43,7 +42,7 @@ class Assembly:
         gc.collect()
         self.config, self.config_error = config, _ = once.call("pigtail.config.store", "load")
         self.device = config["device"] or hexlify(machine.unique_id()).decode()
-        self.boot = next_boot()
+        self.boot = once.call("pigtail.outbox.boots", "next_boot")
         self.topics = Topics(self.device)
         self.clock = Clock(config["clock.host"], config["clock.port"])
         self.client = self._make_client(config)

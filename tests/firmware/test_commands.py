@@ -411,7 +411,7 @@ def test_snapshot_of_what_json_has_no_number_for_is_null():
 
 def test_half_precision_is_that_of_ieee_754():
     bits = 0, 0x8000, 1, 0x3FF, 0x400, 0x3C00, 0xC000, 0x7BFF, 0x3555
-    assert [snapshot._half(b) for b in bits] == [0, 0, 2.0**-24, 1023 * 2.0**-24, 2.0**-14, 1, -2, 65504, 1365 / 4096]
+    assert [snapshot._float(b, 16) for b in bits] == [0, 0, 2.0**-24, 1023 * 2.0**-24, 2.0**-14, 1, -2, 65504, 1365 / 4096]
 
 
 def test_snapshot_of_names_that_are_not_there_too_many_or_none_is_refused():
@@ -443,14 +443,21 @@ def test_command_about_signals_without_a_profile_is_refused():
         _refuses("bad_arguments", True, Scene(), command=command, arguments=arguments)
 
 
+def _configured(text):
+    """A car whose configuration is in force."""
+    scene = _car()
+    put("/config.json", text)
+    assert store.load()[1] is None
+    return scene
+
+
 def _set(scene, signal, period_ms):
     scene.send("set_period", arguments={"signal": signal, "period_ms": period_ms})
     return scene.replies[-1]
 
 
 def test_period_is_written_to_the_configuration_and_the_restart_is_orderly():
-    scene = _car()
-    put("/config.json", b'{"version": 3, "periods": {"Torque": 500}, "device": "kona"}')
+    scene = _configured(b'{"version": 3, "periods": {"Torque": 500}, "device": "kona"}')
     assert _set(scene, "Speed", 0)["result"] == {"version": 4}
     assert scene.parts.asked == ["hold", "reset"]
     config, error = store.load()
@@ -466,8 +473,7 @@ def test_period_of_a_device_without_a_configuration_makes_one():
 def test_period_that_cannot_be_is_refused_and_nothing_is_written():
     wrong = ("Nobody", 100), ("Hidden", 100), ("Speed", 7), ("Speed", -1), ("Speed", 3600001), ("Speed", 1 << 40)
     for signal, period_ms in wrong:
-        scene = _car()
-        put("/config.json", b"{}")
+        scene = _configured(b"{}")
         assert _set(scene, signal, period_ms)["reason"] == "bad_arguments", (signal, period_ms)
         assert scene.replies[-1]["text"]
         with open("/config.json", "rb") as f:
@@ -475,13 +481,30 @@ def test_period_that_cannot_be_is_refused_and_nothing_is_written():
         assert scene.parts.asked == []
 
 
-def test_period_beside_a_configuration_that_is_no_good_is_refused_and_leaves_it():
-    for bad in b"{", b'{"device": 1}', b"[]", b'{"periods": []}', b'{"version": 65535}':
-        scene = _car()
-        put("/config.json", bad)
-        assert _set(scene, "Speed", 200)["reason"] == "bad_arguments", bad
+def test_period_beside_a_configuration_that_is_not_in_force_is_refused_and_leaves_it():
+    for other in b"{", b'{"device": 1}', b"[]", b'{"batch_ms": 500}':
+        scene = _configured(b"{}")
+        put("/config.json", other)
+        assert _set(scene, "Speed", 200)["reason"] == "bad_arguments", other
         with open("/config.json", "rb") as f:
-            assert f.read() == bad
+            assert f.read() == other
+
+
+def test_period_of_more_signals_or_versions_than_there_can_be_is_refused():
+    many = {"s%d" % i: 100 for i in range(64)}
+    for config in {"version": 65535}, {"periods": many}:
+        assert _set(_configured(json.dumps(config).encode()), "Speed", 200)["reason"] == "bad_arguments"
+    many["Speed"] = many.pop("s0")
+    scene = _configured(json.dumps({"version": 65534, "periods": many}).encode())
+    assert _set(scene, "Speed", 200)["result"] == {"version": 65535}
+
+
+def test_period_after_the_configuration_was_lost_builds_on_the_last_good_one():
+    scene = _configured(b'{"device": "kona"}')
+    os.remove("/config.json")
+    assert _set(scene, "Speed", 200)["ok"]
+    config, error = store.load()
+    assert (config["device"], config["periods"], error) == ("kona", {"Speed": 200}, None)
 
 
 def test_period_of_a_signal_of_two_halves_is_checked_for_both():

@@ -121,6 +121,18 @@ def test_publish_is_one_packet():
     assert bytes(sock.sent[12:]) == b"\x30\3\0\1a"
 
 
+def test_message_made_in_the_output_buffer_is_sent_as_it_was_made():
+    for topic in "t", "t" * 119, "t" * 120, "t" * 200:
+        for size in 1, 50, 300:
+            client, sock, _ = _client(size=600)
+            message = bytes([i & 255 for i in range(size)])
+            client.scratch[:size] = message
+            client.publish(topic, client.scratch[:size], True, 1)
+            rest = bytes([0, len(topic)]) + topic.encode() + b"\0\1" + message
+            assert bytes(sock.sent) == b"\x33" + mqtt.remaining_length(len(rest)) + rest, (len(topic), size)
+    assert len(mqtt.Client("dev", "host").scratch) == 1408
+
+
 def test_packet_longer_than_the_buffer_is_a_valueerror():
     client, sock, _ = _client(size=64)
     with raises(ValueError):

@@ -1,7 +1,6 @@
 """The configuration on flash: /config.json is what somebody wrote, the pair /config is the last one that was good."""
 
 import json
-import os
 from pair import Pair
 from pigtail.config.schema import ConfigError, check
 
@@ -34,29 +33,6 @@ def load():
         except OSError:
             return config, "config.json is in force, but flash keeps no copy"
     return config, None
-
-
-def set_in(key: str, name: str, value) -> int:
-    """Sets `name` in the object `key` of config.json and counts its version up; returns the version. Raises ValueError, one line,
-    when the file was no good or would be none; OSError when the flash refuses, the file then stays as it was."""
-    try:
-        with open(_PATH, "rb") as f:
-            written = f.read()
-    except OSError:
-        written = Pair(_LAST_GOOD).read() or b"{}"
-    try:
-        given = _parsed(written)
-        check(given)
-        given[key] = dict(given.get(key, {}))
-        given[key][name] = value
-        given["version"] = given.get("version", 0) + 1
-        check(given)
-    except ConfigError as error:
-        raise ValueError(str(error)) from error
-    with open(_PATH + ".new", "w") as f:
-        json.dump(given, f)
-    os.rename(_PATH + ".new", _PATH)
-    return given["version"]
 
 
 def _parsed(text):

@@ -62,12 +62,18 @@ def _is_command(command):
 
 def hmac(key: bytes, message: bytes) -> bytes:
     """HMAC-SHA256 (RFC 2104) with a key of at most 64 bytes."""
-    key += bytes(_BLOCK - len(key))
-    inner = sha256(bytes([b ^ 0x36 for b in key]))
+    inner = sha256(_mixed(key, 0x36))
     inner.update(message)
-    outer = sha256(bytes([b ^ 0x5C for b in key]))
+    outer = sha256(_mixed(key, 0x5C))
     outer.update(inner.digest())
     return outer.digest()
+
+
+def _mixed(key, mask):
+    mixed = bytearray(_BLOCK)
+    for i in range(_BLOCK):
+        mixed[i] = (key[i] if i < len(key) else 0) ^ mask
+    return mixed
 
 
 def _is_same(a, b):

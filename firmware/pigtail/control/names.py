@@ -9,10 +9,7 @@ _LINES = const(8)
 
 
 def find(profile, names):
-    """A generator; its value is {name: (index of its descriptor, the text's fields)} of those that are there. Raises ValueError
-    where there is no profile."""
-    if profile is None:
-        raise ValueError("there is no profile")
+    """A generator; its value has for each name that is there (index of the descriptor, length, signed, float, scale, offset)."""
     found = {}
     wanted = [name.encode() for name in names]
     with open(profile.path, "rb") as f:
@@ -26,7 +23,6 @@ def find(profile, names):
                     continue
                 line = text.readline()
                 if any([name in line for name in wanted]):
-                    fields = json.loads(line)
-                    if fields["name"] in names:
-                        found[fields["name"]] = i, fields
+                    t = json.loads(line)
+                    found[t["name"]] = i, t["length"], t["signed"], t.get("float", False), t.get("scale", 1), t.get("offset", 0)
     return found

@@ -1,66 +1,61 @@
-"""The latest values of some signals, physical, as the profile's text explains them."""
+"""The latest values of some signals, physical."""
 
 import struct
 from micropython import const
-from pigtail.control.names import find
 from pigtail.signals.profile import LOW_HALF
 from time import ticks_ms
 
-_MOST = const(16)
 _QUALITY = ("valid", "out_of_range", "stale", "bad_counter", "bad_checksum")
 _STALE = const(2)
 _SILENT = const(15)  # data length of a row that has gone silent
 
 
-def snapshot(commands, names):
-    """A generator; its value is {name: value or None}. Raises ValueError for names that it cannot take."""
-    if not 1 <= len(names) <= _MOST or not all([type(name) is str for name in names]):
-        raise ValueError("signals: takes 1 to %d names" % _MOST)
-    found = yield from find(commands.profile, names)
-    for name in names:
-        if name not in found:
-            raise ValueError("signals: the profile has no " + name)
-    if commands.values.judge:
-        commands.values.judge.limits()
+def snapshot(profile, values, found):
+    """{name: what is known of it, None where it was never heard} for all that `names.find` has found."""
+    if values.judge:
+        values.judge.limits()
     now = ticks_ms()
-    return {name: latest(commands.profile, commands.values, found[name][0], found[name][1], now) for name in names}
+    return {name: _latest(profile, values, found[name], now) for name in found}
 
 
-def latest(profile, values, s: int, meaning: dict, now: int):
-    """What is known of descriptor `s` at tick `now`; None when it was never heard."""
+def _latest(profile, values, meaning, now):
+    s = meaning[0]
     ticks = values.ticks[_row_of(profile, s)]
     if not ticks:
         return None
-    is_silent = ticks >> 28 == _SILENT
     return {
-        "value": physical(_raw(profile, values.raw, s, meaning), meaning),
+        "value": _physical(profile, values.raw, *meaning),
         "age_ms": now - ticks & 0x0FFFFFFF,
-        "quality": _QUALITY[_STALE if is_silent else values.quality[s]],
+        "quality": _QUALITY[_STALE if ticks >> 28 == _SILENT else values.quality[s]],
         "source": "broadcast",
     }
 
 
 def _row_of(profile, s):
-    for row in range(profile.row_count):
-        if profile.first(row) <= s < profile.first(row) + profile.count(row):
-            return row
+    row = 0
+    while profile.first(row) + profile.count(row) <= s:
+        row += 1
+    return row
 
 
-def _raw(profile, raw, s, meaning):
-    """The whole number that the bits are, or for a float what they stand for."""
-    low = raw[s]
+def _physical(profile, raw, s, length, is_signed, is_float, scale, offset):
+    """raw × scale + offset; None for what JSON has no number for."""
+    value = raw[s] & 0xFFFFFFFF
     if profile.classes[s] & LOW_HALF:
-        if meaning.get("float"):
-            return struct.unpack("<d", struct.pack("<ii", low, raw[s + 1]))[0]
-        value = raw[s + 1] << 32 | low & 0xFFFFFFFF
-        return value if meaning["signed"] else value & (1 << meaning["length"]) - 1
-    if meaning.get("float"):
-        return struct.unpack("<f", struct.pack("<i", low))[0] if meaning["length"] == 32 else _half(low)
-    return low if meaning["signed"] else low & 0xFFFFFFFF
+        value |= (raw[s + 1] & 0xFFFFFFFF) << 32
+    value &= (1 << length) - 1
+    if is_float:
+        value = _float(value, length)
+    elif is_signed and value >> length - 1:
+        value -= 1 << length
+    value = value * scale + offset
+    return value if value - value == 0 else None
 
 
-def _half(bits):
-    """IEEE 754 binary16."""
+def _float(bits, length):
+    """What an IEEE 754 number of 16, 32 or 64 bits stands for."""
+    if length > 16:
+        return struct.unpack("<f" if length == 32 else "<d", struct.pack("<Q", bits))[0]
     exponent, fraction = bits >> 10 & 31, bits & 1023
     if exponent == 31:
         value = float("nan") if fraction else float("inf")
@@ -69,9 +64,3 @@ def _half(bits):
     else:
         value = fraction * 2.0**-24
     return -value if bits & 0x8000 else value
-
-
-def physical(raw, meaning: dict):
-    """raw × scale + offset; None for what JSON has no number for."""
-    value = raw * meaning.get("scale", 1) + meaning.get("offset", 0)
-    return value if value - value == 0 else None

@@ -35,7 +35,8 @@ class Portal(MQTTException):
 
 class Client(MQTTClient):
     """`on_puback(packet_id)` is called for every PUBACK of a packet that is under way. `size` is the longest packet that can be
-    sent whole. `ssl` is a `tls.SSLContext` or an uplink.tls.Tls."""
+    sent whole; while `writable`, a message may be made in `scratch`, the end of that buffer. `ssl` is a `tls.SSLContext` or an
+    uplink.tls.Tls."""
 
     def __init__(self, client_id, server, port=0, user=None, password=None, keepalive=0, ssl=None, ssl_params=None, size=1536):
         if ssl and not hasattr(ssl, "wrap_socket"):
@@ -43,6 +44,7 @@ class Client(MQTTClient):
         super().__init__(client_id, server, port, user, password, keepalive, ssl or None)
         self._out = bytearray(size)
         self._out_view = memoryview(self._out)
+        self.scratch = self._out_view[_HEAD:]
         self._in = bytearray(_IN_SIZE)
         self._in_view = memoryview(self._in)
         self._first = self._in  # of `_in`, what one read may fill when it is empty
@@ -358,7 +360,7 @@ def _shed() -> None:
     """Gives the heap back what MQTTClient has for reading and writing: it would block, and nothing calls it any more."""
     for name in "connect", "disconnect", "ping", "publish", "subscribe", "wait_msg", "check_msg", "_send_str", "_recv_len":
         try:
-            delattr(MQTTClient, name)
+            setattr(MQTTClient, name, None)
         except (AttributeError, TypeError):
             pass  # frozen into the firmware: it takes no heap there
 
