@@ -352,7 +352,7 @@ MESSAGES = [
     (2, wide(0, 40)), (3, wide(0, 64, signed=True)), (4, wide(0, 64)), (5, [Signal(0, 8, -1)]), (6, [Signal(0, 32, 0)]),
 ]  # fmt: skip
 TEXTS = (
-    'Speed","signed":false,"length":8,"scale":0.5,"offset":-10,"unit":"km/h', 'Torque","signed":true,"length":8,"unit":"',
+    'Speed","signed":false,"length":8,"scale":0.5,"offset":-10,"unit":"km/h', 'Torque","signed":true,"length":8,"unit":"Speed',
     'Half","signed":false,"length":16,"float":true,"unit":"', 'Ratio","signed":false,"length":32,"float":true,"unit":"',
     'Odometer","signed":false,"length":40,"scale":2,"unit":"', 'Balance","signed":true,"length":64,"unit":"',
     'Double","signed":false,"length":64,"float":true,"unit":"', 'Hidden","signed":false,"length":8,"unit":"',
@@ -385,6 +385,10 @@ def test_snapshot_tells_physical_values_of_every_kind():
         "Speed": 115, "Torque": -3, "Half": -5, "Ratio": 1.5, "Odometer": 2 * ((1 << 32) + 7), "Balance": 5 - (1 << 32),
         "Double": 1.5, "Hidden": 9, "Counter": (1 << 32) - 2,
     }  # fmt: skip
+
+
+def test_snapshot_tells_of_the_signals_that_were_asked_for_and_no_others():
+    assert list(_snapshot(_car(), "Speed")) == ["Speed"]  # which is another one's unit, too
 
 
 def test_snapshot_tells_age_and_quality_and_null_where_nothing_came():

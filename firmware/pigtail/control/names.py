@@ -24,5 +24,7 @@ def find(profile, names):
                 line = text.readline()
                 if any([name in line for name in wanted]):
                     t = json.loads(line)
+                    if t["name"] not in names:
+                        continue
                     found[t["name"]] = i, t["length"], t["signed"], t.get("float", False), t.get("scale", 1), t.get("offset", 0)
     return found
