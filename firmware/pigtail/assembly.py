@@ -47,7 +47,7 @@ class Assembly:
         self.clock = Clock(config["clock.host"], config["clock.port"])
         self.client = self._make_client(config)
         self.client.set_last_will(self.topics.status, _OFFLINE, True, 1)
-        self.text = Text(self.client.room)
+        self.text = Text(self.client.scratch)
         self.events = Events(self.boot, self.topics.base + "/event", self.text)
         self.profile, self.profile_error = once.call("pigtail.signals.in_force", "load", config["profile"], config["periods"])
         has_states = self._prepare_states(config, version)

@@ -7,7 +7,7 @@ import pytest
 from batch_encoder import Encoder
 
 from host_tools.errors import InputError
-from host_tools.reader import BatchEvent, Gap, ProfileSeen, Status, Totals, Trouble
+from host_tools.reader import BatchEvent, Gap, Happened, ProfileSeen, Reply, Status, Totals, Trouble
 from host_tools.reader.inbox import Event, Inbox
 from host_tools.signals.pack import identity, pack
 from host_tools.signals.profile import Message, Profile, Signal
@@ -227,3 +227,48 @@ def test_states_are_neither_asked_for_nor_trouble() -> None:
     assert not any("state" in wanted for wanted in inbox.filters)
     for payload in b'{"value": 1}', b"", b"no JSON":
         assert list(inbox.receive("pigtail/v1/car1/state/Vehicle/Speed", payload)) == []
+
+
+def event_of(**changes: object) -> bytes:
+    fields = {"boot": 2, "number": 0, "uptime_ms": 1500, "kind": "started", "text": "power_on"}
+    return json.dumps(fields | changes).encode()
+
+
+def test_event_of_a_device_comes_once() -> None:
+    inbox = Inbox()
+    first = Happened("kona", 2, 0, 1500, "started", "power_on")
+    assert list(inbox.receive(topic("event"), event_of())) == [first]
+    assert list(inbox.receive(topic("event"), event_of())) == []
+    assert list(inbox.receive(topic("event", "zoe"), event_of())) == [replace(first, device="zoe")]
+    assert list(inbox.receive(topic("event"), event_of(number=1))) == [replace(first, number=1)]
+
+
+def test_reply_of_a_device_comes_once() -> None:
+    inbox = Inbox()
+    good = json.dumps({"id": "7", "command": "ping", "ok": True, "result": {"uptime_ms": 1}}).encode()
+    bad = json.dumps({"id": "8", "command": "ping", "ok": False, "reason": "expired"}).encode()
+    assert list(inbox.receive(topic("reply"), good)) == [Reply("kona", "7", "ping", True, {"uptime_ms": 1}, "", "")]
+    assert list(inbox.receive(topic("reply"), good)) == []
+    assert list(inbox.receive(topic("reply"), bad)) == [Reply("kona", "8", "ping", False, {}, "expired", "")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("event", b"[]"),
+        ("event", b"{}"),
+        ("event", event_of(number=-1)),
+        ("event", event_of(boot=True)),
+        ("event", event_of(text=None)),
+        ("event", event_of(kind=5)),
+        ("reply", b"{}"),
+        ("reply", b'{"id": "7", "command": "ping"}'),
+        ("reply", b'{"id": "7", "command": "ping", "ok": 1}'),
+        ("reply", b'{"id": 7, "command": "ping", "ok": true}'),
+        ("reply", b'{"id": "7", "command": "ping", "ok": true, "result": []}'),
+        ("reply", b'{"id": "7", "command": "ping", "ok": false, "reason": 5}'),
+    ],
+)
+def test_event_or_reply_that_is_none_is_trouble(kind: str, payload: bytes) -> None:
+    (trouble,) = Inbox().receive(topic(kind), payload)
+    assert isinstance(trouble, Trouble) and trouble.reason.startswith(f"{kind}: it ")

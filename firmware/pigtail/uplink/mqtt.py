@@ -144,11 +144,6 @@ class Client(MQTTClient):
         return self._out_at == self._out_end and self._more is None
 
     @property
-    def room(self):
-        """Where a message can be made: of the buffer that it will be sent from, all but what its head takes. While `writable`."""
-        return self._out_view[_HEAD:]
-
-    @property
     def idle_ms(self) -> int:
         """How long to wait before the next `step`: not at all while bytes move, less while an answer is due."""
         if self._moved:
@@ -176,7 +171,7 @@ class Client(MQTTClient):
             self._more = None
             raise ValueError("packet of %d bytes" % end)
         packet_id = self._next_id() if qos else 0
-        self._out_view[end - len(msg) : end] = msg  # first: it may lie in `room`
+        self._out_view[end - len(msg) : end] = msg  # first: it may lie in `scratch`
         out[0] = _PUBLISH | qos << 1 | retain | (_DUP if dup else 0)
         at = 1
         for piece in length, struct.pack("!H", len(topic)), topic, struct.pack("!H", packet_id) if qos else b"":
