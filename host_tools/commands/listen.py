@@ -40,6 +40,7 @@ Examples:
   pigtail listen --raw kona.rec
   pigtail listen --broker mqtts://broker.example --ca ca.pem
   pigtail listen --share fleet --raw first.rec
+  pigtail listen --session archive --format jsonl --out all.jsonl
 """
 _A_FILE = click.Path(path_type=Path)
 
@@ -54,9 +55,10 @@ _A_FILE = click.Path(path_type=Path)
 @click.option("--cert", metavar="FILE", type=_A_FILE, help="Our own certificate, where the broker asks for one.")
 @click.option("--key", metavar="FILE", type=_A_FILE, help="Its key.")
 @click.option("--share", metavar="GROUP", help="Take a share of the telemetry: the collectors of a group divide it.")
+@click.option("--session", metavar="NAME", help="Have the broker keep what comes while this reader, the only NAME, is away.")
 def command(
     broker: str, device: str | None, form: str, out: Path | None, raw: Path | None,
-    ca: Path | None, cert: Path | None, key: Path | None, share: str | None,
+    ca: Path | None, cert: Path | None, key: Path | None, share: str | None, session: str | None,
 ) -> None:  # fmt: skip
     """Show what devices publish: names, values, units and ages, each sample once.
 
@@ -69,7 +71,7 @@ def command(
     with ExitStack() as stack:
         tap = stack.enter_context(_recorder(raw)) if raw else None
         trust = Trust(ca, cert, key)
-        listener = listen(broker, device, reconnect=True, tap=tap, trust=trust, share=share)
+        listener = listen(broker, device, reconnect=True, tap=tap, trust=trust, share=share, session=session)
         _listen(listener, form, out)
 
 
@@ -78,7 +80,7 @@ def _listen(listener: Listener, form: str, out: Path | None) -> None:
         with _output(form, out) as (show, note):
             asyncio.run(_run(listener, show, note))
     except KeyboardInterrupt:
-        click.echo(summary(listener), err=True)
+        click.echo("\n".join([summary(listener), *map(printable, listener.inbox.missing())]), err=True)
 
 
 @contextmanager

@@ -61,10 +61,7 @@ class Archive:
 
     def missing(self) -> Iterator[str]:
         """A line for each part of a stream that is neither in the files nor ledgered there."""
-        for device, account in sorted(self._inbox.accounts.items()):
-            for boot, stream in account.streams:
-                for first, stop in account.missing(boot, stream):
-                    yield f"{device}: {stop - first} samples of boot {boot}, stream {stream}, from {first} on are missing"
+        yield from self._inbox.missing()
 
     def load(self, path: Path) -> None:
         """Reads a file of any kind that is known. Raises InputError where it cannot be read, or is of none."""

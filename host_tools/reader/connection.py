@@ -94,14 +94,16 @@ def _no_password() -> str:
 class Connection:
     """An MQTT 3.1.1 connection: `async with Connection(address) as client`, an aiomqtt.Client.
 
-    Its session is a clean one, or the one that the broker keeps under the name `session`. The broker has `timeout` seconds
+    Its session is a clean one, or the one that the broker keeps under the name `session`: then a message counts as received
+    when `acknowledge` says so. With `forget` the broker keeps that one no longer. The broker has `timeout` seconds
     for each answer. Raises BrokerError when the broker cannot be reached or refuses, and when the connection breaks
     inside the block.
     """
 
-    def __init__(self, address: Address, timeout: float = 5, session: str | None = None) -> None:
+    def __init__(self, address: Address, timeout: float = 5, session: str | None = None, forget: bool = False) -> None:
         self._address = address
         self._session = session
+        self._keep = session is not None and not forget
         self._timeout = timeout
 
     async def __aenter__(self) -> aiomqtt.Client:
@@ -111,12 +113,13 @@ class Connection:
             username=self._address.user,
             password=self._address.password,
             identifier=self._session or f"pigtail-{secrets.token_hex(6)}",
-            clean_session=self._session is None,
+            clean_session=not self._keep,
             timeout=self._timeout,
             keepalive=30,
             tls_context=self._address.tls,
             logger=_log,
         )
+        self._client._client.manual_ack_set(self._keep)
         try:
             return await self._client.__aenter__()
         except BaseException as error:
@@ -134,6 +137,11 @@ class Connection:
                 raise error
         except aiomqtt.MqttError as broken:
             raise BrokerError(f"the connection to the broker {self._address} broke: {_one_line(broken)}") from broken
+
+    def acknowledge(self, message: aiomqtt.Message) -> None:
+        """What was to be done with a message is done: the broker may forget it."""
+        if self._keep:
+            self._client._client.ack(message.mid, message.qos)
 
 
 def _refusal(error: Exception) -> str:

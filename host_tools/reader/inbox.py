@@ -16,7 +16,7 @@ from host_tools.signals.pack import identity, unpack
 from host_tools.signals.profile import Profile
 
 ROOT = "pigtail/v1"
-HELD_BATCHES = 1000  # how many batches may wait for their profile
+HELD_BATCHES = 10_000  # how many batches may wait for their profile, which a kept session brings last
 _TOPIC = re.compile(rf"{ROOT}/([^/]+)/(status|telemetry|gap|event|reply|profile/([0-9a-f]{{8}}))")
 
 
@@ -214,6 +214,13 @@ class Inbox:
         if self.share is None:
             self.accounts.setdefault(device, Account()).ledgered(boot, stream, first, count, reason)
         return Gap(device, boot, stream, first, count, reason, self._stream_name(device, boot, stream))
+
+    def missing(self) -> Iterator[str]:
+        """A line for each part of a stream that neither came nor is ledgered, though a later one came."""
+        for device, account in sorted(self.accounts.items()):
+            for boot, stream in account.streams:
+                for first, stop in account.missing(boot, stream):
+                    yield f"{device}: {stop - first} samples of boot {boot}, stream {stream}, from {first} on are missing"
 
     def _stream_name(self, device: str, boot: int, stream: int) -> str:
         """By the profile of that boot, or else by the device's last one; the id where neither knows it."""

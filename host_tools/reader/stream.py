@@ -7,18 +7,20 @@
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 
 import aiomqtt
 
-from host_tools.errors import BrokerError
+from host_tools.errors import BrokerError, InputError
 from host_tools.reader.account import Account, Totals
 from host_tools.reader.connection import Address, Connection, Trust, parse
 from host_tools.reader.inbox import ROOT, Event, Inbox, Trouble
 
 FIRST_DELAY_S = 0.5
 LAST_DELAY_S = 30.0
+_SESSION = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 Tap = Callable[[str, bytes], None]
 
@@ -36,12 +38,15 @@ def listen(
 ) -> "Listener":  # fmt: skip
     """Events of one device, or of all, from the broker at `mqtt[s]://[user:password@]host[:port]`; `trust` is for TLS.
 
-    Raises InputError at once for a bad URL or device. The iteration raises BrokerError when the broker cannot be
+    Raises InputError at once for a bad URL, device or session. The iteration raises BrokerError when the broker cannot be
     reached, and when the connection breaks later unless `reconnect` is set: then it tries for ever, with
     back-off. What is published while there is no connection does not come, unless the broker keeps a `session` of that name
-    for it. `tap` gets the topic and the payload of each message before it is read. Listeners with the same `share`
+    for it alone: then it comes later, and a message counts as received when the iteration goes on behind its last event.
+    `tap` gets the topic and the payload of each message before it is read. Listeners with the same `share`
     divide the telemetry among them, and none of them judges what is missing or came twice (see Inbox).
     """
+    if session is not None and not _SESSION.fullmatch(session):
+        raise InputError(f"{session!r} cannot be a session: give 1 to 64 letters, digits, dots, hyphens or underscores")
     return Listener(parse(url, trust), Inbox(device, share=share), reconnect, tap, session)
 
 
@@ -79,7 +84,8 @@ class Listener(AsyncIterator[Event | Subscribed]):
         delay_s = 0.0
         while True:
             try:
-                async with Connection(self._address, session=self._session) as client:
+                connection = Connection(self._address, session=self._session)
+                async with connection as client:
                     await self._subscribe(client)
                     delay_s = FIRST_DELAY_S
                     yield Subscribed(self._address)
@@ -89,6 +95,7 @@ class Listener(AsyncIterator[Event | Subscribed]):
                             self._tap(message.topic.value, message.payload)
                         for event in self.inbox.receive(message.topic.value, message.payload):
                             yield event
+                        connection.acknowledge(message)
             except BrokerError as error:
                 if not self._reconnect or not delay_s:  # delay 0: it never was subscribed
                     raise

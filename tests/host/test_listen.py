@@ -90,7 +90,10 @@ def test_jsonl_each_sample_once_and_a_summary(tmp_path):
         (0, "speed", 20.0, None), (1, "speed", 21.0, None), (2, "gear", 3.0, "D"),
         (10, "speed", 20.0, None), (11, "speed", 21.0, None), (12, "gear", 3.0, "D"),
     ]  # fmt: skip
-    assert err == "6 samples, 3 duplicates, 5 lost (flash_full 5), 2 missing\n"
+    assert err.splitlines() == [
+        "6 samples, 3 duplicates, 5 lost (flash_full 5), 2 missing",
+        "kona: 2 samples of boot 1, stream 2, from 8 on are missing",
+    ]
     assert status == 0
 
 

@@ -33,10 +33,8 @@ HANGS_S = 120  # nothing here takes as long, however busy the machine is
 PROFILE = Profile("test", "1", "none", (Message(0x100, False, "A", (Signal("speed", 0, 32, period_ms=100),)),))
 PACKED = pack(PROFILE)
 HASH = identity(PACKED)
-KINDS = [
-    "amqtt",
-    pytest.param("mosquitto", marks=pytest.mark.skipif(not mosquitto.find(), reason="no mosquitto: `make setup`")),
-]
+needs_mosquitto = pytest.mark.skipif(not mosquitto.find(), reason="no mosquitto: `make setup`")
+KINDS = ["amqtt", pytest.param("mosquitto", marks=needs_mosquitto)]
 
 
 @pytest.fixture(params=KINDS)
@@ -171,6 +169,65 @@ def test_broker_that_comes_back_is_found_again(kind, tmp_path):
     asyncio.run(asyncio.wait_for(main(), HANGS_S))
 
 
+@needs_mosquitto  # amqtt keeps a session, but what it holds does not come
+def test_kept_session_brings_what_came_while_its_reader_was_away(tmp_path):
+    async def scenario(running: broker.Broker) -> None:
+        async with contextlib.aclosing(listen(running.url, session="archive")) as listener:
+            await anext(listener)
+        async with Connection(running.address) as device:
+            await birth(device)
+            await device.publish("pigtail/v1/kona/telemetry", batch(0, 3), qos=1)
+        async with contextlib.aclosing(listen(running.url, session="archive")) as listener:
+            while not isinstance(await anext(listener), BatchEvent):
+                pass
+            assert listener.totals == Totals(received=3)
+
+    run(scenario, tmp_path)
+
+
+@needs_mosquitto
+def test_message_of_a_kept_session_comes_again_until_its_reader_has_done_with_it(tmp_path):
+    async def scenario(running: broker.Broker) -> None:
+        async def read(batches: int) -> Listener:
+            """Ends with the last of them still in the reader's hands."""
+            async with contextlib.aclosing(listen(running.url, session="archive")) as listener:
+                while batches:
+                    batches -= isinstance(await anext(listener), BatchEvent)
+            return listener
+
+        await read(0)
+        async with contextlib.aclosing(listen(running.url, session="archive")) as listener:
+            await anext(listener)
+        async with Connection(running.address) as device:
+            await birth(device)
+            for first in (0, 3, 6):
+                await device.publish("pigtail/v1/kona/telemetry", batch(first, 3), qos=1)
+        first = await read(2)
+        assert first.accounts["kona"].missing(1, 2, 0, 9) == [(6, 9)]
+        second = await read(2)
+        assert second.accounts["kona"].missing(1, 2, 0, 9) == [(0, 3)]
+
+    run(scenario, tmp_path)
+
+
+@needs_mosquitto
+def test_session_that_is_given_up_is_forgotten_by_the_broker(tmp_path):
+    async def scenario(running: broker.Broker) -> None:
+        async with contextlib.aclosing(listen(running.url, session="archive")) as listener:
+            await anext(listener)
+        async with Connection(running.address, session="archive", forget=True):
+            pass
+        async with Connection(running.address) as device:
+            await device.publish("pigtail/v1/kona/status", b'{"n": 1}', qos=1)
+        async with contextlib.aclosing(listen(running.url, session="archive")) as listener:
+            await anext(listener)
+            async with Connection(running.address) as device:
+                await device.publish("pigtail/v1/kona/status", b'{"n": 2}', qos=1)
+            assert await anext(listener) == Status("kona", {"n": 2})
+
+    run(scenario, tmp_path)
+
+
 def test_broker_that_is_not_there_is_an_error_even_with_reconnect():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -214,6 +271,9 @@ def test_bad_arguments_are_told_before_anything_is_connected():
         listen("broker")
     with pytest.raises(InputError):
         listen("mqtt://broker", "#")
+    for session in "", "a b", "a/b", "x" * 65:
+        with pytest.raises(InputError, match="cannot be a session"):
+            listen("mqtt://broker", session=session)
 
 
 def test_cancelled_consumer_leaves_no_task(kind, tmp_path):
