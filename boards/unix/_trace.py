@@ -3,10 +3,14 @@
 /run/taken.bin, of this life: u32 boot (0 before the outbox is made), ms of uptime at the sampler's last turn, rises written, 0;
 how many samples each of the 64 streams has taken; the last 4096 rises as (stream, samples taken, ms of uptime). A rise is noted
 after the sampler's turn, and before the outbox gets to see what was taken: what may be delivered is always in the trace.
+
+/run/acked.bin, of all lives: u32 boot, stream, first, count of each batch whose PUBACK the firmware took, noted before the outbox
+lets go of it.
 """
 
 import gc
 import micropython
+import struct
 from micropython import const
 
 from _map import mapped
@@ -52,7 +56,9 @@ def install():
 def watch(Batch, Sampler, Outbox):
     trace = mapped("/run/taken.bin", _SIZE)
     batches = []
+    acked, entry = open("/run/acked.bin", "ab"), bytearray(16)
     make, begin, run = Batch.__init__, Outbox.__init__, Sampler.run
+    acknowledge = Outbox.acknowledge
 
     def noted_make(self, *args):
         make(self, *args)
@@ -75,5 +81,11 @@ def watch(Batch, Sampler, Outbox):
 
         return take
 
+    def noted_acknowledge(self, batch):
+        struct.pack_into("<IIII", entry, 0, batch.boot, batch.stream, batch.first, batch.count)
+        acked.write(entry)
+        acknowledge(self, batch)
+
     Batch.__init__, Sampler.run, Outbox.__init__ = noted_make, noted_run, noted_begin
+    Outbox.acknowledge = noted_acknowledge
     Outbox.append, Outbox.checkpoint = noted(Outbox.append), noted(Outbox.checkpoint)

@@ -107,8 +107,8 @@ def build(
 def command(out: Path | None, **chosen: object) -> None:
     """Boot the firmware against a virtual car; account for every frame and every sample.
 
-    All times are device seconds. Ends with status 1 when a sample is missing that nothing explains or came twice,
-    a message could not be decoded, or the flash was misused.
+    All times are device seconds. Ends with status 1 when a sample is missing that nothing explains, came twice or was lost
+    by a broker that had acknowledged it, a message could not be decoded, or the flash was misused.
     """
     if out is not None:
         _writable(out)
@@ -123,7 +123,8 @@ def command(out: Path | None, **chosen: object) -> None:
 def status(report: Report) -> int:
     """Exit status that a report deserves."""
     faults = any(chip["faults"] for chip in report.flash.values())
-    return 1 if report.samples_missing or report.duplicates or report.undecodable or faults else 0
+    lost = report.samples_missing or report.lost_after_ack
+    return 1 if lost or report.duplicates or report.undecodable or faults else 0
 
 
 def _writable(path: Path) -> None:

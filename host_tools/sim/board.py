@@ -2,8 +2,8 @@
 
 In the run's folder lie the chips `flash.img` and perhaps `outbox.img`, and what the firmware sees only through its board:
 `link` (the Wi-Fi, `1` or `0`), `ignition` (the same) and `names` (what the name server does, see boards/unix/socket.py); and
-what it does not see: `taken.bin` (the witness), `meter.bin` (what the controller saw), `*.wear` (what the chips went through),
-`device.log` (the console).
+what it does not see: `taken.bin` and `acked.bin` (the witness), `meter.bin` (what the controller saw), `*.wear` (what the chips
+went through), `device.log` (the console).
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """What the subscriber was handed: counted here once more, apart from the reader's own books, and kept for views."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from host_tools.reader import BatchEvent, Gap, Sample
@@ -12,13 +12,15 @@ Stream = tuple[int, int]  # boot and stream id: samples are numbered from 0 in e
 
 @dataclass(frozen=True)
 class Balance:
-    """One stream of one boot: each sample taken is delivered, or lost for a reason that the ledger tells, or missing."""
+    """One stream of one boot: each sample taken is delivered, or lost for a reason that the ledger tells, or lost after
+    the broker had acknowledged it, or missing."""
 
     taken: int
     delivered: int
     lost: list[tuple[int, int, str]] = field(default_factory=list)  # (first, stop, reason)
     missing: int = 0
     never_taken: int = 0  # and delivered all the same
+    after_ack: list[tuple[int, int]] = field(default_factory=list)  # (first, stop)
 
     def by_reason(self) -> Counter[str]:
         """How many samples are lost, by reason."""
@@ -26,6 +28,10 @@ class Balance:
         for first, stop, reason in self.lost:
             counts[reason] += stop - first
         return counts
+
+    def lost_after_ack(self) -> int:
+        """How many samples the broker acknowledged and did not hand on."""
+        return sum(stop - first for first, stop in self.after_ack)
 
 
 class Delivered:
@@ -72,8 +78,9 @@ class Delivered:
         """Books an entry of the device's ledger."""
         self._told[gap.boot, gap.stream].append((gap.first, gap.first + gap.count, gap.reason))
 
-    def balance(self, stream: Stream, taken: int) -> Balance:
-        """What became of the `taken` samples of a stream. The first reason told for a sample holds."""
+    def balance(self, stream: Stream, taken: int, acknowledged: Iterable[tuple[int, int]] = ()) -> Balance:
+        """What became of the `taken` samples of a stream. The first reason told for a sample holds. `acknowledged`: the samples
+        (first, stop) of which the broker said that it had them."""
         came = self._came.get(stream, Intervals())
         known = Intervals()
         for first, stop in came:
@@ -84,4 +91,9 @@ class Delivered:
             for first, stop in known.absent(begin, min(end, taken)):
                 lost.append((first, stop, reason))
                 known.add(first, stop)
-        return Balance(taken, delivered, lost, taken - known.total(), came.total() - delivered)
+        after_ack = []
+        for begin, end in acknowledged:
+            for first, stop in known.absent(begin, min(end, taken)):
+                after_ack.append((first, stop))
+                known.add(first, stop)
+        return Balance(taken, delivered, lost, taken - known.total(), came.total() - delivered, after_ack)

@@ -1,13 +1,15 @@
 """The report: every frame and every sample of a simulation accounted for, from what was measured outside the firmware.
 
 Taken is what the witness saw coded into a batch; delivered is what came out at the subscriber; lost is what the device's ledger
-told the subscriber. Nothing is read from the device's own counters.
+told the subscriber; lost after its acknowledgement is what the witness saw acknowledged by a broker that may die and did not hand
+it on: one of our own does not die, and nothing excuses it. Nothing is read from the device's own counters.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
+from host_tools.reader.intervals import Intervals
 from host_tools.sim.board import Life, Meter
 from host_tools.sim.car import VirtualCar
 from host_tools.sim.delivered import Balance, Delivered, Stream
@@ -60,16 +62,27 @@ class Report:
     most_seconds_lost: float = 0.0  # at one death
     flash: dict[str, dict[str, int]] = field(default_factory=dict)  # chip: what it went through
     undecodable: list[str] = field(default_factory=list)
+    lost_after_ack: int = 0  # samples that the broker acknowledged and lost; not in samples_missing
+    lost_after_ack_ranges: list[tuple[int, int, int, int]] = field(default_factory=list)  # (boot, stream, first, stop)
+    reader_reconnects: int = 0  # how often the subscriber's connection broke and was made anew
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return asdict(self)
 
 
-def balances(traces: Sequence[Trace], delivered: Delivered) -> dict[Stream, Balance]:
+def balances(
+    traces: Sequence[Trace], delivered: Delivered, acknowledged: Mapping[Stream, Intervals] | None = None
+) -> dict[Stream, Balance]:
     """The books on each stream of each boot, of which anything was taken or came."""
     taken = {(life.boot, stream): count for life in traces for stream, count in life.taken.items()}
-    return {stream: delivered.balance(stream, taken.get(stream, 0)) for stream in taken.keys() | delivered.streams}
+    acked = acknowledged or {}
+    return {s: delivered.balance(s, taken.get(s, 0), acked.get(s, ())) for s in taken.keys() | delivered.streams}
+
+
+def after_ack(books: Mapping[Stream, Balance]) -> list[tuple[int, int, int, int]]:
+    """(boot, stream, first, stop) of what was lost after the broker had acknowledged it, in order."""
+    return [(*stream, *part) for stream, balance in sorted(books.items()) for part in sorted(balance.after_ack)]
 
 
 def deaths(

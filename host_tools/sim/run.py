@@ -17,7 +17,7 @@ from host_tools.errors import SimError
 from host_tools.reader import Account, BatchEvent, Gap, Listener, Status, Subscribed, Trouble, listen
 from host_tools.reader.connection import Address, Connection
 from host_tools.signals import pack
-from host_tools.sim import access_point, broker, faults, image, report, security, sntp, wear
+from host_tools.sim import access_point, broker, faults, image, report, security, sntp, trace, wear
 from host_tools.sim.board import QUICK, VirtualBoard, compiled, facts
 from host_tools.sim.car import Hearing, VirtualCar
 from host_tools.sim.delivered import Balance, Delivered, Stream
@@ -50,6 +50,7 @@ class Simulation:
         self.broker_kind = ""
         self.broker_url = ""
         self.undecodable: list[str] = []
+        self.reader_reconnects = 0
         self.utc_at_start = time.time()
         known = frozenset(m.arbitration_id | (1 << 29 if m.is_extended_id else 0) for m in scenario.profile.messages)
         self.car = VirtualCar(self._cut_short(scenario.frames), known, scenario.speed)
@@ -61,6 +62,11 @@ class Simulation:
     @property
     def _broker_leaves(self) -> bool:
         return any(fault.of_broker for fault in self.scenario.faults)
+
+    @property
+    def _session(self) -> str | None:
+        """The reader's, at a broker that may die and come back: somebody else's, or ours where that is a fault."""
+        return f"{self.device}-reader" if self._broker_leaves or self.scenario.broker else None
 
     def _cut_short(self, frames: Iterator[can.Message]) -> Iterator[can.Message]:
         """The frames of the first `seconds`."""
@@ -114,8 +120,8 @@ class Simulation:
         return {**own, **account, **ways, **(secure or {}), **self.scenario.config}
 
     async def _tidy(self, address: Address) -> None:
-        """Takes what this run left retained off somebody else's broker."""
-        async with Connection(address) as client:
+        """Takes what this run left off somebody else's broker: the reader's session, and what was retained."""
+        async with Connection(address, session=self._session, forget=True) as client:
             for topic in self._listener.inbox.retained(self.device):
                 await client.publish(topic, b"", qos=1, retain=True)
 
@@ -140,8 +146,8 @@ class Simulation:
 
     def _reader(self, url: str) -> Listener:
         """One that comes back to a broker that leaves, for the messages that it has missed."""
-        session = f"{self.device}-reader" if self._broker_leaves else None
-        return listen(url, self.device, trust=self.scenario.trust, reconnect=self._broker_leaves, session=session)
+        trust, session = self.scenario.trust, self._session
+        return listen(url, self.device, trust=trust, reconnect=session is not None, session=session)
 
     async def _strike(self, faults: Faults, fault: Fault) -> None:
         await self.car.attached.wait()
@@ -197,6 +203,7 @@ class Simulation:
     async def _read(self, ready: asyncio.Event) -> None:
         async for event in self._listener:
             if isinstance(event, Subscribed):
+                self.reader_reconnects += ready.is_set()
                 ready.set()
             elif isinstance(event, BatchEvent):
                 self.delivered.take(event)
@@ -252,7 +259,9 @@ class Simulation:
     def _balances(self) -> dict[Stream, Balance]:
         return report.balances(self.board.traces(), self.delivered)
 
-    def _books(self) -> Account:
+    @property
+    def account(self) -> Account:
+        """The reader's books on the device."""
         return self._listener.accounts.get(self.device, Account())
 
     def _arrived(self, hearing: Hearing) -> int:
@@ -265,7 +274,8 @@ class Simulation:
         board.lives[-1].meter, board.lives[-1].trace = board.meter(), board.trace()
         arrived = [self._arrived(hearing) for hearing in car.hearings]
         meter = report.sums(board.lives)
-        balances = self._balances()
+        acknowledged = trace.acknowledged(board.folder / "acked.bin") if self._session else None
+        balances = report.balances(board.traces(), delivered, acknowledged)
         deaths = report.deaths(board.lives, balances, delivered.spans, car)
         lost = sum((balance.by_reason() for balance in balances.values()), Counter[str]())
         return report.Report(
@@ -288,13 +298,16 @@ class Simulation:
             broker=self.broker_kind,
             frames_while_off=car.passed_by(arrived),
             frames_fd=car.fd_frames,
-            duplicates_dropped=self._books().duplicates,
+            duplicates_dropped=self.account.duplicates,
             lost_by_reason=dict(lost),
             deaths=deaths,
             most_samples_lost=max((death.samples_lost for death in deaths), default=0),
             most_seconds_lost=max((death.lost_s for death in deaths), default=0.0),
             flash={image.stem: wear.read(image).summary() for image in sorted(board.folder.glob("*.img"))},
             undecodable=self.undecodable + report.never_taken(balances),
+            lost_after_ack=sum(balance.lost_after_ack() for balance in balances.values()),
+            lost_after_ack_ranges=report.after_ack(balances),
+            reader_reconnects=self.reader_reconnects,
         )
 
 

@@ -21,6 +21,8 @@ def lines(report: Report) -> Iterator[str]:
     yield f"device   heap peak {r.heap_peak:,} bytes, boot {r.boot_ms} ms, {r.restarts} restarts, {r.device_seconds:g} s"
     for reason, count in sorted(r.lost_by_reason.items()):
         yield f"lost     {count:,} samples: {reason}, as the device's ledger says"
+    if r.lost_after_ack:
+        yield f"lost     {r.lost_after_ack:,} samples: lost_after_ack, the broker acknowledged them and did not hand them on"
     for death in r.deaths:
         dark = f"dark for {death.dark_s:g} s" if death.dark_s is not None else "nothing came after it"
         lost = f"{death.samples_lost:,} samples of {death.lost_s:.1f} s lost with the RAM"
@@ -34,6 +36,8 @@ def lines(report: Report) -> Iterator[str]:
         yield f"flash    {chip}: {wear['bytes_programmed']:,} bytes programmed, {erases}{faults}"
     if r.frames_while_off:
         yield f"off      {r.frames_while_off:,} frames went by while the device was off"
+    if r.reader_reconnects:
+        yield f"reader   {r.reader_reconnects:,} times its connection to the broker broke"
     if r.frames_fd:
         yield f"CAN FD   {r.frames_fd:,} frames of the log left out: the controller is a classic one"
     for reason in r.undecodable:

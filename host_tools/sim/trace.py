@@ -1,9 +1,12 @@
 """The host's side of the witness (boards/unix/_trace.py): what one life of the firmware had taken, and when."""
 
 import struct
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from host_tools.reader.intervals import Intervals
 
 _STREAMS, _RISES = 64, 4096
 _SIZE = 4 * (4 + _STREAMS + 3 * _RISES)
@@ -21,6 +24,15 @@ class Trace:
     def taken_at(self, stream: int, sequence: int) -> int:
         """When this sample of a stream was taken (ms); the last turn for one that was not."""
         return next((at for rising, taken, at in self.rises if rising == stream and taken > sequence), self.now_ms)
+
+
+def acknowledged(path: Path) -> Mapping[tuple[int, int], Intervals]:
+    """By boot and stream: the samples whose PUBACK the firmware took, in all its lives."""
+    result: defaultdict[tuple[int, int], Intervals] = defaultdict(Intervals)
+    data = path.read_bytes() if path.exists() else b""
+    for boot, stream, first, count in struct.iter_unpack("<IIII", data[: len(data) // 16 * 16]):
+        result[boot, stream].add(first, first + count)
+    return result
 
 
 def read(path: Path) -> Trace:

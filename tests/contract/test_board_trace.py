@@ -4,7 +4,7 @@ from pathlib import Path
 
 from on_device import run
 
-from host_tools.sim.trace import Trace, read
+from host_tools.sim.trace import Trace, acknowledged, read
 
 PRELUDE = """
 import os, vfs
@@ -26,6 +26,7 @@ class Outbox:
     def __init__(self, boot, streams, device=None): self.boot = boot + 1  # as where flash knows of later ones
     def append(self, stream, payload, boot, first, count, opened_ms): seen("append")
     def checkpoint(self, stream, part, boot, first, count, is_last=False): seen("checkpoint")
+    def acknowledge(self, batch): print("acknowledge", len(open("/run/acked.bin", "rb").read()))
 def seen(what):
     from struct import unpack_from
     trace = open("/run/taken.bin", "rb").read()
@@ -105,6 +106,22 @@ print("done")
 """
     said, trace = witness(tmp_path, script)
     assert (said, trace.taken) == (["done"], {2: 3})
+
+
+def test_what_is_acknowledged_is_noted_before_the_outbox_lets_go_in_all_lives(tmp_path: Path) -> None:
+    for boot in 5, 6:
+        script = f"""
+class Waiting:
+    boot, stream, first, count = {boot}, 9, 100, 20
+outbox.acknowledge(Waiting)
+Waiting.first, Waiting.count = 130, 5
+outbox.acknowledge(Waiting)
+"""
+        said, _ = witness(tmp_path, script)
+        assert said == [f"acknowledge {32 * (boot - 5) + 16}", f"acknowledge {32 * (boot - 5) + 32}"]
+    acked = acknowledged(tmp_path / "acked.bin")
+    assert {stream: list(samples) for stream, samples in acked.items()} == {(b, 9): [(100, 120), (130, 135)] for b in (5, 6)}
+    assert acknowledged(tmp_path / "nothing.bin") == {}
 
 
 def test_firmware_that_never_began_left_an_empty_trace(tmp_path: Path) -> None:

@@ -98,3 +98,12 @@ def test_sample_that_was_never_taken_is_told_apart() -> None:
     came(delivered, range(12))
     balance = delivered.balance(STREAM, 10)
     assert (balance.delivered, balance.missing, balance.never_taken) == (10, 0, 2)
+
+
+def test_sample_that_was_acknowledged_and_did_not_come_is_lost_after_its_acknowledgement() -> None:
+    delivered = Delivered()
+    came(delivered, range(4))
+    told(delivered, 6, 2, "flash_full")
+    balance = delivered.balance(STREAM, 12, [(2, 9), (11, 20)])
+    assert (balance.after_ack, balance.lost_after_ack(), balance.missing) == ([(4, 6), (8, 9), (11, 12)], 4, 2)
+    assert balance.taken == balance.delivered + sum(balance.by_reason().values()) + balance.lost_after_ack() + balance.missing

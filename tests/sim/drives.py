@@ -61,7 +61,7 @@ def send(number: signal.Signals) -> Act:
 
 def assert_books_balance(report: Report) -> None:
     """Every sample taken came once or stands in the ledger, and the flash was used as flash must be."""
-    assert report.samples_missing == report.duplicates == 0
+    assert report.samples_missing == report.duplicates == report.lost_after_ack == 0
     assert report.samples_taken == report.samples_delivered + report.samples_accounted_lost
     assert sum(report.lost_by_reason.values()) == report.samples_accounted_lost
     assert not report.undecodable

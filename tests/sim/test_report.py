@@ -85,8 +85,9 @@ def test_each_flaw_gives_status_1() -> None:
     assert status(done) == 0
     flaws = [
         replace(done, samples_missing=1),
+        replace(done, lost_after_ack=1),
         replace(done, duplicates=1),
         replace(done, undecodable=["batch: cut short"]),
         replace(done, flash={"outbox": chip | {"faults": 1}}),
     ]
-    assert [status(flaw) for flaw in flaws] == [1, 1, 1, 1]
+    assert [status(flaw) for flaw in flaws] == [1, 1, 1, 1, 1]
