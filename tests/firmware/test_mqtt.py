@@ -79,6 +79,20 @@ async def test_fault_26_connack_that_refuses():
         assert caught.error.args[0] == code
 
 
+async def test_fault_26_connack_that_refuses_and_the_end_behind_it_are_a_refusal():
+    time = Time().into(mqtt)
+    mqtt.socket = network = Network()
+    client = mqtt.Client("dev", "host", 1883, size=256)
+    opening = asyncio.create_task(client.open(("1.2.3.4", 1883), 1000))
+    await time.passes(20)
+    network.opened[0].incoming.extend(b"\x20\2\0\5")
+    network.opened[0].over = True
+    await time.passes(40)
+    with raises(mqtt.MQTTException) as caught:
+        await opening
+    assert caught.error.args[0] == 5
+
+
 async def test_fault_26_session_present_is_taken():
     await _open(b"\x20\2\1\0")
 

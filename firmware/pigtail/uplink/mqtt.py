@@ -87,8 +87,6 @@ class Client(MQTTClient):
         while self._connack < 0:
             self._pump()
             await _until(deadline)
-        if self._connack:
-            raise MQTTException(self._connack)
 
     async def _connected(self, deadline):
         poller = select.poll()
@@ -332,6 +330,8 @@ class Client(MQTTClient):
             self._pinged = False
         elif op == _CONNACK and size == 2 and self._connack < 0:
             self._connack = self._in[at + 1]
+            if self._connack:
+                raise MQTTException(self._connack)  # at once: what is read next is the end
         elif op & 0xF0 == _PUBLISH and op & 6 != 6 and self._fits(op, at, size):
             self.ignored += 1
         else:
