@@ -95,7 +95,7 @@ def test_time_out_ends_a_read(tmp_path: Path, silent_port: int) -> None:
     assert said(tmp_path, script, silent_port)[0] in ("ETIMEDOUT", "EAGAIN")
 
 
-def test_setblocking_true_clears_the_time_out(tmp_path: Path, silent_port: int) -> None:
+def test_fault_32_setblocking_true_clears_the_time_out(tmp_path: Path, silent_port: int) -> None:
     """The Unix port keeps it; the ESP32 then waits for ever, and so must the simulator."""
     script = """
 import _thread

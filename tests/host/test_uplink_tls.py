@@ -1,7 +1,6 @@
 """The uplink's TLS against OpenSSL's: every certificate that must be refused is, with its reason; such a server hears nothing."""
 
 import contextlib
-import json
 import shutil
 import socket
 import ssl
@@ -12,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from on_device import run
+from uplink_on_device import outcome
 
 from host_tools.sim.certificates import Authority, Certificate
 
@@ -21,41 +20,6 @@ if not shutil.which("openssl"):
 
 DAY = timedelta(days=1)
 LOCAL = "IP:127.0.0.1"
-# An uplink with a session that publishes once and waits for the PUBACK; says what came of it.
-DEVICE = """
-import asyncio, json, os, vfs
-vfs.mount(vfs.VfsPosix(os.getenv("RUN")), "/run")
-from pigtail.config.schema import check
-from pigtail.uplink.mqtt import Client
-from pigtail.uplink.tls import Tls
-from pigtail.uplink.uplink import Uplink
-config = check(json.loads(os.getenv("CONFIG")))
-class Clock: quality = int(os.getenv("CLOCK"))
-class Link: up = True
-class Session:
-    acknowledged = []
-    async def run(self, link, beat):
-        client.on_puback = self.acknowledged.append
-        client.publish("t", bytes(1000), False, 1)
-        while link.up and not self.acknowledged:
-            client.step()
-            await asyncio.sleep_ms(5)
-        raise SystemExit
-def told(): print(json.dumps([uplink.state, uplink.reason, uplink.trust, Session.acknowledged]))
-tls = Tls(config, Clock)
-client = Client("dev", config["mqtt.host"], config["mqtt.port"], "me", "secret", 30, tls)
-uplink = Uplink(client, Link, Session)
-async def main():
-    task = asyncio.create_task(uplink.run(lambda: None))
-    for _ in range(300):
-        await asyncio.sleep_ms(20)
-        if uplink.failures or Session.acknowledged: break
-try:
-    asyncio.run(main())
-except SystemExit:
-    pass
-told()
-"""
 
 
 class Server:
@@ -119,22 +83,6 @@ def servers() -> Iterator[list[Server]]:
         server.close()
 
 
-def outcome(
-    folder: Path, server: Server, clock: int = 2, speed: float = 1.0, faketime: str = "", **config: object
-) -> list[object]:
-    """[state, reason, trust, acknowledged packet ids] of an uplink to this server."""
-    (folder / "link").write_text("1")
-    whole: dict[str, object] = {"mqtt.host": "127.0.0.1", "mqtt.port": server.port, "mqtt.tls": 1}
-    for name, value in config.items():
-        if isinstance(value, Path) and value.exists():
-            shutil.copyfile(value, folder / f"{name}.file")
-        whole["mqtt." + name] = f"/run/{name}.file" if isinstance(value, Path) else value
-    more = {"FAKETIME": faketime} if faketime else {}
-    said = run(["-c", DEVICE], speed=speed, RUN=folder, CONFIG=json.dumps(whole), CLOCK=clock, **more)
-    result: list[object] = json.loads(said.splitlines()[-1])
-    return result
-
-
 def refused(reason: str) -> list[object]:
     return ["untrusted", f"127.0.0.1: untrusted, {reason}", "ca", []]
 
@@ -148,7 +96,7 @@ def test_good_certificate_is_trusted(
     tmp_path: Path, ca: Authority, good: Certificate, servers: list[Server], version: ssl.TLSVersion
 ) -> None:
     servers.append(server := Server(good, version=version))
-    assert outcome(tmp_path, server, ca=ca.certificate) == ONLINE_BY_CA
+    assert outcome(tmp_path, server.port, ca=ca.certificate) == ONLINE_BY_CA
     assert b"secret" in server.heard
     assert server.heard.count(bytes(1000)) == 1
 
@@ -157,25 +105,25 @@ def test_name_of_the_server_may_be_another_than_its_address(
     tmp_path: Path, ca: Authority, servers: list[Server]
 ) -> None:
     servers.append(server := Server(ca.issue("named", "DNS:broker.example")))
-    assert outcome(tmp_path, server, ca=ca.certificate, server_name="broker.example") == ONLINE_BY_CA
+    assert outcome(tmp_path, server.port, ca=ca.certificate, server_name="broker.example") == ONLINE_BY_CA
 
 
 def test_fault_28_certificate_of_another_ca_is_refused(tmp_path: Path, good: Certificate, servers: list[Server]) -> None:
     servers.append(server := Server(good))
     other = Authority(tmp_path / "other")
-    assert outcome(tmp_path, server, ca=other.certificate) == refused("certificate not signed by the CA")
+    assert outcome(tmp_path, server.port, ca=other.certificate) == refused("certificate not signed by the CA")
     assert server.heard == b""
 
 
 def test_fault_28_expired_certificate_is_refused(tmp_path: Path, ca: Authority, servers: list[Server]) -> None:
     servers.append(server := Server(ca.issue("expired", LOCAL, first=-10 * DAY, last=-DAY)))
-    assert outcome(tmp_path, server, ca=ca.certificate) == refused("certificate expired")
+    assert outcome(tmp_path, server.port, ca=ca.certificate) == refused("certificate expired")
     assert server.heard == b""
 
 
 def test_fault_28_certificate_not_yet_valid_is_refused(tmp_path: Path, ca: Authority, servers: list[Server]) -> None:
     servers.append(server := Server(ca.issue("future", LOCAL, first=10 * DAY, last=20 * DAY)))
-    assert outcome(tmp_path, server, ca=ca.certificate) == refused("certificate not yet valid")
+    assert outcome(tmp_path, server.port, ca=ca.certificate) == refused("certificate not yet valid")
     assert server.heard == b""
 
 
@@ -184,13 +132,13 @@ def test_fault_28_certificate_of_another_host_or_of_none_is_refused(
     tmp_path: Path, ca: Authority, servers: list[Server], hosts: list[str]
 ) -> None:
     servers.append(server := Server(ca.issue("other", *hosts)))
-    assert outcome(tmp_path, server, ca=ca.certificate) == refused("certificate of another host")
+    assert outcome(tmp_path, server.port, ca=ca.certificate) == refused("certificate of another host")
     assert server.heard == b""
 
 
 def test_fault_28_several_faults_are_told_together(tmp_path: Path, ca: Authority, servers: list[Server]) -> None:
     servers.append(server := Server(ca.issue("both", "DNS:x", first=-10 * DAY, last=-DAY)))
-    assert outcome(tmp_path, server, ca=ca.certificate) == refused("certificate expired, of another host")
+    assert outcome(tmp_path, server.port, ca=ca.certificate) == refused("certificate expired, of another host")
 
 
 def test_mutual_tls_shows_the_device_s_own_certificate(
@@ -198,7 +146,7 @@ def test_mutual_tls_shows_the_device_s_own_certificate(
 ) -> None:
     own = ca.issue("device")
     servers.append(server := Server(good, client_ca=ca.certificate))
-    assert outcome(tmp_path, server, ca=ca.certificate, cert=own.certificate, key=own.key) == ONLINE_BY_CA
+    assert outcome(tmp_path, server.port, ca=ca.certificate, cert=own.certificate, key=own.key) == ONLINE_BY_CA
     assert server.peer == ssl.PEM_cert_to_DER_cert(own.certificate.read_text())
 
 
@@ -207,7 +155,7 @@ def test_broker_that_wants_a_certificate_and_gets_none_refuses(
 ) -> None:
     for version in ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2:
         servers.append(server := Server(good, client_ca=ca.certificate, version=version))
-        told = outcome(tmp_path, server, ca=ca.certificate)
+        told = outcome(tmp_path, server.port, ca=ca.certificate)
         assert told[3] == []
         if told[0] != "unreachable":  # its reset may be quicker than its alert
             assert told == refused("the broker refuses this device")
@@ -217,7 +165,7 @@ def test_fault_28_clock_unknown_and_no_pinned_key_waits_and_says_nothing(
     tmp_path: Path, ca: Authority, good: Certificate, servers: list[Server]
 ) -> None:
     servers.append(server := Server(good))
-    assert outcome(tmp_path, server, clock=0, ca=ca.certificate) == ["no_time", "", "", []]
+    assert outcome(tmp_path, server.port, clock=0, ca=ca.certificate) == ["no_time", "", "", []]
     assert server.heard == b""
 
 
@@ -226,16 +174,16 @@ def test_fault_28_process_that_starts_in_2000_trusts_the_pinned_key(
 ) -> None:
     servers.append(server := Server(good))
     in_2000 = {"speed": 2.0, "faketime": "@2000-01-01 00:00:10"}
-    assert outcome(tmp_path, server, clock=2, ca=ca.certificate, **in_2000) == refused("certificate not yet valid")  # type: ignore[arg-type]
+    assert outcome(tmp_path, server.port, clock=2, ca=ca.certificate, **in_2000) == refused("certificate not yet valid")  # type: ignore[arg-type]
     pinned = {"ca": ca.certificate, "pin": good.key_sha256}
-    assert outcome(tmp_path, server, clock=0, **pinned, **in_2000) == ONLINE_BY_PIN  # type: ignore[arg-type]
+    assert outcome(tmp_path, server.port, clock=0, **pinned, **in_2000) == ONLINE_BY_PIN  # type: ignore[arg-type]
 
 
 def test_fault_28_clock_unknown_and_another_key_than_the_pinned_is_refused(
     tmp_path: Path, ca: Authority, good: Certificate, servers: list[Server]
 ) -> None:
     servers.append(server := Server(ca.issue("imposter", LOCAL)))
-    state, reason, trust, _ = outcome(tmp_path, server, clock=0, ca=ca.certificate, pin=good.key_sha256)
+    state, reason, trust, _ = outcome(tmp_path, server.port, clock=0, ca=ca.certificate, pin=good.key_sha256)
     assert (state, trust) == ("untrusted", "pin")
     assert str(reason).endswith("the server's key is not the pinned one")
     assert server.heard == b""
@@ -245,16 +193,17 @@ def test_clock_known_means_that_the_ca_is_asked_whatever_is_pinned(
     tmp_path: Path, ca: Authority, good: Certificate, servers: list[Server]
 ) -> None:
     servers.append(server := Server(ca.issue("renewed", LOCAL)))
-    assert outcome(tmp_path, server, ca=ca.certificate, pin=good.key_sha256) == ONLINE_BY_CA
+    assert outcome(tmp_path, server.port, ca=ca.certificate, pin=good.key_sha256) == ONLINE_BY_CA
     other = Authority(tmp_path / "other")
     servers.append(server := Server(good))
-    assert outcome(tmp_path, server, ca=other.certificate, pin=good.key_sha256) == refused("certificate not signed by the CA")
+    told = outcome(tmp_path, server.port, ca=other.certificate, pin=good.key_sha256)
+    assert told == refused("certificate not signed by the CA")
 
 
 def test_pinned_key_without_a_ca_is_enough_at_any_time(tmp_path: Path, good: Certificate, servers: list[Server]) -> None:
     servers.append(server := Server(good))
     for clock in 0, 2:
-        assert outcome(tmp_path, server, clock=clock, pin=good.key_sha256) == ONLINE_BY_PIN
+        assert outcome(tmp_path, server.port, clock=clock, pin=good.key_sha256) == ONLINE_BY_PIN
 
 
 def test_pin_is_taken_from_certificates_of_other_kinds_of_key_too(tmp_path: Path, servers: list[Server]) -> None:
@@ -262,7 +211,7 @@ def test_pin_is_taken_from_certificates_of_other_kinds_of_key_too(tmp_path: Path
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN=broker/O={'x' * 60}", "-days", "9"]
     subprocess.run([*command, "-keyout", made.key, "-out", made.certificate], check=True, capture_output=True)
     servers.append(server := Server(made))
-    assert outcome(tmp_path, server, clock=0, pin=made.key_sha256) == ONLINE_BY_PIN
+    assert outcome(tmp_path, server.port, clock=0, pin=made.key_sha256) == ONLINE_BY_PIN
 
 
 @pytest.mark.parametrize("content", [None, b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
@@ -273,7 +222,7 @@ def test_ca_that_is_missing_or_none_is_the_reason(
     path = tmp_path / "own-ca.pem"
     if content is not None:
         path.write_bytes(content)
-    state, reason, _, _ = outcome(tmp_path, server, ca=path, server_name="")
+    state, reason, _, _ = outcome(tmp_path, server.port, ca=path, server_name="")
     assert state == "untrusted"
     assert str(reason).endswith("is missing" if content is None else "is no PEM or DER that can be used")
 
@@ -289,9 +238,6 @@ def test_plain_broker_on_the_port_of_tls_is_an_error_not_a_hang(tmp_path: Path, 
 
         threading.Thread(target=answer, daemon=True).start()
 
-        class Plain:
-            port = plain.getsockname()[1]
-
-        state, reason, _, _ = outcome(tmp_path, Plain(), ca=ca.certificate)  # type: ignore[arg-type]
+        state, reason, _, _ = outcome(tmp_path, plain.getsockname()[1], ca=ca.certificate)
     assert state == "untrusted"
     assert "\n" not in str(reason)
