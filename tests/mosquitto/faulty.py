@@ -159,25 +159,25 @@ class Proxy:
         self, link: Link, source: socket.socket, sink: socket.socket, change: Callable[[bytes], bytes], gate: asyncio.Event | None
     ) -> None:
         loop = asyncio.get_running_loop()
-        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(0 if self.latency_s else 1)
+        under_way: asyncio.Queue[tuple[float, bytes | None]] = asyncio.Queue(0 if self.latency_s else 1)
 
         async def receive() -> None:
-            data = b"-"
+            data: bytes | None = b"-"
             while data:
                 if gate:
                     await gate.wait()
-                data = await loop.sock_recv(source, CHUNK)
+                try:
+                    data = await loop.sock_recv(source, CHUNK)
+                except OSError:
+                    data = None
                 await under_way.put((loop.time() + self.latency_s, data))
 
         receiving = asyncio.create_task(receive())
         try:
             while True:
-                sending = asyncio.create_task(under_way.get())
-                await asyncio.wait((sending, receiving), return_when=asyncio.FIRST_COMPLETED)
-                if not sending.done() and receiving.exception():
-                    sending.cancel()
-                    receiving.result()
-                due, data = await sending
+                due, data = await under_way.get()
+                if data is None:
+                    raise ConnectionResetError
                 await asyncio.sleep(max(0.0, due - loop.time()))
                 await self._passing.wait()
                 if not data:

@@ -34,7 +34,15 @@ def unanswered(scene: Scene) -> None:
 
 def answered(scene: Scene) -> None:
     scene.device.tamper = Tamper
-    scene.device.reset()
+
+
+def device_away(scene: Scene) -> None:
+    """Until the reader has subscribed again, where the broker has forgotten it."""
+    scene.device.shut()
+
+
+def device_back(scene: Scene) -> None:
+    scene.device.open()
 
 
 def restart(scene: Scene) -> None:
@@ -58,7 +66,7 @@ def release(scene: Scene) -> None:
 
 
 def test_fault_20_broker_killed_before_its_pubacks_gets_all_again_and_the_reader_keeps_one(mosquitto: Make) -> None:
-    acts = {8.0: unanswered, 14.0: together(lambda scene: setattr(scene.device, "tamper", Tamper), restart)}
+    acts = {8.0: unanswered, 14.0: together(answered, device_away, restart), 18.0: device_back}
     report, scene = drive(mosquitto(), at=acts)
     assert_all_came(report)
     assert report.duplicates_dropped > 0
@@ -68,7 +76,7 @@ def test_fault_20_broker_killed_before_its_pubacks_gets_all_again_and_the_reader
 @pytest.mark.parametrize("persistence", [True, False])
 def test_fault_20_broker_killed_before_it_has_anything_that_was_under_way(mosquitto: Make, persistence: bool) -> None:
     """All of it stays in front of the broker."""
-    acts = {8.0: hold, 14.0: restart, 15.0: release}
+    acts = {8.0: hold, 14.0: together(device_away, release, restart), 18.0: device_back}
     report, scene = drive(mosquitto(persistence=persistence), at=acts)
     assert_all_came(report)
     assert scene.device.connections >= 2
@@ -76,7 +84,7 @@ def test_fault_20_broker_killed_before_it_has_anything_that_was_under_way(mosqui
 
 def test_fault_20_broker_killed_after_its_pubacks_with_persistence_loses_nothing(mosquitto: Make) -> None:
     """Of a session kept for a reader that is away; the broker is killed when it has written what it acknowledged."""
-    acts = {8.0: reader_away, 16.0: hold, 17.0: restart, 18.0: together(release, reader_back)}
+    acts = {8.0: reader_away, 16.0: hold, 17.0: together(device_away, release, restart, reader_back), 20.0: device_back}
     report, scene = drive(mosquitto(persistence=True), at=acts)
     assert_all_came(report)
     assert scene.device.connections >= 2 and report.reader_reconnects == 1
@@ -84,7 +92,7 @@ def test_fault_20_broker_killed_after_its_pubacks_with_persistence_loses_nothing
 
 @pytest.mark.usefixtures("soon_settled")
 def test_fault_20_broker_killed_after_its_pubacks_without_persistence_the_reader_reports_what_is_lost(mosquitto: Make) -> None:
-    acts = {8.0: reader_away, 16.0: hold, 17.0: restart, 18.0: together(release, reader_back)}
+    acts = {8.0: reader_away, 16.0: hold, 17.0: together(device_away, release, restart, reader_back), 20.0: device_back}
     report, scene = drive(mosquitto(), at=acts)
     assert report.lost_after_ack > 500
     assert_only_the_broker_lost(report)

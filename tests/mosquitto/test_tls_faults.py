@@ -57,7 +57,11 @@ def test_fault_28_expired_certificate_keeps_the_data_until_it_is_renewed(mosquit
     def give_ca(scene: Scene) -> None:
         shutil.copyfile(ca.certificate, scene.simulation.board.folder / "ca.pem")
 
-    acts = {0.0: give_ca, 16.0: lambda scene: scene.broker.restart(good)}
+    def renew(scene: Scene) -> None:
+        scene.device.shut()  # until the reader has subscribed again
+        scene.broker.restart(good)
+
+    acts = {0.0: give_ca, 16.0: renew, 20.0: lambda scene: scene.device.open()}
     report, scene = drive(broker, at=acts, config={"mqtt.tls": 1, "mqtt.ca": "/run/ca.pem"})
     assert_all_came(report)
     told = scene.simulation.status
