@@ -32,7 +32,7 @@ test-safety: setup .cache/safety/setup  ## the transmit gate: every branch cover
 	@PYTHONPATH=.cache/safety .venv/bin/python tests/safety/mutants.py
 
 test-mosquitto: setup  ## what needs a real mosquitto: TLS, shared subscriptions, the faults of docs/faults.md
-	@.venv/bin/pytest -q -n 2 tests/mosquitto || $(AGAIN)
+	@.venv/bin/pytest -q -n 2 --dist worksteal tests/mosquitto || $(AGAIN)
 
 test-realtime: setup  ## whole drives at real time that must drop no frame, and a short soak; some minutes
 	@.venv/bin/pytest tests/realtime

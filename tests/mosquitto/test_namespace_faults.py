@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from host_tools.sim.board import VirtualBoard
 from tests.mosquitto import namespace as namespaces
 from tests.mosquitto.broker import Mosquitto
 from tests.mosquitto.drives import Act, Scene, assert_all_came, drive
@@ -18,6 +19,18 @@ HOST = "broker.test"
 @pytest.fixture
 def nft(namespace: None) -> list[str]:
     return namespaces.nft()
+
+
+@pytest.fixture
+def own_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The board asks the machine's resolver, not the simulator's own."""
+    make = VirtualBoard.__init__
+
+    def made(self: VirtualBoard, *args: object, **named: object) -> None:
+        make(self, *args, **named)  # type: ignore[arg-type]
+        (self.folder / "names").unlink()
+
+    monkeypatch.setattr(VirtualBoard, "__init__", made)
 
 
 def rule(nft: list[str], what: str) -> Act:
@@ -54,7 +67,7 @@ def test_fault_21_every_fifth_packet_dropped(mosquitto: Make, nft: list[str]) ->
 
 
 @pytest.mark.parametrize("fault", [DENY, FAIL, HANG], ids=["that_does_not_exist", "whose_server_fails", "whose_server_hangs"])
-@pytest.mark.usefixtures("namespace")
+@pytest.mark.usefixtures("namespace", "own_resolver")
 def test_fault_27_name(mosquitto: Make, tmp_path: Path, fault: int) -> None:
     names = NameServer(tmp_path, timeout_s=15)
     names.does = fault
@@ -69,7 +82,7 @@ def test_fault_27_name(mosquitto: Make, tmp_path: Path, fault: int) -> None:
     assert isinstance(link, dict) and link["last_failure"].startswith(f"{HOST}: unreachable, ") and report.restarts == 0
 
 
-@pytest.mark.usefixtures("namespace")
+@pytest.mark.usefixtures("namespace", "own_resolver")
 def test_fault_27_address_that_changes_is_found_anew(mosquitto: Make, tmp_path: Path) -> None:
     names = NameServer(tmp_path, timeout_s=5)
 
@@ -82,7 +95,7 @@ def test_fault_27_address_that_changes_is_found_anew(mosquitto: Make, tmp_path: 
     assert scene.moved and scene.moved.connections == scene.device.connections == 1
 
 
-@pytest.mark.usefixtures("namespace")
+@pytest.mark.usefixtures("namespace", "own_resolver")
 def test_fault_27_hanging_names_later_on_leave_the_connection_alone(mosquitto: Make, tmp_path: Path) -> None:
     names = NameServer(tmp_path, timeout_s=5)
 
