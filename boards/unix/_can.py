@@ -3,7 +3,8 @@
 The car sends a greeting of 20 bytes, at which time begins, and then 20-byte records ahead of their time: u32 time since then
 (0.1 ms), u32 id, u32 data length + 256 for a 29-bit id + 512 for a remote frame, data padded to eight bytes. A record arrives
 when its time has come, into the queue if there is room and else as an overrun, whenever the firmware looks: a stall costs
-exactly what it would on the chip.
+exactly what it would on the chip. The car speaks at PIGTAIL_CAN_BITRATE (0: at whatever rate it is asked); at another rate
+nothing but errors is heard.
 """
 
 import ffi
@@ -105,22 +106,28 @@ class CAN:
         self._socket = None
         self._irq = None
         self._mode = None
+        self._spoken = int(os.getenv("PIGTAIL_CAN_BITRATE") or "0")
         self.init(bitrate, mode, **timing)
 
     def init(self, bitrate, mode=0, **timing):
         self._mode = mode
+        self._wrong = bool(self._spoken) and abs(bitrate - self._spoken) * 50 > self._spoken
+        self._began = None
 
     def deinit(self):
-        self._mode = None
+        """Deaf from now on, with the queue empty; the wire stays, and what comes meanwhile goes by."""
         if self._socket:
-            self._socket.close()
-            self._socket = None
+            self._look()
+            self._state[3] = self._state[9] = 0
+        self._mode = None
 
     def set_filters(self, filters):
         """None accepts all; else up to FILTERS_MAX (identifier, mask, flags). The bus is heard from the first call on."""
         if filters is not None and len(filters) > self.FILTERS_MAX:
             raise ValueError("too many filters")
-        self._state[9] = -1 if filters is None else len(filters)
+        if self._socket:
+            self._look()
+        self._state[9] = 0 if self._wrong else -1 if filters is None else len(filters)
         for i, (identifier, mask, flags) in enumerate(filters or ()):
             if identifier | mask > (0x1FFFFFFF if flags & self.FLAG_EXT_ID else 0x7FF):
                 raise ValueError("invalid id")
@@ -129,6 +136,8 @@ class CAN:
             self._filters[3 * i + 2] = 1 if flags & self.FLAG_EXT_ID else 0
         if self._socket is None:
             self._attach()
+        if self._began is None:
+            self._began = self._state[5]
 
     def _attach(self):
         car = usocket.socket()
@@ -173,7 +182,7 @@ class CAN:
         return True
 
     def recv(self, arg=None):
-        if self._socket is None:
+        if self._began is None or self._mode is None:
             return None  # not heard yet, or no more
         self._look()
         state = self._state
@@ -214,6 +223,9 @@ class CAN:
             list = [0] * 8
         for i in range(6):
             list[i] = 0
+        if self._wrong and self._began is not None:
+            self._look()
+            list[1] = min(127, self._state[5] - self._began)
         list[6] = self._state[3]
         list[7] = self._state[7]
         return list

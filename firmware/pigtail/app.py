@@ -11,6 +11,7 @@ from asyncio import sleep_ms
 from micropython import const
 from time import sleep_ms as block_ms
 from pigtail import once, uptime
+from pigtail.can.condition import STATES, Condition
 from pigtail.health.supervisor import Supervisor
 from pigtail.uplink.clock import QUALITY
 from pigtail.uplink.session import Session
@@ -39,6 +40,7 @@ class App:
         self._sampler = made.sampler
         self._keeper = made.keeper
         self._bus = made.bus
+        self._condition = Condition(made.bus, made.events.add)
         self._clock = made.clock
         self._link = made.link
         self._client = made.client
@@ -63,7 +65,10 @@ class App:
 
     async def _read_bus(self, beat):
         bus, table, sampler, keeper = self._bus, self._table, self._sampler, self._keeper
-        bus.open()
+        condition = self._condition
+        if not bus.rate:
+            await once.call("pigtail.can.autobaud", "search", bus, beat, self._events.add)
+        bus.open(self._profile)
         sampler.start(uptime.ms())
         while True:
             if keeper.holding:  # what comes now is counted by the controller, as overrun
@@ -75,7 +80,9 @@ class App:
             while i < aside:
                 i = table.aside.follow(bus.slots, i, aside)
                 sampler.changes(table.aside.events, table.aside.changed)
-            sampler.run(uptime.ms())
+            now_ms = uptime.ms()
+            sampler.run(now_ms)
+            condition.check(now_ms)
             beat()
             await sleep_ms(_BUS_TURN_MS)
 
@@ -116,7 +123,7 @@ class App:
         return status
 
     def _add_signals(self, status):
-        bus, table = self._bus, self._table
+        bus, table, condition = self._bus, self._table, self._condition
         if self._states:
             status["states"] = {"sent": self._states.sent, "failed": self._states.failed}
         status["profile"] = "%08x" % self._profile.identity
@@ -124,6 +131,10 @@ class App:
         status["frames"] = {
             "received": bus.received, "overrun": bus.overruns(), "unknown": table.unknown,
             "short": table.short, "remote": bus.remote, "malformed": bus.malformed,
+        }  # fmt: skip
+        status["bus"] = {
+            "bitrate": bus.bitrate or "unknown", "state": STATES[condition.state], "load": condition.load,
+            "bus_off": condition.bus_offs, "stalls": condition.stalls, "muted": bus.muted,
         }  # fmt: skip
 
     def _tell_of_start(self):

@@ -31,6 +31,7 @@ _STATE = const(24)  # and for each of them
 _DISCOVERY = const(1536)
 _BESIDE_COMMANDS = const(5 * 1024)
 _LEAST_RAM = const(1024)
+_RATE = const(500_000)  # bits a second, to begin a search with
 _OFFLINE = b'{"state": "offline"}'
 
 
@@ -59,7 +60,7 @@ class Assembly:
             self._make_sampler(self.profile, config)
         self.states, self.speakers = None, []
         self._make_speakers(config, has_states and self.profile)
-        self.bus = Bus(board.make_can(config["can.bitrate"]))
+        self.bus = self._make_bus(config["can.bitrate"])
         self.link = Link(config["wifi.ssid"], config["wifi.password"], config["wifi.networks"])
         self.commands = self._make_commands(config) if config["command.key"] else None
 
@@ -152,6 +153,14 @@ class Assembly:
         self.keeper = Keeper(streams, self.outbox, self.boot, profile.grid_ms, self.clock, versions, board.ignition)
         batch_ms = min(config["batch_ms"], self.outbox.batch_ms)
         self.sampler = Sampler(profile, self.values, streams, uptime.tick_of, batch_ms, self.keeper.deliver)
+
+    def _make_bus(self, rate):
+        """The bus at this rate; 0, or one that the controller cannot have, is found by listening."""
+        try:
+            return Bus(board.make_can(rate or _RATE), rate)
+        except ValueError as error:
+            self.config_error = "can.bitrate: " + str(error)
+            return Bus(board.make_can(_RATE))
 
     def _make_tls(self, config):
         if not config["mqtt.tls"]:

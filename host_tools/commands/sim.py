@@ -65,6 +65,8 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
                          help="Turn the ignition off at T: a warning, then no power for some seconds (again for more)."),
             click.option("--flash-size", metavar="SIZE", default="1M", show_default=True,
                          help="The outbox's flash partition, such as 64k; none: the outbox keeps files."),
+            click.option("--bitrate", metavar="BIT_PER_S", type=click.IntRange(10_000, 1_000_000),
+                         help="The car's bit rate.  [default: the one the device listens at]"),
             click.option("--heap", metavar="SIZE", default="128k", show_default=True, help="The device's heap."),
         ]
     ):  # fmt: skip
@@ -75,7 +77,7 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
 def build(
     logs: tuple[Path, ...], profile: str | None, channel: str | None, period: int, speed: float, load: int | None,
     seconds: float | None, broker: str | None, outages: tuple[str, ...], power_cuts: tuple[float, ...],
-    ignition_offs: tuple[float, ...], flash_size: str, heap: str, faults: tuple[str, ...], tls: str,
+    ignition_offs: tuple[float, ...], flash_size: str, bitrate: int | None, heap: str, faults: tuple[str, ...], tls: str,
     ca: Path | None, cert: Path | None, key: Path | None,
 ) -> scenario.Scenario:  # fmt: skip
     """The scenario of these options. Raises InputError."""
@@ -97,6 +99,7 @@ def build(
         flash_size=scenario.flash_size(flash_size),
         power_cuts=scenario.moments("power cut", power_cuts, seconds),
         ignition_offs=scenario.moments("ignition off", ignition_offs, seconds),
+        bitrate=bitrate or 0,
         heap=scenario.heap(heap),
     )
 

@@ -83,7 +83,7 @@ class VirtualBoard:
 
     def __init__(
         self, folder: Path, device: str, can_port: int, heap: str, speed: float, modules: Path,
-        rtc: int | None = None, ticks: int | None = None,
+        rtc: int | None = None, ticks: int | None = None, bitrate: int = 0,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.lives: list[Life] = []
@@ -95,6 +95,7 @@ class VirtualBoard:
             "PIGTAIL_SIM": str(folder),
             "PIGTAIL_BOARD": str(modules),
             "PIGTAIL_CAN": str(can_port),
+            "PIGTAIL_CAN_BITRATE": str(bitrate),
             "PIGTAIL_SPEED": f"{speed:g}",
             "PIGTAIL_RX_QUEUE": str(int(str(facts()["rx_queue"])) * max(1, int(speed / QUICK))),
             "PIGTAIL_DEVICE": device,

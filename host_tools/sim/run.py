@@ -102,7 +102,7 @@ class Simulation:
             image.make(folder / "flash.img", size, firmware, pack.pack(s.profile), config, secure.files)
             if s.flash_size:
                 image.blank(folder / "outbox.img", s.flash_size)
-            self.board = VirtualBoard(folder, self.device, port, s.heap, s.speed, modules, s.rtc, s.ticks)
+            self.board = VirtualBoard(folder, self.device, port, s.heap, s.speed, modules, s.rtc, s.ticks, s.bitrate)
             if server.kind == "external":
                 stack.push_async_callback(self._tidy, server.address)
             return await self._play(server, ap, tick)

@@ -33,10 +33,10 @@ Outage = tuple[float, float]
 @dataclass(frozen=True)
 class Scenario:
     """What is simulated. Times in device seconds since the bus was opened; `outages` are (start, end) of the link.
-    `flash_size` is that of the outbox's partition in bytes, 0: there is none. `rtc` (seconds since 1970) and `ticks` (ms) are
-    what the chip's clocks show at power-on; None: 2000-01-01, and the machine's own ticks. `tls` is one of security.SERVER and
-    MUTUAL for a broker of our own, `trust` the files for one at mqtts://; one of our own is `durable` when it keeps on disk what
-    it has acknowledged."""
+    `flash_size` is that of the outbox's partition in bytes, 0: there is none. `bitrate` is the car's, 0: the one the device
+    listens at. `rtc` (seconds since 1970) and `ticks` (ms) are what the chip's clocks show at power-on; None: 2000-01-01, and
+    the machine's own ticks. `tls` is one of security.SERVER and MUTUAL for a broker of our own, `trust` the files for one at
+    mqtts://; one of our own is `durable` when it keeps on disk what it has acknowledged."""
 
     profile: Profile
     frames: Iterator[can.Message]
@@ -48,6 +48,7 @@ class Scenario:
     flash_size: int = FLASH_SIZE
     power_cuts: tuple[float, ...] = ()
     ignition_offs: tuple[float, ...] = ()
+    bitrate: int = 0
     rtc: int | None = None
     ticks: int | None = None
     config: Mapping[str, object] = field(default_factory=dict)

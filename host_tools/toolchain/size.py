@@ -95,7 +95,7 @@ def _heaps(
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60)
     if done.returncode:
         reason = (done.stdout + done.stderr).strip().splitlines()[-1]
-        raise InputError(f"the firmware does not load in 128 KiB of heap: {reason}")
+        raise InputError(f"the firmware does not load in {_ROOM} of heap: {reason}")
     heaps: list[int] = json.loads(done.stdout)
     return heaps
 

@@ -206,7 +206,7 @@ class Chip:
         self._tec = self._rec = 0
         self._clears = self._bytes_of = 0
         self._recessive_until = None
-        self._cache = {}
+        self._known = self._deaf = None  # of filters and of the bit rate, worked out when they are needed
 
     def _read(self, address):
         if address & 0x0F == 0x0E:
@@ -250,7 +250,7 @@ class Chip:
         regs[address] = regs[address] & ~mask | value & mask
         if address == CANCTRL:
             self._request(regs[CANCTRL])
-        self._cache = {}
+        self._known = self._deaf = None
 
     def _control_transmit(self, address, value):
         before = self._regs[address]
@@ -303,7 +303,6 @@ class Chip:
         if self._mode_at is not None and self.now >= self._mode_at:
             if self._wanted != CONFIGURATION or not self._transmitting():
                 self._opmod, self._mode_at = self._wanted, None
-                self._cache = {}
                 if self._opmod == CONFIGURATION or self._opmod == LISTEN_ONLY:
                     self._tec = self._rec = 0  # sections 10.1 and 10.3
         self._transmit()
@@ -329,17 +328,15 @@ class Chip:
         self._settle()
         if self._opmod not in (NORMAL, LISTEN_ONLY) or self._tec > 255:
             return
-        rate = self.rate
-        if abs(rate - self.bitrate) * 50 > self.bitrate:
+        if self._deaf is None:
+            self._deaf = abs(self.rate - self.bitrate) * 50 > self.bitrate
+        if self._deaf:
             self._bus_error()
             return
         if self._opmod == NORMAL:
             self.dominant += 1  # the acknowledgement
             self._rec = max(0, self._rec - 1)
-        key = ident << 2 | flags
-        hit = self._cache.get(key, -1)
-        if hit == -1 or not flags & EXT:
-            hit = self._cache[key] = self._hit(ident, flags, data)
+        hit = self._hit(ident, flags, data)
         if hit is not None:
             self._store(hit, ident, flags, data)
 
@@ -356,16 +353,21 @@ class Chip:
         key = ident if flags & EXT else ident << 18
         if not flags & EXT and not flags & RTR:
             key |= (data[0] if len(data) else 0) << 8 | (data[1] if len(data) > 1 else 0)
-        for n in range(6):
-            base = 0 if n < 2 else 1
-            if self._regs[RXB0CTRL + 16 * base] & 0x60 == 0x60:
-                return 2 * base
-            wanted, mask = self._key(FILTERS[n]), self._key(0x20 + 4 * base)
-            if not flags & EXT:
-                mask &= ~0x30000  # EID17 and EID16 are not used
-            if bool(self._regs[FILTERS[n] + 1] & 8) == bool(flags & EXT) and (wanted ^ key) & mask == 0:
+        if self._known is None:
+            self._known = [self._filter(n) for n in range(6)]
+        extended = flags & EXT
+        for n, everything, width, wanted, mask in self._known:
+            if everything or width == extended and (wanted ^ key) & mask == 0:
                 return n
         return None
+
+    def _filter(self, n):
+        base = 0 if n < 2 else 1
+        width = EXT if self._regs[FILTERS[n] + 1] & 8 else 0
+        mask = self._key(0x20 + 4 * base)
+        if not width:
+            mask &= ~0x30000  # EID17 and EID16 are not used
+        return n, self._regs[RXB0CTRL + 16 * base] & 0x60 == 0x60, width, self._key(FILTERS[n]), mask
 
     def _key(self, at):
         r = self._regs

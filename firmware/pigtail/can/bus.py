@@ -1,16 +1,19 @@
 """The bus: takes frames from the controller into flat 16-byte slots and counts what came and what was lost.
 
 A slot is u32 arbitration id (bit 29 set for a 29-bit id), u32 data length << 28 | tick (low 28 bits of `ticks_ms`), and eight
-data bytes, zero-padded: what `signals.table` decodes in one call. Nothing here allocates, and nothing here transmits.
+data bytes, zero-padded: what `signals.table` decodes in one call. Taking frames allocates nothing, and nothing here transmits.
 """
 
 from micropython import const
 from time import ticks_ms
+from pigtail import once
 
 SLOTS = const(64)
 EXTENDED = const(0x20000000)
 _TICK_MASK = const(0x0FFFFFFF)
-_OVERRUNS = const(7)  # index in CAN.get_counters
+_REC, _OVERRUNS = const(1), const(7)  # indices in CAN.get_counters
+_SURE = const(3)  # valid frames, each with a CRC of 15 bits, that make the bit rate certain
+_SAMPLE = const(8)
 
 
 @micropython.viper
@@ -28,10 +31,17 @@ def _store(slots: ptr32, n: int, ident: int, tick: int, data: ptr8, size: int):
 
 
 class Bus:
-    """`can` is a `machine.CAN`, in listen-only mode."""
+    """`can` is a `machine.CAN` in listen-only mode at `rate`, 0: still to be found. `muted` holds it in that mode."""
 
-    def __init__(self, can):
+    def __init__(self, can, rate=0):
         self._can = can
+        self.rate = rate
+        self.silent = True
+        self.muted = False
+        self._profile = None
+        self._also = ()
+        self._before = 0  # frames received at other rates
+        self._past = self._last = 0  # overruns before the last start and since
         self._recv = can.recv  # bound here: binding allocates
         self._frame = [0, memoryview(bytearray(8)), 0, 0]
         self._counters = [0] * 8
@@ -39,12 +49,35 @@ class Bus:
         self.received = 0
         self.remote = 0
         self.malformed = 0
+        self._filled = 0
         self._rtr = can.FLAG_RTR
         self._extended = can.FLAG_EXT_ID
 
-    def open(self) -> None:
-        """Hears every frame from now on."""
-        self._can.set_filters(None)
+    def open(self, profile=None, also=()) -> None:
+        """Hears from now on every frame or, where the controller can hold few, those of the profile and the ids `also`."""
+        self._profile = profile
+        self._also = also
+        filters = None
+        if profile and getattr(self._can, "wants_filters", False):
+            filters = once.call("pigtail.can.filters", "wanted", profile, also, self._extended)
+        self._can.set_filters(filters)
+
+    def listen(self, rate: int = 0, silent: bool = True) -> None:
+        """Starts the controller anew, at another rate perhaps. Raises ValueError for a rate that it cannot have."""
+        can = self._can
+        self.silent = silent or self.muted
+        self.overruns()
+        can.deinit()
+        can.init(rate or self.rate, mode=can.MODE_SILENT if self.silent else can.MODE_NORMAL)
+        if rate and rate != self.rate:
+            self.rate = rate
+            self._before = self.received
+        self.open(self._profile, self._also)
+
+    @property
+    def bitrate(self) -> int:
+        """Bits a second, once frames have proved it; 0: unknown."""
+        return self.rate if self.received - self._before >= _SURE else 0
 
     def drain(self, budget: int = SLOTS) -> int:
         """Moves up to `budget` waiting frames into `slots`; returns how many slots are filled."""
@@ -62,9 +95,29 @@ class Bus:
             else:
                 _store(self.slots, filled, frame[0] | EXTENDED if flags & self._extended else frame[0], tick, frame[1], size)
                 filled += 1
-        self.received += filled
+        if filled:
+            self.received += filled
+            self._filled = filled
         return filled
 
     def overruns(self) -> int:
-        """Frames that the controller lost because its queue was full, since it was opened."""
-        return self._can.get_counters(self._counters)[_OVERRUNS] or 0
+        """Frames, or times, that the controller lost because its queue was full."""
+        now = self._can.get_counters(self._counters)[_OVERRUNS] or 0
+        if now < self._last:  # it began anew
+            self._past += self._last
+        self._last = now
+        return self._past + now
+
+    def errors(self) -> int:
+        """The receive error counter; 0 where there is none."""
+        return self._can.get_counters(self._counters)[_REC] or 0
+
+    def state(self) -> int:
+        return self._can.state()
+
+    def frame_bits(self) -> int:
+        """Length of a frame on the wire, by those of the last drain, with a tenth for stuff bits."""
+        bits, n = 0, min(self._filled, _SAMPLE)
+        for i in range(16 * n - 16, -1, -16):
+            bits += 47 + (self.slots[i + 7] >> 4) * 8 + (20 if self.slots[i + 3] & 0x20 else 0)
+        return bits * 11 // (10 * n) if n else 0

@@ -151,6 +151,13 @@ def _zeros(mask):
     return count
 
 
+def wanted(profile, also, flag):
+    """(identifier, mask, flags) for each message of a profile and each id of `also`, in which bit 29 says that it has 29 bits."""
+    ids = [profile.message_id(m) for m in range(profile.messages)]
+    for ident in ids + list(also):
+        yield (ident & _ALL, _ALL, flag) if ident & EXTENDED else (ident, 0x7FF, 0)
+
+
 def solve(ids):
     """The eight values for the chip's registers; `ids`: (id, whether it has 29 bits), at least one of them."""
     keys = array("I", sorted({ident | EXTENDED if is_extended_id else ident << _SHIFT for ident, is_extended_id in ids}))

@@ -24,7 +24,7 @@ KEYS = {
     "command.key": (str, "", 0, 64),  # of those who may command the device, hex; secret; "": nobody may
     "clock.host": (str, "pool.ntp.org", 0, 253),
     "clock.port": (int, 123, 1, 65535),
-    "can.bitrate": (int, 500000, 10000, 1000000),
+    "can.bitrate": (int, 500000, 0, 1000000),  # 0: found by listening; else 10000 at least
     "profile": (str, "/profile.bin", 1, 64),
     "periods": (dict, {}, 0, 64),
     "state": (dict, {}, 0, 64),  # signal, or "*" for all: its latest value on a topic of its own, at most this often
@@ -59,6 +59,8 @@ def check(given) -> dict:
     config = {key: KEYS[key][1] for key in KEYS}
     for key in given:
         config[key] = _value(key, given[key])
+    if 0 < config["can.bitrate"] < 10000:
+        raise ConfigError("can.bitrate: %d is not 0 or 10000 to 1000000" % config["can.bitrate"])
     if any(config[key] for key in _NETWORK):
         from pigtail.config.network import fault  # here: most configurations do without
 
