@@ -112,7 +112,7 @@ class Scene:
         self.client = mqtt.Client("dev", "10.0.0.1", 1883, keepalive=KEEPALIVE_S, size=512)
         self.outbox, self.beats = Outbox(), []
         self.link = Link()
-        text = session.Text(100)
+        text = session.Text(memoryview(bytearray(100)))
         topics = Topics("dev")
         self.uplink = uplink.Uplink(
             self.client, self.link, lambda: session.Session(self.client, topics, self.outbox, None, dict, text, 4)
