@@ -67,6 +67,8 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
                          help="The outbox's flash partition, such as 64k; none: the outbox keeps files."),
             click.option("--bitrate", metavar="BIT_PER_S", type=click.IntRange(10_000, 1_000_000),
                          help="The car's bit rate.  [default: the one the device listens at]"),
+            click.option("--set", "settings", metavar="KEY=VALUE", multiple=True,
+                         help="A key of the device's configuration, such as state='{\"*\": 1000}' (again for more)."),
             click.option("--heap", metavar="SIZE", default="128k", show_default=True, help="The device's heap."),
         ]
     ):  # fmt: skip
@@ -78,7 +80,7 @@ def build(
     logs: tuple[Path, ...], profile: str | None, channel: str | None, period: int, speed: float, load: int | None,
     seconds: float | None, broker: str | None, outages: tuple[str, ...], power_cuts: tuple[float, ...],
     ignition_offs: tuple[float, ...], flash_size: str, bitrate: int | None, heap: str, faults: tuple[str, ...], tls: str,
-    ca: Path | None, cert: Path | None, key: Path | None,
+    ca: Path | None, cert: Path | None, key: Path | None, settings: tuple[str, ...],
 ) -> scenario.Scenario:  # fmt: skip
     """The scenario of these options. Raises InputError."""
     if seconds is None and not logs:
@@ -101,6 +103,7 @@ def build(
         ignition_offs=scenario.moments("ignition off", ignition_offs, seconds),
         bitrate=bitrate or 0,
         heap=scenario.heap(heap),
+        config=scenario.settings(settings),
     )
 
 

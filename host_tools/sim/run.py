@@ -43,7 +43,6 @@ class Simulation:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.device = f"sim-{secrets.token_hex(3)}"
-        self.command_key = secrets.token_hex(32)
         self.delivered = Delivered()
         self.status: dict[str, object] = {}
         self.link_up = True
@@ -116,8 +115,7 @@ class Simulation:
         ways: dict[str, object] = {"mqtt.port": ap.port, "clock.host": "127.0.0.1", "clock.port": ap.sntp_port}
         if any(fault.of_names for fault in self.scenario.faults):
             ways["mqtt.host"] = security.NAME
-        own = {"device": self.device, "command.key": self.command_key}
-        return {**own, **account, **ways, **(secure or {}), **self.scenario.config}
+        return {"device": self.device, **account, **ways, **(secure or {}), **self.scenario.config}
 
     async def _tidy(self, address: Address) -> None:
         """Takes what this run left off somebody else's broker: the reader's session, and what was retained."""

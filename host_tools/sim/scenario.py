@@ -1,7 +1,9 @@
 """The scenario: what is simulated, made from what a person asked for."""
 
 import itertools
+import json
 import re
+import runpy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +12,7 @@ import can
 
 from host_tools import logs
 from host_tools.errors import InputError
+from host_tools.paths import FIRMWARE
 from host_tools.reader import Trust
 from host_tools.signals import find
 from host_tools.signals.profile import Profile
@@ -109,6 +112,21 @@ def flash_size(text: str) -> int:
     if not LEAST_FLASH <= size <= MOST_FLASH or size % BLOCK_SIZE:
         raise InputError(f"flash size {text!r}: give 64k to 16M in steps of 4k, such as 256k, or none")
     return size
+
+
+def settings(texts: Sequence[str]) -> dict[str, object]:
+    """The device's configuration from KEY=VALUE, the value JSON or else a text. Raises InputError for a key that there is not."""
+    known = runpy.run_path(str(FIRMWARE / "pigtail" / "config" / "schema.py"))["KEYS"]
+    chosen: dict[str, object] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or key not in known:
+            raise InputError(f"--set {text}: give KEY=VALUE with a key of the device's configuration: {', '.join(known)}")
+        try:
+            chosen[key] = json.loads(value)
+        except ValueError:
+            chosen[key] = value
+    return chosen
 
 
 def heap(text: str) -> str:

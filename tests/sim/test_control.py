@@ -12,6 +12,7 @@ from host_tools.sim.run import Simulation
 from tests.sim.drives import Act, assert_books_balance, drive
 
 SPEED = 2.0
+KEY = {"command.key": "5a" * 32}
 WAIT_S = 30.0  # real ones: no machine is as slow
 BATTERY = "Vehicle.Powertrain.TractionBattery"
 NAMES = ("Vehicle.Speed", f"{BATTERY}.CurrentVoltage", f"{BATTERY}.StateOfCharge.Current", "Vehicle.TraveledDistance")
@@ -20,7 +21,8 @@ NAMES = ("Vehicle.Speed", f"{BATTERY}.CurrentVoltage", f"{BATTERY}.StateOfCharge
 class Owner:
     """Sends commands in the middle of a drive, and keeps the replies and what the samples were at that time."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: str = KEY["command.key"]) -> None:
+        self._key = bytes.fromhex(key)
         self.replies: list[Reply] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -31,7 +33,7 @@ class Owner:
         return act
 
     async def _send(self, simulation: Simulation, name: str, arguments: dict[str, object]) -> None:
-        address, key = parse(simulation.broker_url), bytes.fromhex(simulation.command_key)
+        address, key = parse(simulation.broker_url), self._key
         while True:
             now_ms = int(1000 * simulation._utc())  # of the drive's time, which runs faster than ours
             reply = await send(address, simulation.device, key, name, arguments, WAIT_S * SPEED, now_ms)
@@ -49,7 +51,7 @@ class Owner:
 
 def test_ping_is_answered_and_counted() -> None:
     owner = Owner()
-    report, simulation, _ = drive(24.0, at={6.0: owner.sends("ping")}, speed=SPEED)
+    report, simulation, _ = drive(24.0, at={6.0: owner.sends("ping")}, speed=SPEED, config=KEY)
     assert_books_balance(report)
     uptime_ms = owner.result()["uptime_ms"]
     assert isinstance(uptime_ms, int) and 5000 < uptime_ms < 24_000
@@ -60,20 +62,15 @@ def test_ping_is_answered_and_counted() -> None:
 
 
 def test_command_of_somebody_without_the_key_is_refused_and_counted() -> None:
-    owner = Owner()
-
-    def forge(simulation: Simulation) -> None:
-        simulation.command_key = "00" * 32
-        owner.sends("reboot")(simulation)
-
-    report, simulation, _ = drive(24.0, at={6.0: forge}, speed=SPEED)
+    owner = Owner("00" * 32)
+    report, simulation, _ = drive(24.0, at={6.0: owner.sends("reboot")}, speed=SPEED, config=KEY)
     assert report.restarts == 0 and owner.replies == []
     assert simulation.status["commands"] == {"granted": True, "run": 0, "refused": {"bad_mac": 1}}
 
 
 def test_device_without_a_key_subscribes_to_nothing() -> None:
     owner = Owner()
-    report, simulation, _ = drive(20.0, at={6.0: owner.sends("reboot")}, speed=SPEED, config={"command.key": ""})
+    report, simulation, _ = drive(20.0, at={6.0: owner.sends("reboot")}, speed=SPEED, config={})
     assert_books_balance(report)
     assert report.restarts == 0 and owner.replies == [] and simulation.status["commands"] is None
 
@@ -82,7 +79,7 @@ def test_snapshot_is_what_the_reader_decodes() -> None:
     owner = Owner()
     told_at_once = dict.fromkeys(NAMES, 0)
     report, _, samples = drive(
-        20.0, at={8.0: owner.sends("snapshot", signals=list(NAMES))}, speed=SPEED, config={"periods": told_at_once}
+        20.0, at={8.0: owner.sends("snapshot", signals=list(NAMES))}, speed=SPEED, config={"periods": told_at_once, **KEY}
     )
     assert_books_balance(report)
     result = owner.result()
@@ -100,7 +97,7 @@ def test_flush_empties_the_queue() -> None:
     def look(simulation: Simulation) -> None:
         waiting.append(simulation.waiting())
 
-    config = {"batch_ms": 60_000}
+    config: dict[str, object] = {"batch_ms": 60_000, **KEY}
     looks = dict.fromkeys((6.0, 20.0), look)
     drive(21.0, at=looks, speed=SPEED, config=config)
     (least, most), waiting[:] = waiting, []
@@ -114,7 +111,7 @@ def test_flush_empties_the_queue() -> None:
 @pytest.mark.parametrize("flash_size", [256 << 10, 0])
 def test_reboot_is_orderly_and_loses_nothing(flash_size: int) -> None:
     owner = Owner()
-    report, simulation, _ = drive(24.0, at={8.0: owner.sends("reboot")}, speed=SPEED, flash_size=flash_size)
+    report, simulation, _ = drive(24.0, at={8.0: owner.sends("reboot")}, speed=SPEED, flash_size=flash_size, config=KEY)
     assert_books_balance(report)
     assert owner.result() == {}
     assert report.restarts == 1 and report.samples_accounted_lost == 0
@@ -124,7 +121,8 @@ def test_reboot_is_orderly_and_loses_nothing(flash_size: int) -> None:
 
 def test_period_that_is_set_is_in_force_after_the_restart() -> None:
     owner, name = Owner(), "Vehicle.Powertrain.TractionBattery.CurrentVoltage"
-    report, simulation, samples = drive(24.0, at={8.0: owner.sends("set_period", signal=name, period_ms=500)}, speed=SPEED)
+    sets = owner.sends("set_period", signal=name, period_ms=500)
+    report, simulation, samples = drive(24.0, at={8.0: sets}, speed=SPEED, config=KEY)
     assert_books_balance(report)
     assert owner.result() == {"version": 1} and simulation.status["config"] == 1
     assert report.restarts == 1 and report.samples_accounted_lost == 0
