@@ -118,6 +118,7 @@ class CAN:
         """Deaf from now on, with the queue empty; the wire stays, and what comes meanwhile goes by."""
         if self._socket:
             self._look()
+            self._state[7] += self._state[3]  # what nobody has fetched is lost
             self._state[3] = self._state[9] = 0
         self._mode = None
 

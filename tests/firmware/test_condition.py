@@ -112,27 +112,29 @@ def test_overruns_are_told_with_their_number_and_kept_over_a_fresh_start():
     assert scene.bus.overruns() == 19
 
 
-def test_error_states_are_told_as_they_change_and_error_passive_stops_polling():
+def test_error_states_are_told_as_they_change():
     scene = Scene(silent=False)
     scene.passes(2000)
-    assert scene.condition.may_send
-    for state, may_send in (WARNING, True), (PASSIVE, False), (ACTIVE, True):
+    for state in WARNING, PASSIVE, ACTIVE:
         scene.can.now = state
         scene.passes(2000)
-        assert (scene.condition.state, scene.condition.may_send) == (state, may_send)
+        assert scene.condition.state == state
     assert scene.said == [("bus_state", name) for name in ("warning", "passive", "active")]
     assert STATES[PASSIVE] == "passive"
 
 
-def test_nothing_may_be_sent_before_the_rate_is_certain_nor_while_listening():
-    scene = Scene(silent=False)
-    assert not scene.condition.may_send
+def test_bit_rate_is_unknown_until_frames_have_proved_it():
+    scene = Scene()
+    scene.passes(60_000, frames=0)
+    assert scene.bus.bitrate == 0
     scene.passes(1000, frames=2)
-    assert (scene.bus.bitrate, scene.condition.may_send) == (0, False)
+    assert scene.bus.bitrate == 0
     scene.passes(1000, frames=1)
-    assert (scene.bus.bitrate, scene.condition.may_send) == (500_000, True)
+    assert scene.bus.bitrate == 500_000
     scene.bus.listen()
-    assert not scene.condition.may_send
+    assert scene.bus.bitrate == 500_000, "the same rate"
+    scene.bus.listen(250_000)
+    assert scene.bus.bitrate == 0
 
 
 def test_bus_off_is_answered_by_listening_and_sending_comes_back_after_a_wait():
@@ -142,10 +144,9 @@ def test_bus_off_is_answered_by_listening_and_sending_comes_back_after_a_wait():
     received = scene.bus.received
     scene.passes(4000)
     assert scene.bus.received == received + 40
-    assert scene.bus.silent and not scene.condition.may_send
+    assert scene.bus.silent
     scene.passes(1000)
     assert scene.can.starts == [(500_000, Controller.MODE_SILENT), (500_000, Controller.MODE_NORMAL)]
-    assert scene.condition.may_send
     scene.bus_off(MINUTE)
     scene.passes(9000)
     assert scene.bus.silent, "the second wait is twice as long"
@@ -165,10 +166,10 @@ def test_bus_off_three_times_in_ten_minutes_silences_for_good_and_receiving_resu
     assert scene.bus.received == received + 36_000
     scene.bus.listen(silent=False)  # whoever asks
     assert scene.can.starts[-1] == (500_000, Controller.MODE_SILENT)
-    assert scene.bus.silent and not scene.condition.may_send
+    assert scene.bus.silent
     scene.bus.muted = False  # the owner
     scene.bus.listen(silent=False)
-    assert scene.condition.may_send
+    assert scene.can.starts[-1] == (500_000, Controller.MODE_NORMAL)
 
 
 def test_bus_off_now_and_then_does_not_silence():
@@ -190,7 +191,7 @@ def test_reception_that_stalls_is_begun_anew_and_counted():
     assert scene.can.starts == [(500_000, Controller.MODE_SILENT)]
     scene.passes(1000)
     assert scene.condition.stalls == 1
-    assert scene.said == [("stall", "reception began again when the controller was started anew")]
+    assert scene.said == [("stall", "hears again, started anew")]
 
 
 def test_bus_that_is_silent_is_no_stall_and_is_left_alone_more_and_more():

@@ -286,6 +286,25 @@ can.deinit(); print(can.state() == can.STATE_STOPPED)
     assert drive(numbered(20), script).splitlines() == ["True", "[9, 0]", "True"]
 
 
+def test_what_comes_while_the_controller_is_stopped_goes_by(drive) -> None:
+    script = """
+attach(); passes(9); can.recv(); can.deinit(); print(can.recv(), can.get_counters()[6:])
+passes(20); can.init(500000, can.MODE_SILENT); print(can.recv())
+can.set_filters(None); passes(10); print(numbers(pull()))
+"""
+    assert drive(numbered(100), script).splitlines() == ["None [0, 9]", "None", str(list(range(30, 40)))]
+    assert drive.cars[0].visitors == 1
+
+
+@pytest.mark.parametrize(("asked", "heard"), [(125_000, 10), (126_000, 10), (500_000, 0)])
+def test_wrong_bit_rate_hears_errors_only(drive, asked: int, heard: int) -> None:
+    script = f"""
+can._spoken = 125000; can.init({asked}, can.MODE_SILENT)
+attach(); passes(9); print(len(pull()), can.get_counters()[1])
+"""
+    assert drive(numbered(50), script) == f"{heard} {10 - heard}"
+
+
 def test_handler_is_called_when_frames_have_come(drive) -> None:
     script = """
 called = []

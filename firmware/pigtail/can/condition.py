@@ -6,7 +6,7 @@ _CHECK_MS = const(1000)
 _QUIET_MS = const(10_000)  # without a frame, before the controller is started anew; then twice as long each time
 _MOST_QUIET_MS = const(640_000)
 _TELL_MS = const(60_000)  # between two events of overruns
-_PASSIVE, _BUS_OFF = const(3), const(4)
+_BUS_OFF = const(4)
 STATES = ("stopped", "active", "warning", "passive", "bus_off")
 
 
@@ -17,7 +17,7 @@ class Condition:
         self._bus = bus
         self._on_event = on_event
         self._recovery = None
-        self._at = self._quiet_since = None
+        self._at = self._quiet_since = 0
         self._seen = self._told = self._tells_at = 0
         self._quiet_ms = _QUIET_MS
         self._restarted = False
@@ -26,15 +26,8 @@ class Condition:
         self.stalls = 0
         self.bus_offs = 0
 
-    @property
-    def may_send(self) -> bool:
-        """Never on a bus whose rate is not proven, nor with errors, nor while bus-off is recovered from."""
-        return bool(self._bus.bitrate) and self.state < _PASSIVE and not self._bus.silent and not self._bus.muted
-
     def check(self, now_ms: int) -> None:
         """To be called often; does something once a second."""
-        if self._at is None:
-            self._at = self._quiet_since = now_ms
         elapsed = now_ms - self._at
         if elapsed < _CHECK_MS:
             return
@@ -70,15 +63,12 @@ class Condition:
         if heard:
             if fresh:  # within the second after a fresh start: it was not the bus that was silent
                 self.stalls += 1
-                self._tell("stall", "reception began again when the controller was started anew")
+                self._tell("stall", "hears again, started anew")
             self._quiet_since, self._quiet_ms = now_ms, _QUIET_MS
         elif now_ms - self._quiet_since >= self._quiet_ms:
-            self._restart(now_ms)
-
-    def _restart(self, now_ms):
-        self._quiet_since, self._quiet_ms = now_ms, min(2 * self._quiet_ms, _MOST_QUIET_MS)
-        self._bus.listen(silent=self._bus.silent)
-        self._restarted = True
+            self._quiet_since, self._quiet_ms = now_ms, min(2 * self._quiet_ms, _MOST_QUIET_MS)
+            bus.listen(silent=bus.silent)
+            self._restarted = True
 
     def _tell(self, kind, text):
         if self._on_event:
