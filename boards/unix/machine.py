@@ -2,6 +2,7 @@
 
 import ffi
 import gc
+import micropython
 import os
 import time
 from array import array
@@ -18,6 +19,7 @@ SOFT_RESET = 5
 _RESET_STATUS = 42  # exit status by which the host knows a reset from a crash
 _WDT_REAL_US = 2_000_000  # least real time before a watchdog bites: below it the host's own jitter would
 _SPEED = float(os.getenv("PIGTAIL_SPEED") or "1")
+_TELLS_HEAP = bool(os.getenv("PIGTAIL_TELLS_HEAP"))  # on the console, whenever the watchdog is fed: after a collection
 
 _libc = ffi.open("libc.so.6")
 _exit = _libc.func("v", "_exit", "i")
@@ -47,6 +49,8 @@ class WDT:
     def feed(self):
         _setitimer(0, self._timer, None)
         meter.heap(gc.mem_alloc())
+        if _TELLS_HEAP:
+            micropython.mem_info()
 
 
 class RTC:

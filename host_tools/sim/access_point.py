@@ -178,7 +178,9 @@ def _linger(side: socket.socket, on: bool) -> None:
 
 
 def _is_gone(side: socket.socket) -> bool:
-    """Whether the peer has closed or reset the connection, even with bytes still to be read."""
+    """Whether the peer has closed or reset the connection, even with bytes still to be read, or we have."""
+    if side.fileno() < 0:
+        return True
     poll = select.poll()
     poll.register(side, _GONE)
     return bool(poll.poll(0))

@@ -83,7 +83,7 @@ class VirtualBoard:
 
     def __init__(
         self, folder: Path, device: str, can_port: int, heap: str, speed: float, modules: Path,
-        rtc: int | None = None, ticks: int | None = None, bitrate: int = 0,
+        rtc: int | None = None, ticks: int | None = None, bitrate: int = 0, tells_heap: bool = False,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.lives: list[Life] = []
@@ -100,6 +100,7 @@ class VirtualBoard:
             "PIGTAIL_RX_QUEUE": str(int(str(facts()["rx_queue"])) * max(1, int(speed / QUICK))),
             "PIGTAIL_DEVICE": device,
             "PIGTAIL_RTC": "" if rtc is None else str(rtc),
+            "PIGTAIL_TELLS_HEAP": "1" if tells_heap else "",
         }
         self._process: asyncio.subprocess.Process | None = None
         self._powered = asyncio.Event()

@@ -26,6 +26,7 @@ _BATCH = 200  # records handed to the socket at once
 _HEAD_START = 10  # such batches sent before the device's time begins
 _BUFFER = 1 << 18  # bytes of socket buffer on either side; Linux doubles it
 _DARK_TURN_S = 0.02  # real seconds between two looks at what went by a device that is off
+_BETWEEN_LAPS_S = 0.001
 _BACKLOG = 1 << 16  # records kept for a device that comes back: more than can be under way
 
 
@@ -102,14 +103,14 @@ class VirtualCar:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
-    async def read_ahead(self) -> None:
-        """Makes all frames now: beyond some speed they cannot be made as fast as they are due."""
+    async def read_ahead(self, laps: int = 1) -> None:
+        """Makes all frames now: beyond some speed they cannot be made as fast as they are due. They are sent `laps` times."""
         made = []
         for entry in self._frames:
             made.append(entry)
             if len(made) % _BATCH == 0:
                 await asyncio.sleep(0)
-        self._frames = iter(made)
+        self._frames = _repeated(made, laps)
 
     async def stop(self) -> None:
         """Ends all connections."""
@@ -217,3 +218,11 @@ class VirtualCar:
             code = len(frame.data) | (256 if frame.is_extended_id else 0)
             data = bytes(frame.data).ljust(8, b"\0")
             yield at, struct.pack("<II8s", frame.arbitration_id, code, data), identity in self._known
+
+
+def _repeated(entries: Sequence[tuple[float, bytes, bool]], laps: int) -> Iterator[tuple[float, bytes, bool]]:
+    """The entries `laps` times, each time after the one before."""
+    length = entries[-1][0] + _BETWEEN_LAPS_S if entries else 0.0
+    for lap in range(laps):
+        for at, record, known in entries:
+            yield at + lap * length, record, known

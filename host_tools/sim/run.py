@@ -50,6 +50,7 @@ class Simulation:
         self.broker_url = ""
         self.undecodable: list[str] = []
         self.reader_reconnects = 0
+        self.console = ""  # what the device printed, once the simulation has ended
         self.utc_at_start = time.time()
         known = frozenset(m.arbitration_id | (1 << 29 if m.is_extended_id else 0) for m in scenario.profile.messages)
         self.car = VirtualCar(self._cut_short(scenario.frames), known, scenario.speed)
@@ -101,7 +102,8 @@ class Simulation:
             image.make(folder / "flash.img", size, firmware, pack.pack(s.profile), config, secure.files)
             if s.flash_size:
                 image.blank(folder / "outbox.img", s.flash_size)
-            self.board = VirtualBoard(folder, self.device, port, s.heap, s.speed, modules, s.rtc, s.ticks, s.bitrate)
+            clocks = s.rtc, s.ticks
+            self.board = VirtualBoard(folder, self.device, port, s.heap, s.speed, modules, *clocks, s.bitrate, s.tells_heap)
             if server.kind == "external":
                 stack.push_async_callback(self._tidy, server.address)
             return await self._play(server, ap, tick)
@@ -154,7 +156,7 @@ class Simulation:
     async def _power(self, ready: asyncio.Event) -> None:
         await ready.wait()
         if self.scenario.speed > QUICK and self.scenario.seconds is not None:
-            await self.car.read_ahead()
+            await self.car.read_ahead(self.scenario.laps)
         self._powered_at = time.monotonic()
         await self.board.run()
 
@@ -271,6 +273,7 @@ class Simulation:
         board, car, delivered = self.board, self.car, self.delivered
         board.lives[-1].meter, board.lives[-1].trace = board.meter(), board.trace()
         arrived = [self._arrived(hearing) for hearing in car.hearings]
+        self.console = board.console()
         meter = report.sums(board.lives)
         acknowledged = trace.acknowledged(board.folder / "acked.bin") if self._session else None
         balances = report.balances(board.traces(), delivered, acknowledged)

@@ -39,7 +39,9 @@ class Scenario:
     `flash_size` is that of the outbox's partition in bytes, 0: there is none. `bitrate` is the car's, 0: the one the device
     listens at. `rtc` (seconds since 1970) and `ticks` (ms) are what the chip's clocks show at power-on; None: 2000-01-01, and
     the machine's own ticks. `tls` is one of security.SERVER and MUTUAL for a broker of our own, `trust` the files for one at
-    mqtts://; one of our own is `durable` when it keeps on disk what it has acknowledged."""
+    mqtts://; one of our own is `durable` when it keeps on disk what it has acknowledged. A drive of some `seconds`
+    that is quick (see board.QUICK) is driven in so many `laps`, one after another. A device that `tells_heap` prints what
+    MicroPython knows of its heap on its console, once a second."""
 
     profile: Profile
     frames: Iterator[can.Message]
@@ -59,6 +61,8 @@ class Scenario:
     tls: str = ""
     trust: Trust = field(default_factory=Trust)
     durable: bool = True
+    laps: int = 1
+    tells_heap: bool = False
 
 
 def outage(text: str) -> Outage:

@@ -1,0 +1,149 @@
+"""`make soak`: hours of driving at a hundred times the speed while the link, the connections and the broker fail at random. The
+device's heap must be in the end what it was after the first minute, and no sample may be missing."""
+
+import argparse
+import asyncio
+import random
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from host_tools.errors import PigtailError
+from host_tools.sim import drive, security
+from host_tools.sim import scenario as scenarios
+from host_tools.sim.faults import Fault
+from host_tools.sim.report import Report
+from host_tools.sim.run import Simulation
+from host_tools.sim.scenario import Scenario
+from host_tools.sim.summary import lines
+
+LAP_S = 1200.0
+CALM_S = 60.0  # at the beginning
+EVERY_S = 240.0  # a fault, on average
+LEAST_PAUSE_S = 90.0
+# kind and longest time: those of the link are an outage
+KINDS = (("outage", 120.0), ("outage", 30.0), ("reset", 0.0), ("silence", 90.0), ("broker-stall", 60.0), ("broker-kill", 60.0))
+LEAK = 256  # bytes by which the least heap in use may differ: a dict that has grown once
+PROGRESS_S = 15.0
+_BLOCK = 16  # bytes, of MicroPython's heap with 32-bit words
+_HEAP = re.compile(r"GC: total: \d+, used: (\d+), free: \d+\n.*max free sz: (\d+)")
+
+
+@dataclass(frozen=True)
+class Heap:
+    """Of all collections in one minute of the device's time: the least that was in use, and the largest free piece that there was
+    in the worst and in the best case; bytes."""
+
+    used: int
+    worst_piece: int
+    best_piece: int
+
+    def __str__(self) -> str:
+        return f"{self.used:,} bytes in use at least, largest free piece {self.worst_piece:,} to {self.best_piece:,}"
+
+
+@dataclass(frozen=True)
+class Soak:
+    """What came of it. `first` is the heap in the minute after the first one, `last` that in the last minute."""
+
+    report: Report
+    struck: Counter[str]
+    first: Heap
+    last: Heap
+
+    @property
+    def leaked(self) -> int:
+        """Bytes."""
+        return self.last.used - self.first.used
+
+    @property
+    def holds(self) -> bool:
+        """Nothing leaked, nothing is missing, and the device never started anew."""
+        report = self.report
+        lost = report.samples_missing or report.duplicates or report.undecodable or report.restarts
+        return not lost and self.leaked <= LEAK
+
+
+def events(seconds: float, seed: int) -> Iterator[Fault]:
+    """Random faults, one after the other; an "outage" is one of the link."""
+    chance = random.Random(seed)
+    at = CALM_S
+    while True:
+        at += max(LEAST_PAUSE_S, chance.expovariate(1 / EVERY_S))
+        kind, longest = chance.choice(KINDS)
+        end = at + (chance.uniform(longest / 10, longest) if longest else 0.0)
+        if end > seconds - 2 * CALM_S:  # the last minutes are calm as the first is
+            return
+        yield Fault(kind, round(at, 1), round(end, 1))
+        at = end
+
+
+def soak(
+    hours: float, speed: float, seed: int, tls: bool = False, tick: Callable[[Simulation], None] = lambda simulation: None
+) -> Soak:
+    """Drives for so long. Raises a PigtailError."""
+    seconds = hours * 3600
+    laps = max(1, round(seconds / LAP_S))
+    struck = list(events(seconds, seed))
+    profile = scenarios.profile(None, (), 1000, lambda line: None)
+    scenario = Scenario(
+        profile, drive.frames(), speed, seconds / laps, laps=laps, tells_heap=True,
+        outages=tuple((fault.start, fault.end) for fault in struck if fault.kind == "outage"),
+        faults=tuple(fault for fault in struck if fault.kind != "outage"), tls=security.SERVER if tls else "",
+    )  # fmt: skip
+    simulation = Simulation(scenario)
+    report = asyncio.run(simulation.run(lambda: tick(simulation)))
+    found = [(int(used), _BLOCK * int(piece)) for used, piece in _HEAP.findall(simulation.console)]
+    return Soak(report, Counter(fault.kind for fault in struck), _heap(found[60:120]), _heap(found[-60:]))
+
+
+def _heap(collections: Sequence[tuple[int, int]]) -> Heap:
+    pieces = [piece for _, piece in collections]
+    return Heap(min(used for used, _ in collections), min(pieces), max(pieces))
+
+
+def told(soak: Soak) -> Iterator[str]:
+    """The figures as lines."""
+    yield from lines(soak.report)
+    yield "faults   " + ", ".join(f"{count} of {kind}" for kind, count in sorted(soak.struck.items()))
+    yield f"heap     after the first minute: {soak.first}"
+    yield f"heap     in the last minute:     {soak.last}"
+    yield f"leak     {soak.leaked:,} bytes; soak {'passed' if soak.holds else 'FAILED'}"
+
+
+def _progress() -> Callable[[Simulation], None]:
+    next_at = time.monotonic() + PROGRESS_S
+
+    def tick(simulation: Simulation) -> None:
+        nonlocal next_at
+        if time.monotonic() >= next_at and simulation.car.attached.is_set():
+            next_at = time.monotonic() + PROGRESS_S
+            dropped, waiting = simulation.board.meter().overrun, simulation.waiting()
+            print(f"{simulation.car.now / 3600:6.2f} h  {simulation.delivered.samples:,} samples delivered, {waiting:,} waiting, "
+                  f"{dropped:,} frames dropped", file=sys.stderr)  # fmt: skip
+
+    return tick
+
+
+def main() -> int:
+    """0 when it holds, 1 when not, 2 when it could not be done."""
+    parser = argparse.ArgumentParser(prog="soak", description=__doc__)
+    parser.add_argument("--hours", type=float, default=10.0)
+    parser.add_argument("--speed", type=float, default=100.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--tls", action="store_true")
+    chosen = parser.parse_args()
+    try:
+        result = soak(chosen.hours, chosen.speed, chosen.seed, chosen.tls, _progress())
+    except PigtailError as error:
+        print(f"soak: error: {error}", file=sys.stderr)
+        return 2
+    print("\n".join(told(result)))
+    return 0 if result.holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
