@@ -6,6 +6,7 @@ decides how far ahead this side runs. After a power cut the car has driven on: w
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import struct
 import time
@@ -110,7 +111,8 @@ class VirtualCar:
             made.append(entry)
             if len(made) % _BATCH == 0:
                 await asyncio.sleep(0)
-        self._frames = _repeated(made, laps)
+        whole = [*self._pending, *made]
+        self._frames = itertools.chain(made, _repeated(whole, laps))
 
     async def stop(self) -> None:
         """Ends all connections."""
@@ -221,8 +223,8 @@ class VirtualCar:
 
 
 def _repeated(entries: Sequence[tuple[float, bytes, bool]], laps: int) -> Iterator[tuple[float, bytes, bool]]:
-    """The entries `laps` times, each time after the one before."""
+    """The laps from the second one on, each after the one before."""
     length = entries[-1][0] + _BETWEEN_LAPS_S if entries else 0.0
-    for lap in range(laps):
+    for lap in range(1, laps):
         for at, record, known in entries:
             yield at + lap * length, record, known

@@ -129,3 +129,33 @@ def test_options_are_taken_as_integers(tmp_path: Path, silent_port: int) -> None
         "s = connected(); s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1); s.close(); print('closed')"
     )
     assert said(tmp_path, script, silent_port) == ["closed"]
+
+
+NAMES = """
+import _thread
+def ask(host):
+    try:
+        return socket.getaddrinfo(host, PORT)[0][-1] == socket.getaddrinfo("127.0.0.1", PORT)[0][-1]
+    except OSError:
+        return "unknown"
+def names(state):
+    with open("/run/names", "r+") as f: f.write(state)
+"""
+
+
+def test_every_name_is_the_access_point_as_long_as_names_are_known(tmp_path: Path) -> None:
+    (tmp_path / "names").write_text("1")
+    script = NAMES + """
+print(ask("broker.example")); names("0"); print(ask("broker.example"), ask("127.0.0.1"))
+"""
+    assert said(tmp_path, script) == ["True", "unknown", "True"]
+
+
+def test_fault_27_name_server_that_hangs_keeps_only_its_own_thread_waiting(tmp_path: Path) -> None:
+    (tmp_path / "names").write_text("?")
+    script = NAMES + """
+answers = []
+_thread.start_new_thread(lambda: answers.append(ask("broker.example")), ())
+sleep_ms(200); print(len(answers)); names("1"); sleep_ms(500); print(answers[0])
+"""
+    assert said(tmp_path, script) == ["0", "True"]

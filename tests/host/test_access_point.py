@@ -264,6 +264,36 @@ def test_time_requests_pass_and_are_lost_in_a_cut():
     run(scenario)
 
 
+def test_reset_reaches_both_ends_and_the_next_connection_is_served():
+    async def scenario(net: Network) -> None:
+        for _ in range(2):  # the second time there is nothing left of the first
+            (device_in, device_out), (broker_in, broker_out) = await net.pair()
+            net.ap.reset()
+            for reader in device_in, broker_in:
+                with pytest.raises(ConnectionResetError):
+                    await reader.readexactly(1)
+            for writer in device_out, broker_out:
+                writer.close()
+
+    run(scenario)
+
+
+def test_cut_that_ends_in_the_instant_of_a_reset_goes_on():
+    async def scenario(net: Network) -> None:
+        (device_in, device_out), (_, broker_out) = await net.pair()
+        net.ap.reset()
+        net.ap.cut()
+        while all(device.fileno() >= 0 for device in net.ap._links.values()):
+            await asyncio.sleep(0)
+        net.ap.restore()
+        with pytest.raises(ConnectionResetError):
+            await device_in.readexactly(1)
+        for writer in device_out, broker_out:
+            writer.close()
+
+    run(scenario)
+
+
 def test_end_with_connections_open_resets_them_and_frees_the_port():
     async def main() -> None:
         async with network() as net:

@@ -1,6 +1,7 @@
 """The virtual car drives on while the device is off: what goes by then is gone, and counted. It knows when it was late."""
 
 import asyncio
+import itertools
 import struct
 from collections.abc import Iterator
 
@@ -47,6 +48,22 @@ def test_device_that_comes_back_hears_what_is_on_the_bus_then() -> None:
     at, number = after[0]
     assert 0 <= at <= 100 and number == after[49][1] - 49
     assert number / 100 - 0.01 < began + at / 10_000 < number / 100 + 0.01
+
+
+def test_laps_follow_one_another_whole() -> None:
+    async def main() -> tuple[list[tuple[int, int]], int]:
+        car = VirtualCar(frames(25.0), frozenset({0x100}), SPEED)  # more than its head start
+        port = await car.start()
+        try:
+            await car.read_ahead(laps=3)
+            return await heard(port, 7500), car.offered([])
+        finally:
+            await car.stop()
+
+    records, offered = asyncio.run(main())
+    assert [number for _, number in records] == [*range(2500)] * 3 and offered == 7500
+    steps = [after - before for (before, _), (after, _) in itertools.pairwise(records)]
+    assert {step for step in steps if not 99 <= step <= 101} <= {10, 11}  # from one lap to the next
 
 
 def test_frames_that_went_by_are_counted() -> None:
