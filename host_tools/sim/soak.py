@@ -63,7 +63,7 @@ class Soak:
     def holds(self) -> bool:
         """Nothing leaked, nothing is missing, and the device never started anew."""
         report = self.report
-        lost = report.samples_missing or report.duplicates or report.undecodable or report.restarts
+        lost = report.samples_missing or report.lost_after_ack or report.duplicates or report.undecodable or report.restarts
         return not lost and self.leaked <= LEAK
 
 

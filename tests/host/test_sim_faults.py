@@ -109,10 +109,10 @@ def test_soak_strikes_one_fault_after_another_and_leaves_both_ends_calm(seed: in
 
 def test_soak_fails_for_a_leak_or_a_sample_that_is_missing() -> None:
     def holds(leak: int, **counts: int) -> bool:
-        report = {"samples_missing": 0, "duplicates": 0, "undecodable": [], "restarts": 0} | counts
+        report = {"samples_missing": 0, "lost_after_ack": 0, "duplicates": 0, "undecodable": [], "restarts": 0} | counts
         heaps = soak.Heap(100_000, 1, 1), soak.Heap(100_000 + leak, 1, 1)
         return soak.Soak(cast(Any, SimpleNamespace(**report)), cast(Any, {}), *heaps).holds
 
     assert holds(0) and holds(soak.LEAK) and holds(-1000)
     assert not holds(soak.LEAK + 1)
-    assert not any(holds(0, **{name: 1}) for name in ("samples_missing", "duplicates", "restarts"))
+    assert not any(holds(0, **{name: 1}) for name in ("samples_missing", "lost_after_ack", "duplicates", "restarts"))
