@@ -1,0 +1,160 @@
+"""Requests and their answers: ISO 14229-1, and ISO 14230-3 and SAE J1979, whose answers have the same form.
+
+One request to one ECU is under way at a time, or one functional one to several. An answer belongs to a request when its service
+does, and the identifier where the request has a single one; a request is over with its answer, a negative one, or in time.
+"""
+
+from asyncio import sleep_ms
+from micropython import const
+from pigtail.diag.isotp import Channel, Failure
+
+TESTER_PRESENT = b"\x3e\x00"
+_NEGATIVE, _BUSY, _PENDING = const(0x7F), const(0x21), const(0x78)
+_P2_STAR_MS = const(5000)  # after a response pending
+_BUSY_TIMES = const(3)  # how often a request is sent to a server that is busy
+_BUSY_MS = const(100)  # beside the gate's interval
+_TURN_MS = const(5)
+# Bytes behind the service that an answer repeats; of the services in _SEVERAL only when the request has no more than these.
+_ECHOED = {
+    0x01: 1, 0x02: 2, 0x05: 2, 0x06: 1, 0x09: 1, 0x10: 1, 0x12: 1, 0x19: 1, 0x1A: 1, 0x21: 1, 0x22: 2, 0x3E: 1,
+}  # fmt: skip
+_SEVERAL = b"\x01\x02\x06\x22"
+
+
+def answer_to(request) -> bytes:
+    """What a positive answer begins with."""
+    service = request[0]
+    n = 1 + _ECHOED.get(service, 0)
+    if service in _SEVERAL and len(request) > n:
+        n = 1
+    return bytes([service | 0x40]) + request[1:n]
+
+
+class Server(Channel):
+    """An ECU that is asked. `answer_ms`: how long an answer may be in coming (P2)."""
+
+    def __init__(self, ecu, rx_id, rx_prefix=None, block_size=0, st_min=0, pad=0, answer_ms=1000):
+        super().__init__(ecu, rx_id, rx_prefix, block_size, st_min, pad)
+        self.answer_ms = answer_ms
+        self._service = 0
+        self._expected = b""
+
+    def expect(self, request) -> None:
+        self._service = request[0]
+        self._expected = answer_to(request)
+
+    def wants(self, data, at, size):
+        if data[at] == _NEGATIVE:
+            return size == 3 and data[at + 1] == self._service
+        expected = self._expected
+        for i in range(min(size, len(expected))):
+            if data[at + i] != expected[i]:
+                return False
+        return True
+
+    def put_off(self):
+        return _P2_STAR_MS if self.head[0] == _NEGATIVE and self.head[2] == _PENDING else 0
+
+    def answer(self) -> bytes:
+        """The positive answer; raises Failure."""
+        payload = self.payload()
+        if payload[0] == _NEGATIVE:
+            raise Failure("negative", payload[2])
+        if len(payload) < len(self._expected):
+            raise Failure("form")
+        return payload
+
+
+class Client:
+    """Asks through the gate `guard` and hears through `isotp`, whose `take` is called by whoever reads the bus."""
+
+    def __init__(self, guard, isotp):
+        self._guard = guard
+        self._isotp = isotp
+
+    async def ask(self, server, request) -> bytes:
+        """The positive answer; raises Failure. A busy server is asked again."""
+        for time in range(_BUSY_TIMES):
+            if time:
+                await sleep_ms(server.ecu.interval_ms + _BUSY_MS)
+            answer = (await self._exchange(server.ecu, (server,), request))[0]
+            if not isinstance(answer, Failure):
+                return answer
+            if answer.nrc != _BUSY:
+                break
+        raise answer
+
+    async def ask_all(self, ecu, servers, request):
+        """Asks functionally, by the gate's `ecu`: a list with an answer or a Failure for each of `servers`."""
+        return await self._exchange(ecu, servers, request)
+
+    def tell(self, server, request) -> None:
+        """Sends a request that has no positive answer, such as 3E 80; raises Failure."""
+        self._send(server.ecu, server, request)
+        self._guard.ended(server.ecu)
+
+    async def _exchange(self, ecu, servers, request):
+        for server in servers:
+            if server.is_open:
+                raise Failure("under_way")
+        sent = False
+        try:
+            for server in servers:
+                server.expect(request)
+                self._isotp.open(server, server.answer_ms)
+            self._send(ecu, servers[0], request)
+            sent = True
+            for server in servers:
+                while not server.is_over:
+                    await sleep_ms(_TURN_MS)
+            return [_outcome(server) for server in servers]
+        finally:
+            if sent:
+                self._guard.ended(ecu)
+            for server in servers:
+                self._isotp.close(server)
+
+    def _send(self, ecu, server, request):
+        at = ecu.at
+        if len(request) + at > 7:
+            raise Failure("form")
+        frame = bytearray([server.pad] * 8)
+        frame[0] = ecu.prefix or 0
+        frame[at] = len(request)
+        frame[at + 1 : at + 1 + len(request)] = request
+        reason = self._guard.send(ecu.tx_id, ecu.is_extended_id, frame)
+        if reason:
+            raise Failure(reason)
+
+
+def _outcome(server):
+    try:
+        return server.answer()
+    except Failure as failure:
+        return failure
+
+
+def read(dids) -> bytes:
+    """The request for data by up to three identifiers."""
+    request = bytearray(b"\x22")
+    for did in dids:
+        request.append(did >> 8)
+        request.append(did & 0xFF)
+    return bytes(request)
+
+
+def data(answer, lengths):
+    """{did: data} of an answer to `read`. `lengths` are the (did, length of its data) that were asked for, in that order; the
+    last one's may be None. ECUs leave out what they do not have. Raises Failure when the answer cannot be taken apart."""
+    found, at = {}, 1
+    for did, length in lengths:
+        if len(answer) < at + 2 or answer[at] << 8 | answer[at + 1] != did:
+            continue
+        end = len(answer) if length is None else at + 2 + length
+        if end > len(answer):
+            raise Failure("form")
+        found[did] = answer[at + 2 : end]
+        at = end
+    if at != len(answer) or not found:
+        raise Failure("form")
+    return found
