@@ -29,11 +29,11 @@ def segmented(payload, prefix=b"", pad=None):
 
 
 class Bench:
-    """Time, an open gate, what went through it as (id, data), and the answers' reception for `channels`."""
+    """Time, an open gate, what went through it as (id, data) and when, and the answers' reception for `channels`."""
 
     def __init__(self, *channels, functional=None, buffers=2, size=512):
         self.time = Time(1000).into(tx_guard, isotp, uds)
-        self.sent = []
+        self.sent, self.times = [], []
         ecus = [channel.ecu for channel in channels] + ([functional] if functional else [])
         self.guard = tx_guard.TxGuard(ecus, tx_guard.DEFAULT + b"\x18\x21\x1a", lambda: "awake", None)
         self.guard.open(self._send)
@@ -42,6 +42,7 @@ class Bench:
         self.channels = channels
 
     def _send(self, identifier, data, flags):
+        self.times.append(self.time.now)
         self.sent.append((identifier | (EXTENDED if flags & 2 else 0), bytes(data)))
         return 0
 
@@ -73,8 +74,33 @@ class Bench:
         assert told == ""
         self.sent.clear()
 
+    def refuses(self, reason):
+        """From now on the gate refuses everything for this reason; returns the list of what is tried."""
+        tried = []
+
+        def send(identifier, is_extended_id, data):
+            tried.append((identifier, bytes(data)))
+            return reason
+
+        self.guard.send = send
+        return tried
+
     def counted(self):
         return {reason: n for reason, n in self.isotp.counts.items() if n}
+
+
+class Asked:
+    """A task that asks; `outcome` is the answer, or (code, nrc)."""
+
+    def __init__(self, asking):
+        self.outcome = None
+        self._task = asyncio.create_task(self._run(asking))
+
+    async def _run(self, asking):
+        try:
+            self.outcome = await asking
+        except isotp.Failure as failure:
+            self.outcome = failure.code, failure.nrc
 
 
 def channel(tx=0x7E0, rx=0x7E8, prefix=None, rx_prefix=None, **rest):

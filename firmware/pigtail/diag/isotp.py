@@ -59,8 +59,8 @@ class Failure(Exception):
 
 
 class Channel:
-    """An ECU whose answers are awaited or not. `ecu` is the gate's: flow controls go to it. `rx_id` is where the profile says that
-    it answers; `rx_prefix` is the first byte of its frames where addressing is extended (our address) or mixed (the extension).
+    """An ECU whose answers are awaited or not. `ecu` is the gate's: flow controls go to it. `rx_id` is where it answers, as the
+    profile says; `rx_prefix` is the first byte of its frames where addressing is extended (our address) or mixed (the extension).
     `block_size` and `st_min` are asked of it, as flow controls have them; `pad` fills the frames that go to it."""
 
     def __init__(self, ecu, rx_id, rx_prefix=None, block_size=0, st_min=0, pad=0):

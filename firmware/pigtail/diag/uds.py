@@ -12,8 +12,10 @@ TESTER_PRESENT = b"\x3e\x00"
 _NEGATIVE, _BUSY, _PENDING = const(0x7F), const(0x21), const(0x78)
 _P2_STAR_MS = const(5000)  # after a response pending
 _BUSY_TIMES = const(3)  # how often a request is sent to a server that is busy
-_BUSY_MS = const(100)  # beside the gate's interval
+_BUSY_MS = const(200)  # what it is given until then
 _TURN_MS = const(5)
+_AGAIN_MS, _AGAIN_TIMES = const(50), const(40)  # after the gate refused for want of budget, 2 s in all
+_PASSING = ("ecu_budget", "budget", "queue")
 # Bytes behind the service that an answer repeats; of the services in _SEVERAL only when the request has no more than these.
 _ECHOED = {
     0x01: 1, 0x02: 2, 0x05: 2, 0x06: 1, 0x09: 1, 0x10: 1, 0x12: 1, 0x19: 1, 0x1A: 1, 0x21: 1, 0x22: 2, 0x3E: 1,
@@ -76,7 +78,7 @@ class Client:
         """The positive answer; raises Failure. A busy server is asked again."""
         for time in range(_BUSY_TIMES):
             if time:
-                await sleep_ms(server.ecu.interval_ms + _BUSY_MS)
+                await sleep_ms(_BUSY_MS)
             answer = (await self._exchange(server.ecu, (server,), request))[0]
             if not isinstance(answer, Failure):
                 return answer
@@ -90,48 +92,63 @@ class Client:
 
     def tell(self, server, request) -> None:
         """Sends a request that has no positive answer, such as 3E 80; raises Failure."""
-        self._send(server.ecu, server, request)
+        reason = self._send(server.ecu, server, request)
+        if reason:
+            raise Failure(reason)
         self._guard.ended(server.ecu)
 
     async def _exchange(self, ecu, servers, request):
         for server in servers:
             if server.is_open:
                 raise Failure("under_way")
-        sent = False
+        answers, sent = [None] * len(servers), False
         try:
             for server in servers:
                 server.expect(request)
-                self._isotp.open(server, server.answer_ms)
-            self._send(ecu, servers[0], request)
+            await self._send_in_time(ecu, servers, request)
             sent = True
-            for server in servers:
-                while not server.is_over:
-                    await sleep_ms(_TURN_MS)
-            return [_outcome(server) for server in servers]
+            while None in answers:
+                await sleep_ms(_TURN_MS)
+                self._collect(servers, answers)
+            return answers
         finally:
             if sent:
                 self._guard.ended(ecu)
-            for server in servers:
+            for i, server in enumerate(servers):
+                if answers[i] is None:
+                    self._isotp.close(server)
+
+    def _collect(self, servers, answers):
+        """Takes what is over, at once, since its buffer may be waited for."""
+        for i, server in enumerate(servers):
+            if server.is_over and answers[i] is None:
+                try:
+                    answers[i] = server.answer()
+                except Failure as failure:
+                    answers[i] = failure
                 self._isotp.close(server)
 
+    async def _send_in_time(self, ecu, servers, request):
+        for _ in range(_AGAIN_TIMES):
+            for server in servers:
+                self._isotp.open(server, server.answer_ms)
+            reason = self._send(ecu, servers[0], request)
+            if reason not in _PASSING:
+                break
+            await sleep_ms(_AGAIN_MS)
+        if reason:
+            raise Failure(reason)
+
     def _send(self, ecu, server, request):
+        """The gate's word: "" when the request is on its way."""
         at = ecu.at
         if len(request) + at > 7:
-            raise Failure("form")
+            return "form"
         frame = bytearray([server.pad] * 8)
         frame[0] = ecu.prefix or 0
         frame[at] = len(request)
         frame[at + 1 : at + 1 + len(request)] = request
-        reason = self._guard.send(ecu.tx_id, ecu.is_extended_id, frame)
-        if reason:
-            raise Failure(reason)
-
-
-def _outcome(server):
-    try:
-        return server.answer()
-    except Failure as failure:
-        return failure
+        return self._guard.send(ecu.tx_id, ecu.is_extended_id, frame)
 
 
 def read(dids) -> bytes:
