@@ -298,3 +298,40 @@ def test_several_identifiers_in_one_answer():
         with raises(Failure) as caught:
             uds.data(wrong, wanted)
         assert caught.error.code == "form"
+
+
+async def test_no_request_is_sent_whose_answer_might_lack_a_flow_control():
+    servers = [server(0x700 + 2 * n, 0x701 + 2 * n) for n in range(8)]
+    bench = Bench(*servers)
+    tasks = [Asked(bench.client.ask(e, READ_VIN)) for e in servers]
+    await bench.runs(100)
+    assert len(bench.sent) == 4, "the answers to these may need four flow controls"
+    heard = 0
+    for _ in range(400):
+        await bench.runs(10)
+        for tx, data in bench.sent[heard:]:
+            frames = segmented(VIN)
+            bench.hears(tx + 1, *(frames[:1] if data[0] == 3 else frames[1:]))
+            heard += 1
+        if None not in [task.outcome for task in tasks]:
+            break
+    assert [task.outcome for task in tasks] == [VIN] * 8
+    assert bench.guard.refused == {}
+    assert bench.counted() == {}
+
+
+async def test_answers_of_one_frame_are_had_at_nine_a_second():
+    e = server()
+    e.ecu.interval_ms = 0
+    bench = Bench(e)
+    heard = 0
+    for _ in range(20):
+        task = await asked(bench, e)
+        while len(bench.sent) == heard:
+            await bench.runs(10)
+        bench.hears(0x7E8, b"\x04\x62\xf1\x90\x01")
+        heard += 1
+        await bench.runs(10)
+        assert task.outcome == b"\x62\xf1\x90\x01"
+    assert len([time for time in bench.times if time < bench.times[0] + 1000]) == 9
+    assert bench.guard.refused == {}

@@ -14,6 +14,7 @@ _N_BR_MS = const(800)  # the longest that an ECU is kept without a flow control;
 _WAITS = const(3)  # wait frames in a row, as N_WFTmax
 _LONGEST_MS = const(9900)  # from the request on: the gate lets flow controls through for 10 s
 _FLOWS_A_SECOND = const(4)
+_FRAMES_A_SECOND = const(10)  # the gate's budget
 _FLOW_MS = const(250)  # between the flow controls of one answer
 _AGAIN_MS = const(50)  # after the gate refused for want of budget
 _CONTINUE, _WAIT, _OVERFLOW = const(0), const(1), const(2)
@@ -46,6 +47,11 @@ def _copy(to: ptr8, at: int, source: ptr8, start: int, n: int):
     while i < n:
         to[at + i] = source[start + i]
         i += 1
+
+
+def _forget(times, now):
+    while times and ticks_diff(now, times[0]) >= 1000:
+        times.pop(0)
 
 
 class Failure(Exception):
@@ -114,8 +120,21 @@ class Isotp:
         self._pool = [bytearray(size) for _ in range(buffers)]
         self._flow = bytearray(8)
         self._flows = []  # when the flow controls of the last second went out
+        self._requests = []  # and the requests
         self._again_at = None  # when the gate is to be tried again
         self.counts = {reason: 0 for reason in _REASONS}
+
+    def has_room(self) -> bool:
+        """Whether the answer to one more request is sure of its flow control: each one that is awaited may need one, too."""
+        flows = len(self._flows)
+        for channel in self._channels:
+            if _AWAITED <= channel.state <= _RECEIVING:
+                flows += 1
+        return flows < _FLOWS_A_SECOND and len(self._requests) + flows + 2 <= _FRAMES_A_SECOND
+
+    def asked(self) -> None:
+        """A request went out."""
+        self._requests.append(ticks_ms())
 
     def open(self, channel, answer_ms: int) -> None:
         """An answer is awaited from now on, for `answer_ms` until it begins."""
@@ -265,8 +284,8 @@ class Isotp:
 
     def _look(self, now):
         """Lets go of times that are over; ticks that are days old could not be told from coming ones."""
-        while self._flows and ticks_diff(now, self._flows[0]) >= 1000:
-            self._flows.pop(0)
+        _forget(self._flows, now)
+        _forget(self._requests, now)
         if self._again_at is not None and ticks_diff(now, self._again_at) >= 0:
             self._again_at = None
         for channel in self._channels:

@@ -14,7 +14,7 @@ _P2_STAR_MS = const(5000)  # after a response pending
 _BUSY_TIMES = const(3)  # how often a request is sent to a server that is busy
 _BUSY_MS = const(200)  # what it is given until then
 _TURN_MS = const(5)
-_AGAIN_MS, _AGAIN_TIMES = const(50), const(40)  # after the gate refused for want of budget, 2 s in all
+_AGAIN_MS, _AGAIN_TIMES = const(50), const(40)  # when there is no budget now: 2 s in all
 _PASSING = ("ecu_budget", "budget", "queue")
 # Bytes behind the service that an answer repeats; of the services in _SEVERAL only when the request has no more than these.
 _ECHOED = {
@@ -38,6 +38,7 @@ class Server(Channel):
     def __init__(self, ecu, rx_id, rx_prefix=None, block_size=0, st_min=0, pad=0, answer_ms=1000):
         super().__init__(ecu, rx_id, rx_prefix, block_size, st_min, pad)
         self.answer_ms = answer_ms
+        self.is_asked = False
         self._service = 0
         self._expected = b""
 
@@ -99,11 +100,12 @@ class Client:
 
     async def _exchange(self, ecu, servers, request):
         for server in servers:
-            if server.is_open:
+            if server.is_asked:
                 raise Failure("under_way")
         answers, sent = [None] * len(servers), False
         try:
             for server in servers:
+                server.is_asked = True
                 server.expect(request)
             await self._send_in_time(ecu, servers, request)
             sent = True
@@ -114,9 +116,9 @@ class Client:
         finally:
             if sent:
                 self._guard.ended(ecu)
-            for i, server in enumerate(servers):
-                if answers[i] is None:
-                    self._isotp.close(server)
+            for server in servers:
+                server.is_asked = False
+                self._isotp.close(server)
 
     def _collect(self, servers, answers):
         """Takes what is over, at once, since its buffer may be waited for."""
@@ -130,11 +132,15 @@ class Client:
 
     async def _send_in_time(self, ecu, servers, request):
         for _ in range(_AGAIN_TIMES):
-            for server in servers:
-                self._isotp.open(server, server.answer_ms)
-            reason = self._send(ecu, servers[0], request)
+            reason = "budget"
+            if self._isotp.has_room():
+                for server in servers:
+                    self._isotp.open(server, server.answer_ms)
+                reason = self._send(ecu, servers[0], request)
             if reason not in _PASSING:
                 break
+            for server in servers:
+                self._isotp.close(server)
             await sleep_ms(_AGAIN_MS)
         if reason:
             raise Failure(reason)
@@ -148,7 +154,10 @@ class Client:
         frame[0] = ecu.prefix or 0
         frame[at] = len(request)
         frame[at + 1 : at + 1 + len(request)] = request
-        return self._guard.send(ecu.tx_id, ecu.is_extended_id, frame)
+        reason = self._guard.send(ecu.tx_id, ecu.is_extended_id, frame)
+        if not reason:
+            self._isotp.asked()
+        return reason
 
 
 def read(dids) -> bytes:
