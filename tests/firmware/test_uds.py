@@ -165,6 +165,17 @@ async def test_busy_server_is_asked_again_three_times_in_all():
         assert len([1 for _, data in bench.sent if data[1] == 0x22]) == min(3, times + 1)
 
 
+async def test_fault_37_answer_of_32_bits_is_known_by_what_it_begins_with():
+    for e, back in (server(), b""), (server(0x6F1, 0x607, 7, 0xF1), b"\xf1"):
+        for begin, code in (b"\x62\xf1", "buffer_overflow"), (b"\x59\xf1", "no_answer"):
+            bench = Bench(e)
+            task = await asked(bench, e)
+            bench.hears(e.rx_id, (back + b"\x10\0\0\0\x20\0" + begin)[:8])
+            await bench.runs(1010)
+            assert task.outcome == (code, 0)
+            assert (len(bench.sent) == 2) == (code == "buffer_overflow"), "it is told that it is too long"
+
+
 async def test_fault_41_answers_to_other_requests_are_dropped_and_counted():
     e = server()
     bench = Bench(e)

@@ -164,9 +164,7 @@ class Isotp:
         at = slot + 8 + channel.at
         room = (slots[slot + 7] >> 4) - channel.at  # bytes of the frame behind the prefix
         kind = slots[at] >> 4
-        if room < 1:
-            self._count("length")
-        elif kind == 0:
+        if kind == 0:  # of an empty frame as well, since a slot is filled up with zeros
             self._single(channel, slots, at, room, now)
         elif kind == 1:
             self._first(channel, slots, at, room, now)
