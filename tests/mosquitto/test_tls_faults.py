@@ -18,6 +18,8 @@ if not shutil.which("openssl"):
 Make = Callable[..., Mosquitto]
 DAY = timedelta(days=1)
 LOCAL = "IP:127.0.0.1"
+# The demo car's profile, TLS and commands together fill 128 KiB: the uplink ends with a MemoryError at each try, and delivers nothing.
+NO_ROOM = pytest.mark.xfail(reason="TLS and commands do not both fit beside the demo car's profile")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,8 @@ def test_fault_28_certificate_is(mosquitto: Make, tmp_path: Path, ca: Authority,
     assert " as dev " not in broker.log()
 
 
-def test_fault_28_expired_certificate_keeps_the_data_until_it_is_renewed(mosquitto: Make, tmp_path: Path, ca: Authority) -> None:
+@pytest.mark.parametrize("commands", [False, pytest.param(True, marks=NO_ROOM)])
+def test_fault_28_expired_certificate_keeps_the_data_until_it_is_renewed(mosquitto: Make, ca: Authority, commands: bool) -> None:
     broker = mosquitto(tls=ca.issue("old", LOCAL, first=-10 * DAY, last=-DAY))
     good = ca.issue("new", LOCAL)
 
@@ -62,7 +65,8 @@ def test_fault_28_expired_certificate_keeps_the_data_until_it_is_renewed(mosquit
         scene.broker.restart(good)
 
     acts = {0.0: give_ca, 16.0: renew, 20.0: lambda scene: scene.device.open()}
-    report, scene = drive(broker, at=acts, config={"mqtt.tls": 1, "mqtt.ca": "/run/ca.pem", "command.key": ""})
+    own: dict[str, object] = {} if commands else {"command.key": ""}
+    report, scene = drive(broker, at=acts, config={"mqtt.tls": 1, "mqtt.ca": "/run/ca.pem", **own})
     assert_all_came(report)
     told = scene.simulation.status
     assert "certificate expired" in str(told["link"]) and told["broker"] == {"state": "online", "host": HOST, "trust": "ca"}
