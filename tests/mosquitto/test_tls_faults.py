@@ -18,7 +18,7 @@ if not shutil.which("openssl"):
 Make = Callable[..., Mosquitto]
 DAY = timedelta(days=1)
 LOCAL = "IP:127.0.0.1"
-# The demo car's profile, TLS and commands together fill 128 KiB: the uplink ends with a MemoryError at each try, and delivers nothing.
+# TLS and commands together fill 128 KiB beside the demo profile: the uplink ends with a MemoryError at each try.
 NO_ROOM = pytest.mark.xfail(reason="TLS and commands do not both fit beside the demo car's profile")
 
 
