@@ -15,7 +15,7 @@ from array import array
 from utime import ticks_diff, ticks_us
 
 from _map import mapped
-from _meter import meter
+from _meter import busy, meter
 
 _RECORD = micropython.const(20)
 _INBOX = micropython.const(64)  # records
@@ -151,11 +151,13 @@ class CAN:
         self._now = 0
         self._rest = 0
         self._last = ticks_us()
+        busy[1] = 1
         meter.booted()
 
     def _look(self):
         """Brings the controller up to now: every record whose time has come has arrived."""
         us = ticks_us()
+        busy[0] = 0
         self._rest += ticks_diff(us, self._last)
         self._last = us
         self._now += self._rest // 100

@@ -8,6 +8,7 @@ import utime
 from array import array
 
 _POWER_ON = utime.ticks_ms()
+busy = array("I", [0, 0])  # 0.1 ms that flash chips would have been busy since the last look at the bus; 1 when it is open
 
 
 class _Meter:

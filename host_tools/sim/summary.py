@@ -34,6 +34,8 @@ def lines(report: Report) -> Iterator[str]:
         erases = f"{wear['erases']:,} erasures of {wear['blocks']:,} blocks, {wear['most_erases_of_a_block']:,} of one at most"
         faults = f"; {wear['faults']:,} PROGRAMS OF BITS NOT ERASED" if wear["faults"] else ""
         yield f"flash    {chip}: {wear['bytes_programmed']:,} bytes programmed, {erases}{faults}"
+        busy = f"a chip of 45 ms an erase, 0.7 ms a page would be busy for {wear['busy_ms'] / 1000:.1f} s"
+        yield f"         {busy}, for {wear['longest_stall_ms']:,} ms at a time at most (estimated)"
     if r.frames_while_off:
         yield f"off      {r.frames_while_off:,} frames went by while the device was off"
     if r.reader_reconnects:
