@@ -69,7 +69,7 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
                          help="The car's bit rate.  [default: the one the device listens at]"),
             click.option("--set", "settings", metavar="KEY=VALUE", multiple=True,
                          help="A key of the device's configuration, such as state='{\"*\": 1000}' (again for more)."),
-            click.option("--heap", metavar="SIZE", default="128k", show_default=True, help="The device's heap."),
+            click.option("--heap", metavar="SIZE", default="128k", show_default=True, help="The heap of the device's code."),
         ]
     ):  # fmt: skip
         function = option(function)

@@ -33,7 +33,8 @@ _DEATHS_BEFORE_THE_BUS = 3  # in a row: it will not come back
 
 
 class Meter(NamedTuple):
-    """boards/unix/_meter.py: frame counts, time of the last look in 0.1 ms since the bus was opened, bytes, ms."""
+    """boards/unix/_meter.py: frame counts, time of the last look in 0.1 ms since the bus was opened, bytes, ms.
+    Of the heap, the stand-ins' part is taken off."""
 
     arrived: int = 0
     received: int = 0
@@ -62,6 +63,15 @@ def facts() -> dict[str, object]:
     return tomllib.loads((BOARDS / "unix" / "board.toml").read_text())
 
 
+STAND_INS = int(str(facts()["stand_ins"]))
+
+
+def in_bytes(heap: str) -> int:
+    """A heap size with k or m as bytes."""
+    units = {"k": 10, "m": 20}
+    return int(heap.rstrip("kKmM")) << units.get(heap[-1].lower(), 0)
+
+
 def compiled() -> tuple[Path, Path]:
     """(firmware tree, folder of the board's own and of frozen modules), compiled for the interpreter of this machine."""
     arch = micropython.find().mpy_arch
@@ -88,6 +98,7 @@ class VirtualBoard:
         self.folder = folder
         self.lives: list[Life] = []
         self._heap = heap
+        self._whole_heap = str(in_bytes(heap) + STAND_INS)
         self._ticks = ticks
         self._speed = speed
         self._modules = modules
@@ -154,7 +165,7 @@ class VirtualBoard:
 
     async def _live(self, cause: int) -> None:
         cuts = self._cuts
-        argv, extra = micropython.find().argv([str(self._modules / "_boot.py")], self._heap, self._speed, self._ticks)
+        argv, extra = micropython.find().argv([str(self._modules / "_boot.py")], self._whole_heap, self._speed, self._ticks)
         environment = {**self._environment, **extra, "PIGTAIL_RESET_CAUSE": str(cause)}
         for witness in "meter.bin", "taken.bin":
             (self.folder / witness).unlink(missing_ok=True)
@@ -210,7 +221,10 @@ class VirtualBoard:
             row = (self.folder / "meter.bin").read_bytes()
         except FileNotFoundError:
             return Meter()
-        return Meter(*struct.unpack("<7I", row)) if len(row) == 28 else Meter()
+        if len(row) != 28:
+            return Meter()
+        meter = Meter(*struct.unpack("<7I", row))
+        return meter._replace(heap_peak=max(0, meter.heap_peak - STAND_INS))
 
     def trace(self) -> Trace:
         """What the present life has taken."""

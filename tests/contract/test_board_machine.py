@@ -5,12 +5,26 @@ from pathlib import Path
 
 from on_device import TIME_LIMIT_S, process, run
 
+from host_tools.sim.board import STAND_INS
+
 PRELUDE = """
 import os, vfs
 vfs.mount(vfs.VfsPosix(os.getenv("RUN")), "/run")
 import machine
 from time import sleep_ms
 """
+
+
+def test_stand_ins_take_of_the_heap_what_board_toml_says() -> None:
+    script = """
+import gc
+gc.collect()
+before = gc.mem_alloc()
+import _map, _meter, _trace, time, select, socket, network, machine, _flash, board
+gc.collect()
+print(gc.mem_alloc() - before)
+"""
+    assert 0 <= int(run(["-c", script])) - STAND_INS < 1024
 
 
 def test_reset_ends_the_process_at_once(tmp_path: Path) -> None:
