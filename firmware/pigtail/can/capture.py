@@ -1,5 +1,5 @@
-"""Raw capture: frames as they come from the bus, for whoever looks at their own car. Bounded, and loaded for one capture alone. Two
-buffers: one is filled while the other is told. What comes when neither has room is counted. Bytes: SPEC section 4."""
+"""Raw capture: frames as they come from the bus, for whoever looks at their own car. Bounded, and loaded for one capture alone.
+Of two buffers one is filled while the other is told; what comes when neither has room is counted. Bytes: SPEC section 4."""
 
 import struct
 from array import array
@@ -17,7 +17,7 @@ _COUNT, _DROPPED, _LEFT = const(0), const(1), const(2)
 
 @micropython.viper
 def _take(slots: ptr32, i: int, filled: int, ids: ptr32, n: int, into: ptr32, state: ptr32, drop: int) -> int:
-    """Copies the frames with one of `n` ids (0: all) from slot `i` on; returns where it ended for want of room. With `drop` it counts."""
+    """Copies the frames with one of `n` ids (0: all) from slot `i` on; returns where room ended. `drop`: only counts."""
     while i < filled and state[2]:
         frame = ptr32(int(slots) + (i << 4))
         wanted = int(n == 0)
@@ -44,8 +44,8 @@ def _take(slots: ptr32, i: int, filled: int, ids: ptr32, n: int, into: ptr32, st
 
 
 class Capture:
-    """Of the frames with one of `ids` (bit 29: a 29-bit id; none: all), `frames` at most and for `ms`. A speaker (uplink/session) on
-    `topic`; `take` hears the bus. `is_over` when the last chunk is told."""
+    """Of the frames with one of `ids` (bit 29: a 29-bit id; none: all), `frames` at most and for `ms`. A speaker (uplink/session)
+    on `topic`; `take` hears the bus. `is_over` when the last chunk is told."""
 
     def __init__(self, topic: str, boot: int, clock, number: int, ids, ms: int, frames: int):
         self._topic = topic
@@ -90,10 +90,9 @@ class Capture:
         count = self._state[_COUNT]
         flags = (_LAST if is_last else 0) | (_CLOCK if self._clock.quality else 0)
         ms = self._since = uptime.ms()
-        struct.pack_into(
-            "<BBHIIIIIQQ", self._telling, 0, _VERSION, flags, count, self._boot, self._number, self._chunks, self._state[_DROPPED],
-            uptime.tick_of(ms) & 0x0FFFFFFF, ms, self._clock.utc_of_boot_ms if self._clock.quality else 0,
-        )  # fmt: skip
+        tick, utc_of_boot = uptime.tick_of(ms) & 0x0FFFFFFF, self._clock.utc_of_boot_ms if self._clock.quality else 0
+        numbers = self._boot, self._number, self._chunks, self._state[_DROPPED], tick, ms, utc_of_boot
+        struct.pack_into("<BBHIIIIIQQ", self._telling, 0, _VERSION, flags, count, *numbers)
         self._size = _HEAD + _SLOT * count
         self._state[_COUNT] = 0
         self._chunks += 1

@@ -1,0 +1,89 @@
+"""`pigtail capture`: frames as they come on a device's bus, as a candump log."""
+
+import asyncio
+import sys
+from contextlib import aclosing
+from pathlib import Path
+
+import can
+import click
+
+from host_tools.control import NoReply, read_key
+from host_tools.control.capture import MOST_FRAMES, MOST_IDS, MOST_MS, Chunk, Refused, capture
+from host_tools.control.message import Key
+from host_tools.errors import InputError
+from host_tools.reader import connection
+from host_tools.reader.connection import Address
+from host_tools.reader.inbox import Inbox
+
+EXAMPLES = """\b
+Examples:
+  pigtail capture --device kona --key kona.key -o all.log
+  pigtail capture --device kona --key kona.key --id 7E8 --id 18DAF110 --for 30 -o answers.log
+  pigtail signals find --log all.log
+"""
+
+
+class ArbitrationId(click.ParamType[int]):
+    """Three hex digits: an 11-bit id; eight: a 29-bit one, as candump writes them."""
+
+    name = "HEX"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The id with bit 29 set where it is a 29-bit one."""
+        text = str(value)
+        try:
+            number = int(text, 16)
+        except ValueError:
+            number = -1
+        if (len(text), 0 <= number < 1 << 11) != (3, True) and (len(text), 0 <= number < 1 << 29) != (8, True):
+            self.fail(f"{text!r} is no id: give three hex digits, or eight for a 29-bit one", param, ctx)
+        return number | (len(text) == 8) << 29
+
+
+@click.command("capture", epilog=EXAMPLES)
+@click.option("--broker", metavar="URL", default="mqtt://127.0.0.1:1883", show_default=True)
+@click.option("--device", metavar="ID", required=True)
+@click.option("--key", metavar="FILE", required=True, type=click.Path(path_type=Path),
+              help="Holds the device's command.key: 64 hex digits.")
+@click.option("--id", "ids", type=ArbitrationId(), multiple=True, help="Only frames with this one; again for more.")
+@click.option("--for", "seconds", metavar="SECONDS", type=click.FloatRange(0.1, MOST_MS / 1000), default=10.0, show_default=True)
+@click.option("--frames", metavar="N", type=click.IntRange(1, MOST_FRAMES), default=MOST_FRAMES, show_default=True)
+@click.option("-o", "--out", metavar="FILE", required=True, type=click.Path(path_type=Path), help="The candump log to write.")
+def command(
+    broker: str, device: str, key: Path, ids: tuple[int, ...], seconds: float, frames: int, out: Path
+) -> None:
+    """Ask a device for a raw log of its bus, bounded in time and frames.
+
+    The device goes on sampling meanwhile. Frames that it could not send fast enough are counted; with any of them missing
+    this ends with status 1.
+    """
+    address = connection.parse(broker)
+    Inbox(device)  # refuses a name that cannot be a device
+    if len(ids) > MOST_IDS:
+        raise InputError(f"--id: {len(ids)} ids; a device takes {MOST_IDS}: name fewer, or none for all")
+    try:
+        taken, dropped = asyncio.run(_write(address, device, read_key(key), ids, seconds, frames, out))
+    except (NoReply, Refused) as error:
+        click.echo(f"pigtail: {error}", err=True)
+        sys.exit(1)
+    click.echo(f"{taken:,} frames in {out}" + (f"; {dropped:,} more came too fast to be sent" if dropped else ""))
+    sys.exit(1 if dropped else 0)
+
+
+async def _write(
+    address: Address, device: str, key: Key, ids: tuple[int, ...], seconds: float, frames: int, out: Path
+) -> tuple[int, int]:
+    """Writes the log; how many frames it has, and how many were dropped."""
+    taken, last = 0, None
+    try:
+        with can.CanutilsLogWriter(out, channel="can0") as log:
+            async with aclosing(capture(address, device, key, ids, seconds, frames)) as chunks:
+                async for chunk in chunks:
+                    for frame in chunk.frames:
+                        log.on_message_received(frame)
+                    taken, last = taken + len(chunk.frames), chunk
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror}; name another file with -o") from error
+    assert isinstance(last, Chunk)
+    return taken, last.dropped
