@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any
 
 from host_tools.signals.profile import ON_CHANGE, PRIORITIES
+from host_tools.signals.typed import FaultError, check_keys, typed
 
 _VEHICLE_KEYS = {"name", "version", "vehicle", "dbc", "model_years", "source", "tried"}
 _SIGNAL_KEYS = {
@@ -14,10 +15,6 @@ _SIGNAL_KEYS = {
 _MESSAGE_KEYS = {"dbc", "counter", "counter_modulo", "counter_step", "checksum", "checksum_rule"}
 _PATH = re.compile(r"Vehicle(\.[A-Z][A-Za-z0-9]*)+")
 _MAX_PERIOD_MS = 3_600_000
-
-
-class FaultError(Exception):
-    """What is wrong in the file; who catches it adds the file's name."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Rules:
 
 def file(content: dict[str, Any]) -> tuple[Head, list[Pick], list[Rules]]:
     """The whole file's tables. Raises FaultError."""
-    _check_keys(content, {"vehicle", "signals", "messages"}, {"vehicle", "signals"})
+    check_keys(content, {"vehicle", "signals", "messages", "ecus", "states"}, {"vehicle", "signals"})
     picks = _each("signal", typed(content, "signals", list), _pick)
     rules = _each("message", typed(content, "messages", list) if "messages" in content else [], _rules)
     return _head(typed(content, "vehicle", dict)), picks, rules
@@ -78,14 +75,14 @@ def _each(what: str, tables: list[Any], read: Any) -> list[Any]:
 
 
 def _head(table: dict[str, Any]) -> Head:
-    _check_keys(table, _VEHICLE_KEYS, {"name", "version", "vehicle", "dbc"})
+    check_keys(table, _VEHICLE_KEYS, {"name", "version", "vehicle", "dbc"})
     for key in _VEHICLE_KEYS & table.keys():
         typed(table, key, str)
     return Head(table["name"], table["version"], table["vehicle"], table["dbc"])
 
 
 def _pick(table: dict[str, Any]) -> Pick:
-    _check_keys(table, _SIGNAL_KEYS, {"dbc", "path", "datatype", "purpose"})
+    check_keys(table, _SIGNAL_KEYS, {"dbc", "path", "datatype", "purpose"})
     message, _, signal = typed(table, "dbc", str).partition(".")
     path, purpose = typed(table, "path", str), typed(table, "purpose", str)
     if not _PATH.fullmatch(path):
@@ -107,7 +104,7 @@ def _pick(table: dict[str, Any]) -> Pick:
 
 
 def _rules(table: dict[str, Any]) -> Rules:
-    _check_keys(table, _MESSAGE_KEYS, {"dbc"})
+    check_keys(table, _MESSAGE_KEYS, {"dbc"})
     for key, needed in (
         ("counter_modulo", "counter"),
         ("counter_step", "counter"),
@@ -155,20 +152,3 @@ def _number(value: Any, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise FaultError(f'"{key}" must be made of numbers, not {value!r}')
     return float(value)
-
-
-def _check_keys(table: Any, known: set[str], needed: set[str]) -> None:
-    if not isinstance(table, dict):
-        raise FaultError("a table is expected")
-    for key in table.keys() - known:
-        raise FaultError(f'unknown key "{key}"; known are {", ".join(sorted(known))}')
-    for key in sorted(needed - table.keys()):
-        raise FaultError(f'"{key}" is missing')
-
-
-def typed(table: dict[str, Any], key: str, kind: type) -> Any:
-    """The value at `key`, of type `kind`. Raises FaultError where it is of another."""
-    value = table[key]
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise FaultError(f'"{key}" must be of type {kind.__name__}, not {value!r}')
-    return value

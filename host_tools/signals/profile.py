@@ -5,12 +5,13 @@ not depend on bytes: ranges of ids and bits, unique names and ids, at most eight
 """
 
 from collections import Counter as _Tally
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import gcd
 
 from host_tools.errors import InputError
 from host_tools.signals import layout
+from host_tools.signals.asking import Asking
 from host_tools.signals.message import CHECKSUM_RULES, Checksum, Counter, Message
 from host_tools.signals.schedule import Schedule
 from host_tools.signals.signal import ON_CHANGE, PRIORITIES, UNSAMPLED, ByteOrder, Selection, Signal
@@ -48,10 +49,14 @@ class Profile:
     version: str
     vehicle: str
     messages: tuple[Message, ...]
+    asking: Asking = field(default_factory=Asking)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "messages", tuple(sorted(self.messages, key=lambda message: message.key)))
         names = [signal.name for signal in self.signals]
+        for name, state in self.asking.states.items():
+            if state.signal not in names:
+                raise InputError(f"profile {self.name}: the state {name} goes by {state.signal}, which is none of its signals")
         for twice in _repeated([f"{message.key:X}" for message in self.messages]) or _repeated(names):
             raise InputError(f"profile {self.name}: {twice} is in it twice")
         if not 0 < len(names) <= _MAX_U16:

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, NamedTuple, TypeVar
 
+from host_tools.signals import asking
+from host_tools.signals.asking import Asking
 from host_tools.signals.profile import PRIORITIES, Profile, Signal
+from host_tools.signals.typed import FaultError
 
 _WINDOW_BITS = 10
 _MAX_SIZE = 1 << 24
@@ -46,16 +49,19 @@ class Meaning(NamedTuple):
 
 
 class Meanings(NamedTuple):
-    """The whole text: the profile's `name`, `version` and `vehicle`, its purposes, and the signals in their order."""
+    """The whole text: the profile's `name`, `version` and `vehicle`, its purposes, whom it allows to ask, and the signals in
+    their order."""
 
     head: dict[str, str]
     purposes: list[str]
+    asking: Asking
     signals: list[Meaning]
 
 
 def compress(profile: Profile) -> bytes:
     """The text of `profile` as a zlib stream."""
-    lines: list[dict[str, object]] = [{key: getattr(profile, key) for key in _HEAD} | {"purposes": list(profile.purposes)}]
+    head = {key: getattr(profile, key) for key in _HEAD} | {"purposes": list(profile.purposes)}
+    lines: list[dict[str, object]] = [head | asking.told(profile.asking)]
     lines += [_line(signal) for signal in profile.signals]
     text = "\n".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) for line in lines)
     packer = zlib.compressobj(9, zlib.DEFLATED, _WINDOW_BITS)
@@ -70,7 +76,11 @@ def decompress(data: bytes, signals: int) -> Meanings:
     head = {key: _typed(lines[0], key, str, "") for key in _HEAD}
     purposes: list[Any] = _typed(lines[0], "purposes", list, [])
     purposes = [_typed({"purposes": name}, "purposes", str, "") for name in purposes]
-    return Meanings(head, purposes, [_meaning(line) for line in lines[1:]])
+    try:
+        whom = asking.read(lines[0])
+    except FaultError as fault:
+        raise ValueError(f"its text allows to ask what cannot be: {fault}") from fault
+    return Meanings(head, purposes, whom, [_meaning(line) for line in lines[1:]])
 
 
 def _line(signal: Signal) -> dict[str, object]:

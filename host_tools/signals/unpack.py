@@ -63,7 +63,8 @@ class _Bytes:
         self._signals = list(self._decoded(iter(meanings.signals)))
         names = [signal.name for signal in self._signals]
         self._guards = {number: guards for number, *guards in limits.unpack_rules(self._rules, names)}
-        profile = Profile(**meanings.head, messages=tuple(self._message(i) for i in range(self._messages)))
+        messages = tuple(self._message(i) for i in range(self._messages))
+        profile = Profile(**meanings.head, messages=messages, asking=meanings.asking)
         _expect(meanings.purposes == list(profile.purposes), "its purposes contradict its signals")
         same = tables.header(profile, len(self._text)) == self._head
         _expect(same, "its header contradicts its tables")

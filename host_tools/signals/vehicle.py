@@ -15,6 +15,7 @@ max_error = 0.5         values may be off by as much, and cost less; left out, t
 dbc = "Message"
 counter = "Counter"     its signal that goes up by counter_step (1) modulo counter_modulo (as many values as its bits have)
 checksum = "Checksum"   its signal that checks the frame by checksum_rule, one of message.CHECKSUM_RULES
+[[ecus]], [states]      whom the device may ask, see asking
 
 What selects a signal, counts or checks is decoded with it, under the name "Message.Signal", and not sampled.
 """
@@ -30,11 +31,12 @@ from cantools.database import Message as DbcMessage
 from cantools.database import Signal as DbcSignal
 
 from host_tools.errors import InputError
-from host_tools.signals import convert, database, entries
-from host_tools.signals.entries import FaultError, Pick, Rules
+from host_tools.signals import asking, convert, database, entries
+from host_tools.signals.entries import Pick, Rules
 from host_tools.signals.overlap import overlaps
 from host_tools.signals.profile import UNSAMPLED, Checksum, Counter, Message, Profile, Signal
 from host_tools.signals.repair import Report
+from host_tools.signals.typed import FaultError
 
 # what a signal must be for each of VSS's datatypes
 _DATATYPES: dict[str, Callable[[Signal], bool]] = {
@@ -57,7 +59,7 @@ def load(path: Path, report: Report) -> Profile:
     try:
         head, picks, rules = entries.file(content)
         source = database.load(path.parent / head.dbc, report)
-        return Profile(head.name, head.version, head.vehicle, tuple(_messages(source, picks, rules)))
+        return Profile(head.name, head.version, head.vehicle, tuple(_messages(source, picks, rules)), asking.read(content))
     except FaultError as fault:
         raise InputError(f"{path}: {fault}") from fault
 

@@ -1,0 +1,153 @@
+"""Whom a vehicle's profile allows to ask, and from which signals it is known whether asking does harm.
+
+[[ecus]]                one ECU that may be asked for diagnostics
+name = "engine"
+tx_id = 0x7E0           the id of requests; above 0x7FF, or with is_extended_id = true, a 29-bit one
+rx_id = 0x7E8           the id of its answers; left out where it is functional
+prefix = 0x12           first byte of every frame, where addressing is extended or mixed (ISO 15765-2, 10.3)
+sessions = [3]          diagnostic sessions that reading needs (ISO 14229-1, 10.2); none is the rule
+safe = ["charging"]     states in which asking it is known to do no harm, beside awake: locked, asleep, charging
+functional = true       many may answer, such as at 0x7DF
+interval_ms = 100       the least time between two requests to it
+[states.charging]       the vehicle is charging, locked or awake while
+signal = "Vehicle.…"    this signal of the profile, the latest raw value counts,
+raw = [1, 2]            has one of these values
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from host_tools.signals.typed import FaultError, check_keys, typed
+
+SAFE = ("locked", "asleep", "charging")
+STATES = ("locked", "charging", "awake")
+MOST_ECUS = 16
+_ECU_KEYS = {"name", "tx_id", "rx_id", "is_extended_id", "prefix", "sessions", "safe", "functional", "interval_ms"}
+_PROGRAMMING = 2
+_STANDARD, _EXTENDED = 1 << 11, 1 << 29
+
+
+@dataclass(frozen=True)
+class Ecu:
+    """One that may be asked; `rx_id` None: it is functional."""
+
+    name: str
+    tx_id: int
+    rx_id: int | None
+    is_extended_id: bool = False
+    prefix: int | None = None
+    sessions: tuple[int, ...] = ()
+    safe: tuple[str, ...] = ()
+    interval_ms: int = 100
+
+    @property
+    def functional(self) -> bool:
+        """Whether many may answer."""
+        return self.rx_id is None
+
+
+@dataclass(frozen=True)
+class State:
+    """The vehicle is in it while the signal of that name has one of the raw values."""
+
+    signal: str
+    raw: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """All of it; empty where nothing may be asked."""
+
+    ecus: tuple[Ecu, ...] = ()
+    states: Mapping[str, State] = field(default_factory=dict)
+
+
+def read(content: Mapping[str, Any]) -> Asking:
+    """The tables `ecus` and `states` of a vehicle file, or of the JSON that `told` made. Raises FaultError."""
+    ecus = []
+    for number, table in enumerate(_list(content, "ecus", dict), 1):
+        try:
+            ecus.append(_ecu(table))
+        except FaultError as fault:
+            raise FaultError(f"ecu {number}: {fault}") from fault
+    if len(ecus) > MOST_ECUS:
+        raise FaultError(f"{len(ecus)} ecus; a device takes {MOST_ECUS}")
+    if len({(ecu.tx_id, ecu.is_extended_id, ecu.prefix) for ecu in ecus}) < len(ecus):
+        raise FaultError("two ecus have the same tx_id: which is asked could not be told")
+    return Asking(tuple(ecus), _states(content))
+
+
+def told(asking: Asking) -> dict[str, object]:
+    """The same as JSON, what has its default left out."""
+    lines: dict[str, object] = {}
+    if asking.ecus:
+        lines["ecus"] = [_line(ecu) for ecu in asking.ecus]
+    if asking.states:
+        lines["states"] = {name: {"signal": s.signal, "raw": list(s.raw)} for name, s in asking.states.items()}
+    return lines
+
+
+def _line(ecu: Ecu) -> dict[str, object]:
+    plain = Ecu("", 0, None)
+    optional = ("rx_id", "is_extended_id", "prefix", "interval_ms")
+    line: dict[str, object] = {"name": ecu.name, "tx_id": ecu.tx_id}
+    line |= {key: getattr(ecu, key) for key in optional if getattr(ecu, key) != getattr(plain, key)}
+    line |= {key: list(value) for key, value in (("sessions", ecu.sessions), ("safe", ecu.safe)) if value}
+    return line | ({"functional": True} if ecu.functional else {})
+
+
+def _ecu(table: dict[str, Any]) -> Ecu:
+    check_keys(table, _ECU_KEYS, {"name", "tx_id"})
+    wide = _flag(table, "is_extended_id") or typed(table, "tx_id", int) >= _STANDARD
+    functional = _flag(table, "functional")
+    if functional == ("rx_id" in table):
+        raise FaultError('it needs either an "rx_id" or functional = true')
+    limit = _EXTENDED if wide else _STANDARD
+    for key in ("tx_id", "rx_id"):
+        if key in table and not 0 <= typed(table, key, int) < limit:
+            raise FaultError(f'"{key}" must be below 0x{limit:X}')
+    prefix = typed(table, "prefix", int) if "prefix" in table else None
+    if prefix is not None and not 0 <= prefix <= 255:
+        raise FaultError('"prefix" must be one byte')
+    sessions = _list(table, "sessions", int)
+    if _PROGRAMMING in sessions or not all(1 <= session <= 0x7F for session in sessions):
+        raise FaultError('"sessions" must be made of 1 to 0x7F, and never 2, which is for programming')
+    safe = _list(table, "safe", str)
+    if not set(safe) <= set(SAFE):
+        raise FaultError(f'"safe" takes {", ".join(SAFE)}')
+    interval_ms = typed(table, "interval_ms", int) if "interval_ms" in table else 100
+    if not 50 <= interval_ms <= 3_600_000:
+        raise FaultError('"interval_ms" must be in 50 to 3600000')
+    return Ecu(
+        typed(table, "name", str), table["tx_id"], table.get("rx_id"), wide, prefix, tuple(sessions), tuple(safe), interval_ms
+    )
+
+
+def _states(content: Mapping[str, Any]) -> dict[str, State]:
+    tables = typed(dict(content), "states", dict) if "states" in content else {}
+    found = {}
+    for name, table in tables.items():
+        if name not in STATES:
+            raise FaultError(f'states: "{name}" is none; known are {", ".join(STATES)}')
+        try:
+            check_keys(table, {"signal", "raw"}, {"signal", "raw"})
+            found[name] = State(typed(table, "signal", str), tuple(_list(table, "raw", int)))
+        except FaultError as fault:
+            raise FaultError(f"states.{name}: {fault}") from fault
+    return found
+
+
+def _list(table: Mapping[str, Any], key: str, kind: type) -> list[Any]:
+    values = typed(dict(table), key, list) if key in table else []
+    if not all(isinstance(value, kind) and not isinstance(value, bool) for value in values):
+        raise FaultError(f'"{key}" must be a list of {kind.__name__}')
+    return list(values)
+
+
+def _flag(table: Mapping[str, Any], key: str) -> bool:
+    """A yes or no, no where it is left out. Raises FaultError."""
+    value = table.get(key, False)
+    if not isinstance(value, bool):
+        raise FaultError(f'"{key}" must be true or false')
+    return value
