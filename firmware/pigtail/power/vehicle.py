@@ -1,0 +1,37 @@
+"""The vehicle's state, as far as it is known: whether asking it does harm. What is not known counts as not awake."""
+
+from micropython import const
+
+_SILENT = const(15)  # data length of a row that has gone silent
+
+
+class Vehicle:
+    """`states` are those that the profile knows by a signal: name to (row, index, raw values). `ignition()` is True, False, or
+    None where the board has no sense of it."""
+
+    def __init__(self, values, states, ignition):
+        self._values = values
+        self._states = states
+        self._ignition = ignition
+
+    def state(self) -> str:
+        """ "awake", "charging", "locked", "asleep" or "unknown"."""
+        for name in "charging", "locked":
+            if name in self._states:
+                is_so = self._is(name)
+                if is_so is None:
+                    return "unknown"
+                if is_so:
+                    return name
+        on = self._ignition()
+        if on is None:
+            return "awake" if "awake" in self._states and self._is("awake") else "unknown"
+        return "awake" if on else "asleep"
+
+    def _is(self, name):
+        """None while the signal was not heard, or is silent, or its value is out of range or of a frame that does not check."""
+        row, index, raws = self._states[name]
+        size = self._values.ticks[row] >> 28
+        if self._values.ticks[row] == 0 or size == _SILENT or self._values.quality[index]:
+            return None
+        return self._values.raw[index] in raws

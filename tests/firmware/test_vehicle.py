@@ -1,0 +1,61 @@
+"""power/vehicle: awake only when that is known."""
+
+from pigtail.power.vehicle import Vehicle
+
+CHARGING = {"charging": (0, 0, [1, 2])}
+
+
+class Values:
+    def __init__(self):
+        self.ticks = [8 << 28 | 5] * 2
+        self.raw = [0, 0]
+        self.quality = bytearray(2)
+
+
+def states_of(states, ignition):
+    values = Values()
+    return values, Vehicle(values, states, lambda: ignition)
+
+
+def test_ignition_alone():
+    for ignition, state in (True, "awake"), (False, "asleep"), (None, "unknown"):
+        assert states_of({}, ignition)[1].state() == state
+
+
+def test_charging_with_the_ignition_on():
+    values, vehicle = states_of(CHARGING, True)
+    for raw, state in (0, "awake"), (1, "charging"), (2, "charging"), (3, "awake"):
+        values.raw[0] = raw
+        assert vehicle.state() == state
+
+
+def test_locked_is_told_after_charging():
+    values, vehicle = states_of({"charging": (0, 0, [1]), "locked": (1, 1, [1])}, True)
+    values.raw[1] = 1
+    assert vehicle.state() == "locked"
+    values.raw[0] = 1
+    assert vehicle.state() == "charging"
+
+
+def test_what_was_not_heard_is_not_known():
+    for tick in 0, 15 << 28 | 5:
+        values, vehicle = states_of(CHARGING, True)
+        values.ticks[0] = tick
+        assert vehicle.state() == "unknown"
+
+
+def test_value_that_cannot_be_trusted_is_not_known():
+    for quality in 1, 2, 3, 4:
+        values, vehicle = states_of(CHARGING, True)
+        values.quality[0] = quality
+        assert vehicle.state() == "unknown"
+
+
+def test_without_a_sense_of_the_ignition_a_signal_may_say_it():
+    values, vehicle = states_of({"awake": (1, 1, [7])}, None)
+    assert vehicle.state() == "unknown"
+    values.raw[1] = 7
+    assert vehicle.state() == "awake"
+    values.ticks[1] = 15 << 28
+    assert vehicle.state() == "unknown"
+    assert states_of({"awake": (1, 1, [7])}, True)[1].state() == "awake"

@@ -1,0 +1,121 @@
+"""[[ecus]] and [states] of a vehicle file: read, carried by the packed profile, and what the device makes of them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from on_device import run
+
+from host_tools.errors import InputError
+from host_tools.signals import asking
+from host_tools.signals.asking import Asking, Ecu, State
+from host_tools.signals.pack import pack, unpack
+from host_tools.signals.profile import Message, Profile, Signal
+from host_tools.signals.typed import FaultError
+
+ECUS: list[dict[str, Any]] = [
+    {"name": "engine", "tx_id": 0x7E0, "rx_id": 0x7E8},
+    {"name": "battery", "tx_id": 0x18DA10F1, "rx_id": 0x18DAF110, "sessions": [3], "safe": ["charging"], "interval_ms": 500},
+    {"name": "gateway", "tx_id": 0x6F1, "rx_id": 0x610, "prefix": 0x10},
+    {"name": "all", "tx_id": 0x7DF, "functional": True},
+]
+STATES = {"charging": {"signal": "Vehicle.B", "raw": [1, 2]}}
+READ = Asking(
+    (
+        Ecu("engine", 0x7E0, 0x7E8),
+        Ecu("battery", 0x18DA10F1, 0x18DAF110, True, None, (3,), ("charging",), 500),
+        Ecu("gateway", 0x6F1, 0x610, prefix=0x10),
+        Ecu("all", 0x7DF, None),
+    ),
+    {"charging": State("Vehicle.B", (1, 2))},
+)
+LOADED = """
+import sys
+from pigtail.signals.profile import Profile
+from pigtail.signals.asking import load
+ecus, states = load(Profile(sys.argv[1]))
+print([(n, rx, e.tx_id, e.is_extended_id, e.prefix, e.sessions, e.safe, e.functional, e.interval_ms) for n, rx, e in ecus])
+print(states)
+"""
+
+
+def profile(whom: Asking = READ) -> Profile:
+    a = Signal("Vehicle.A", start=0, length=48, period_ms=100)
+    b = Signal("Vehicle.B", start=0, length=8, period_ms=100)
+    return Profile("p", "1", "car", (Message(0x100, False, "A", (a,)), Message(0x200, False, "B", (b,))), whom)
+
+
+def test_tables_are_read() -> None:
+    assert asking.read({"ecus": ECUS, "states": STATES}) == READ
+    assert asking.read({}) == Asking()
+    assert asking.read({"ecus": [{"name": "x", "tx_id": 5, "rx_id": 6, "is_extended_id": True}]}).ecus[0].is_extended_id
+
+
+def test_packed_profile_carries_them() -> None:
+    assert unpack(pack(profile())).asking == READ
+    assert b"ecus" not in json.dumps(asking.told(Asking())).encode()
+
+
+def test_device_loads_the_same(tmp_path: Path) -> None:
+    (tmp_path / "profile.bin").write_bytes(pack(profile()))
+    (tmp_path / "script.py").write_text(LOADED)
+    said = run([str(tmp_path / "script.py"), str(tmp_path / "profile.bin")]).splitlines()
+    assert said == [
+        "[('engine', 2024, 2016, False, None, b'', (), False, 100), "
+        "('battery', 417001744, 416944369, True, None, b'\\x03', ['charging'], False, 500), "
+        "('gateway', 1552, 1777, False, 16, b'', (), False, 100), ('all', None, 2015, False, None, b'', (), True, 100)]",
+        "{'charging': (1, 2, [1, 2])}",
+    ]
+
+
+def test_device_loads_a_profile_that_allows_nothing(tmp_path: Path) -> None:
+    (tmp_path / "profile.bin").write_bytes(pack(profile(Asking())))
+    (tmp_path / "script.py").write_text(LOADED)
+    assert run([str(tmp_path / "script.py"), str(tmp_path / "profile.bin")]).splitlines() == ["[]", "{}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"tx_id": 1 << 29}, "ecu 1: \"tx_id\" must be below 0x20000000"),
+        ({"rx_id": 0x800}, "ecu 1: \"rx_id\" must be below 0x800"),
+        ({"tx_id": "7E0"}, "ecu 1: \"tx_id\" must be of type int"),
+        ({"functional": True}, 'ecu 1: it needs either an "rx_id" or functional = true'),
+        ({"functional": 1}, 'ecu 1: "functional" must be true or false'),
+        ({"sessions": [2]}, 'ecu 1: "sessions" must be made of 1 to 0x7F, and never 2'),
+        ({"sessions": [0x83]}, 'ecu 1: "sessions" must be made of 1 to 0x7F'),
+        ({"sessions": ["3"]}, 'ecu 1: "sessions" must be a list of int'),
+        ({"safe": ["driving"]}, 'ecu 1: "safe" takes locked, asleep, charging'),
+        ({"prefix": 256}, 'ecu 1: "prefix" must be one byte'),
+        ({"interval_ms": 10}, 'ecu 1: "interval_ms" must be in 50 to 3600000'),
+        ({"speed": 1}, 'ecu 1: unknown key "speed"'),
+    ],
+)
+def test_faults_of_an_ecu_are_named(changes: dict[str, object], fault: str) -> None:
+    with pytest.raises(FaultError) as caught:
+        asking.read({"ecus": [ECUS[0] | changes]})
+    assert str(caught.value).startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ({"ecus": [ECUS[0], ECUS[0] | {"name": "twin"}]}, "two ecus have the same tx_id"),
+        ({"ecus": [ECUS[0] | {"tx_id": n} for n in range(17)]}, "17 ecus; a device takes 16"),
+        ({"ecus": [7]}, '"ecus" must be a list of dict'),
+        ({"states": {"parked": {}}}, 'states: "parked" is none; known are locked, charging, awake'),
+        ({"states": {"locked": {"signal": "Vehicle.B"}}}, 'states.locked: "raw" is missing'),
+        ({"states": {"locked": {"signal": "Vehicle.B", "raw": [True]}}}, 'states.locked: "raw" must be a list of int'),
+    ],
+)
+def test_faults_of_the_tables_are_named(content: dict[str, object], fault: str) -> None:
+    with pytest.raises(FaultError) as caught:
+        asking.read(content)
+    assert str(caught.value).startswith(fault)
+
+
+def test_state_that_goes_by_no_signal_of_the_profile() -> None:
+    with pytest.raises(InputError, match=r"profile p: the state charging goes by Vehicle\.C, which is none of its signals"):
+        profile(replace(READ, states={"charging": State("Vehicle.C", (1,))}))
