@@ -77,8 +77,8 @@ class Assembly:
         from pigtail.control.commands import Commands
 
         commands = Commands(
-            self.device, self.topics.base + "/reply", self.text, config["command.key"], self.clock, self.outbox,
-            self.profile, self.values, self.sampler, self.keeper,
+            self.device, self.topics.base, self.text, config["command.key"], self.clock, self.outbox,
+            self.profile, self.values, self.sampler, self.keeper, self.bus,
         )  # fmt: skip
         self.client.set_callback(commands.heard)
         self.client.subscribe(self.topics.base + "/command", 1)

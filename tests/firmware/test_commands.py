@@ -72,7 +72,7 @@ class Scene:
         control.machine = Machine(self.parts.asked)
         p, text = self.parts, Text(memoryview(bytearray(self.size)))
         self.commands = control.Commands(
-            "kona", "t/reply", text, hexlify(KEY).decode(), self.clock, p, self.profile, self.values, p, p
+            "kona", "t", text, hexlify(KEY).decode(), self.clock, p, self.profile, self.values, p, p, p
         )  # fmt: skip
 
     def send(self, command="ping", key=KEY, device="kona", **changes):
@@ -527,3 +527,41 @@ def test_modules_of_a_command_are_forgotten():
     assert scene.commands.run == 3
     assert [name for name in sys.modules if name.startswith("pigtail.control.")] == ["pigtail.control.commands"]
     assert "pigtail.signals.reschedule" not in sys.modules
+
+
+class Bus:
+    def __init__(self):
+        self.taps = []
+
+
+def _captures(scene, **arguments):
+    given = {"ids": [0x123], "ms": 1000, "frames": 10}
+    given.update(arguments)
+    scene.send("capture", arguments=given)
+    return scene.replies[-1]
+
+
+def test_capture_hears_the_bus_until_its_last_chunk_is_told():
+    scene = _car()
+    scene.parts.boot, bus = 7, Bus()
+    scene.commands.bus = bus
+    assert _captures(scene)["result"] == {"capture": 1}
+    assert _captures(scene)["text"] == "one is under way"
+    slots = bytearray((struct.pack("<II", 0x123, 8 << 28) + b"\1" * 8) * 64)
+    bus.taps[0](slots, 10)
+    topic, chunk, retain = scene.commands.next(scene.now)
+    assert (topic, len(chunk), retain) == ("t/capture", 40 + 160, False)
+    scene.commands.told()
+    assert bus.taps == []
+    assert _captures(scene)["result"] == {"capture": 2}
+
+
+def test_capture_of_what_cannot_be_is_refused():
+    for arguments in (
+        {"ids": [1] * 17}, {"ids": ["1"]}, {"ids": [1 << 30]}, {"ids": [-1]}, {"ms": 0}, {"ms": 60001}, {"frames": 0},
+        {"frames": 100001},
+    ):  # fmt: skip
+        scene = _car()
+        scene.parts.boot, scene.commands.bus = 7, Bus()
+        assert _captures(scene, **arguments)["reason"] == "bad_arguments"
+        assert scene.commands.bus.taps == []

@@ -46,6 +46,7 @@ class Bus:
         self._frame = [0, memoryview(bytearray(8)), 0, 0]
         self._counters = [0] * 8
         self.slots = bytearray(16 * SLOTS)
+        self.taps = []  # called with the slots and how many are filled
         self.received = 0
         self.remote = 0
         self.malformed = 0
@@ -98,6 +99,8 @@ class Bus:
         if filled:
             self.received += filled
             self._filled = filled
+            for tap in self.taps:
+                tap(self.slots, filled)
         return filled
 
     def overruns(self) -> int:

@@ -12,10 +12,10 @@ _PAUSE_MS = const(500)  # between two: whoever floods the topic must not keep th
 
 
 class Commands:
-    """The speaker (uplink/session) of replies on `topic`, as JSON in `text`; `heard` takes the messages. The other arguments are
-    what commands act on; without a profile `profile`, `values`, `sampler` and `keeper` are None."""
+    """The speaker (uplink/session) of replies below the topic `base`, as JSON in `text`; `heard` takes the messages. The other
+    arguments are what commands act on; without a profile `profile`, `values`, `sampler` and `keeper` are None."""
 
-    def __init__(self, device: str, topic: str, text, key: str, clock, outbox, profile, values, sampler, keeper):
+    def __init__(self, device: str, base: str, text, key: str, clock, outbox, profile, values, sampler, keeper, bus):
         self.device = device
         self.key = unhexlify(key)
         self.clock = clock
@@ -27,7 +27,11 @@ class Commands:
         self.run = 0
         self.refused = {}
         self.restarts = False  # once the reply is acknowledged
-        self._topic = topic
+        self.base = base
+        self.bus = bus
+        self.captures = 0
+        self._capture = None  # can.capture.Capture, while there is one
+        self._tells_chunk = False
         self._text = text
         self._waiting = []
         self._job = None
@@ -66,7 +70,18 @@ class Commands:
                 self.run -= 1
                 self.answer(self._reply, "too_long")
                 text = self._text.of(self._reply)
-            return self._topic, text, False
+            return self.base + "/reply", text, False
+        chunk = self._capture and self._capture.next(now)
+        self._tells_chunk = bool(chunk)
+        return chunk
+
+    def begin(self, capture) -> None:
+        """Hears the bus for it until its last chunk is told. Raises ValueError while there is another."""
+        if self._capture:
+            raise ValueError("one is under way")
+        self._capture = capture
+        self.captures += 1
+        self.bus.taps.append(capture.take)
 
     def _work(self, now):
         try:
@@ -86,6 +101,13 @@ class Commands:
             self.refuse("failed")
 
     def told(self) -> None:
+        if self._tells_chunk:
+            self._tells_chunk = False
+            self._capture.told()
+            if self._capture.is_over:
+                self._capture = None
+                self.bus.taps.clear()
+            return
         self._reply = None
         if self.restarts:
             if self.keeper:

@@ -3,7 +3,8 @@
 from micropython import const
 from pigtail import once, uptime
 
-_MOST = const(16)  # signals of a snapshot
+_MOST = const(16)  # signals of a snapshot, ids of a capture
+_LONGEST_MS, _MOST_FRAMES = const(60_000), const(100_000)
 
 
 def run(commands, command):
@@ -35,6 +36,8 @@ def _made(commands, name, arguments):
         version = once.call("pigtail.config.change", "set_period", signal, period_ms)
         commands.restarts = True
         return {"version": version}
+    if name == "capture":
+        return _captured(commands, arguments["ids"], arguments["ms"], arguments["frames"])
     if name == "reboot":
         commands.restarts = True
         return {}
@@ -55,3 +58,15 @@ def _found(profile, names):
         if name not in found:
             raise ValueError("the profile has no " + name)
     return found
+
+
+def _captured(commands, ids, ms, frames):
+    """The frames follow on the topic `capture`."""
+    if len(ids) > _MOST or not all([type(ident) is int and 0 <= ident < 1 << 30 for ident in ids]):
+        raise ValueError("ids: takes up to %d ids, a 29-bit one with bit 29 set" % _MOST)
+    if not 1 <= ms <= _LONGEST_MS or not 1 <= frames <= _MOST_FRAMES:
+        raise ValueError("ms: takes 1 to %d; frames: 1 to %d" % (_LONGEST_MS, _MOST_FRAMES))
+    number = commands.captures + 1
+    topic, boot = commands.base + "/capture", commands.outbox.boot
+    commands.begin(once.call("pigtail.can.capture", "Capture", topic, boot, commands.clock, number, ids, ms, frames))
+    return {"capture": number}
