@@ -3,8 +3,10 @@
 import random
 import struct
 import zlib
+from pathlib import Path
 
 import pytest
+from on_device import run
 from test_decode import NOW, PACKED, batch, decode, rows  # noqa: F401  # a fixture
 
 from host_tools.reader.flash import SEGMENT, batches, is_dump
@@ -147,4 +149,47 @@ def test_decode_reads_a_dump(tmp_path, decode):  # noqa: F811
     assert [(r["device"], r["sequence"], r["clock"]) for r in rows(out)] == [
         ("kona", number, "ntp") for number in (10, 11, 12, 20, 21, 22)
     ]
-    assert err == "6 samples, 3 duplicates, 0 lost, 7 missing\n"
+    assert err.splitlines() == [
+        "kona: 7 samples of boot 1, stream 2, from 13 on are missing",
+        "6 samples, 3 duplicates, 0 lost, 7 missing",
+    ]
+
+
+WRITER = """
+import random
+import sys
+sys.path[:0] = [{chip!r}]
+from nor import Nor
+from pigtail.outbox.outbox import Outbox
+from sources import Source, long
+nor = Nor(26)
+for boot in 1, 2, 3:
+    random.seed(boot)
+    outbox = Outbox(boot, (0, 1, 2, 6), nor, 3000, (3, 3))
+    sources = [Source(outbox, boot, stream) for stream in (0, 2, 6)]
+    for turn in range(40):
+        for source in sources:
+            long(source, random.randrange(4), 5, random.choice((40, 300, 1100)))
+            source.take(1, 0)
+            source.close(200)
+        outbox.tidy(100000 * turn)
+    if boot == 2:
+        outbox.flush_all()
+outbox.flush_all()
+outbox.rewind()
+with open({image!r}, "wb") as dump:
+    dump.write(nor.data)
+while batch := outbox.next():
+    print(batch.boot, batch.stream, batch.first, "".join(["%02x" % byte for piece in batch.chunks() for byte in piece]))
+"""
+
+
+def test_dump_that_the_firmware_wrote_gives_every_batch_that_it_would_send(tmp_path):
+    image = tmp_path / "outbox.bin"
+    chip = Path(__file__).parent.parent / "firmware"
+    said = run(["-c", WRITER.format(chip=str(chip), image=str(image))], heap="8m").split("\n")
+    sent = {bytes.fromhex(line.split()[3]) for line in said if line}
+    assert is_dump(image.read_bytes())
+    found = [kept.payload for kept in batches(image.read_bytes())]
+    assert len(sent) > 30 and sent <= set(found) and len(found) == len(set(found))
+    assert max(map(len, sent)) > SEGMENT / 2
