@@ -4,6 +4,7 @@ POWER_DRIVE_S (device seconds) makes the drive of twenty cuts longer and quicker
 speed 60.
 """
 
+import itertools
 import os
 import random
 import signal
@@ -88,6 +89,16 @@ def test_ignition_that_goes_off_in_an_outage_costs_nothing() -> None:
     (death,) = report.deaths
     assert (death.cause, death.samples_lost, report.samples_accounted_lost) == ("power_cut", 0, 0)
     assert simulation.delivered.boots == [1, 2]
+
+
+def test_power_that_stays_after_the_warning_means_five_seconds_unsampled_and_then_the_usual_bound() -> None:
+    off = {8.0: lambda simulation: simulation.board.ignition(False)}
+    report, _, samples = drive(26.0, at=off, power_cuts=(18.0,))
+    assert_cut_costs_at_most(report, RING_LOG_S)
+    assert report.frames_dropped > 100, "the controller counts what nobody reads"
+    times = sorted({sample.time_ms for sample in samples if sample.name == "Vehicle.Speed" and sample.time_ms < 17_000})
+    ((before, after),) = [pair for pair in itertools.pairwise(times) if pair[1] - pair[0] > 3000]
+    assert 7000 < before < 9500 and 4800 < after - before < 7000
 
 
 def test_flash_full_in_a_long_outage_stands_in_the_ledger_to_the_sample() -> None:
