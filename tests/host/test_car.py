@@ -60,7 +60,7 @@ def test_laps_follow_one_another_whole() -> None:
         finally:
             await car.stop()
 
-    records, offered = asyncio.run(main())
+    records, offered = asyncio.run(asyncio.wait_for(main(), 60))
     assert [number for _, number in records] == [*range(2500)] * 3 and offered == 7500
     steps = [after - before for (before, _), (after, _) in itertools.pairwise(records)]
     assert {step for step in steps if not 99 <= step <= 101} <= {10, 11}  # from one lap to the next

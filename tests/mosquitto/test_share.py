@@ -95,7 +95,7 @@ def test_collectors_divide_the_telemetry_and_judge_it_together(tmp_path: Path) -
 def test_without_a_share_each_gets_all_of_it_once(tmp_path: Path) -> None:
     for sequences, err in collect(tmp_path, 2):
         assert sequences == sorted(n for n in range(2 * BATCHES) if n // 2 != BATCHES // 2)
-        assert err.splitlines()[-1] == f"{len(sequences)} samples, 2 duplicates, 0 lost, 2 missing"
+        assert f"{len(sequences)} samples, 2 duplicates, 0 lost, 2 missing" in err.splitlines()
 
 
 @pytest.mark.parametrize("share", ["", "a/b", "+", "#", "a\0"])
