@@ -71,6 +71,7 @@ class Chip:
         self.ignored = []
         self.sent = []
         self.acknowledged = True  # somebody else is on the bus
+        self.is_on_wire = False  # the frame to be sent has begun: it is finished before an abort is
         self.broken = False  # every frame that this chip sends meets a bit error
         self._frames = iter(frames)
         self._next = next(self._frames, None)
@@ -258,7 +259,7 @@ class Chip:
         if value & TXREQ and not before & TXREQ:
             after &= ~(ABTF | MLOA | TXERR)
         if before & TXREQ and not value & TXREQ:
-            after |= ABTF
+            after |= TXREQ if self.is_on_wire else ABTF
         self._regs[address] = after
 
     def _request(self, canctrl):

@@ -183,6 +183,37 @@ async def test_controller_without_error_counters_is_searched_by_valid_frames():
     assert set(bus._can.modes) == {4}
 
 
+class Noisy(Frozen):
+    """One that also counts errors, more of them than frames."""
+
+    def get_counters(self, counters):
+        counters[1] = 20
+        return counters
+
+
+async def test_frames_among_many_errors_prove_no_rate():
+    from pigtail.can import autobaud
+
+    time = Time().into(autobaud)
+    noisy = Noisy(500_000, time)
+    bus = Bus(noisy)
+    recv, left = bus._recv, [3]
+
+    def few(frame):
+        if not left[0]:
+            return None
+        got = recv(frame)
+        left[0] -= bool(got)
+        return got
+
+    bus._recv = few
+    task = asyncio.create_task(autobaud.search(bus, lambda: None))
+    await time.passes(14_000)  # ten seconds at the rate at which a frame came
+    assert len(noisy.modes) > 1
+    assert (bus.bitrate, task.done()) == (0, False)
+    await stopped(task)
+
+
 async def test_search_is_forgotten_when_it_is_over():
     import sys
     from pigtail import can

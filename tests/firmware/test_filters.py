@@ -91,6 +91,18 @@ def test_ids_in_ranges_keep_the_rest_of_the_bus_out():
     assert _admitted(_solved(ids)) == ids
 
 
+def test_ids_in_clusters_open_little_of_the_bus():
+    draw = Draw(5)
+    admitted = 0
+    for size in (7, 10, 14, 20):
+        for _ in range(3):
+            ids = sorted({0x100 * draw.below(7) + draw.below(48) for _ in range(size)})
+            found = _admitted(_solved(ids))
+            assert all([ident in found for ident in ids])
+            admitted += len(found)
+    assert admitted <= 1400, admitted  # of 12 times 2048; dividing alone, without moving single ids, admits 1488
+
+
 def test_29_bit_ids_pass_alone_and_no_11_bit_id_with_them():
     ids = [0x18DAF110, 0x18DAF111, 0x0CF00400, 0x18FEF100]
     registers = solve([(ident, True) for ident in ids])

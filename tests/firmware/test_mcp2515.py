@@ -102,7 +102,7 @@ def test_registers_are_those_worked_out_by_hand():
 
 
 def test_rate_that_the_crystal_cannot_make_is_refused_in_one_line():
-    for rate, crystal_hz in (1_000_000, 8_000_000), (800_000, 8_000_000), (5_000, 16_000_000), (470_000, 8_000_000):
+    for rate, crystal_hz in (1_000_000, 8_000_000), (800_000, 8_000_000), (5_000, 16_000_000), (460_000, 16_000_000), (470_000, 8_000_000):
         with raises(ValueError) as caught:
             bit_timing(rate, crystal_hz)
         assert str(caught.error) == "%d bit/s cannot be had from a crystal of %d Hz" % (rate, crystal_hz)
@@ -371,6 +371,32 @@ def test_frame_that_nobody_acknowledges_is_aborted():
     assert chip.sent == []
 
 
+def test_abort_that_comes_too_late_is_no_abort():
+    chip = Chip()
+    chip.acknowledged = False
+    can = made(chip, mode=MCP2515.MODE_NORMAL)
+    can.send(0x7E0, b"\1")
+    chip.is_on_wire = True
+
+    def sleep_ms(ms):
+        chip.acknowledged = True
+        chip.sleep_ms(ms)
+
+    mcp2515.sleep_ms = sleep_ms
+    assert can.cancel_send(0) is False
+    assert chip.sent == [(0x7E0, b"\1", 0)]
+
+
+def test_int_line_that_is_stuck_low_hangs_nothing():
+    chip = Chip()
+    can = made(chip)
+    can._high = lambda: 0
+    assert can.recv() is None
+    frames(chip, (1, b"a"))
+    chip.passes(1000)
+    assert pull(can) == [(1, b"a", 0)]
+
+
 def test_error_states_and_bus_off_are_told_and_restart_ends_it():
     chip = Chip()
     chip.broken = True
@@ -387,7 +413,6 @@ def test_error_states_and_bus_off_are_told_and_restart_ends_it():
         can.send(0x7E0, b"\1")
     chip.broken = False
     can.restart()
-    chip.passes(10_000)
     assert (can.state(), can.get_counters()[:6], chip.sent) == (can.STATE_ACTIVE, [0, 0, 0, 0, 0, 0], [])
     frames(chip, (3, b"x"))
     chip.passes(1000)
