@@ -102,7 +102,9 @@ def test_registers_are_those_worked_out_by_hand():
 
 
 def test_rate_that_the_crystal_cannot_make_is_refused_in_one_line():
-    for rate, crystal_hz in (1_000_000, 8_000_000), (800_000, 8_000_000), (5_000, 16_000_000), (460_000, 16_000_000), (470_000, 8_000_000):
+    for rate, crystal_hz in (
+        (1_000_000, 8_000_000), (800_000, 8_000_000), (5_000, 16_000_000), (460_000, 16_000_000), (470_000, 8_000_000),
+    ):  # fmt: skip
         with raises(ValueError) as caught:
             bit_timing(rate, crystal_hz)
         assert str(caught.error) == "%d bit/s cannot be had from a crystal of %d Hz" % (rate, crystal_hz)
