@@ -10,6 +10,7 @@ from pigtail import once
 from pigtail.can import mcp2515
 from pigtail.can.bus import Bus
 from pigtail.can.mcp2515 import MCP2515
+from runner import raises
 
 EVERY = 2_500  # 0.1 us between two frames of a busy bus
 
@@ -43,6 +44,13 @@ class Scene:
     def beat(self):
         self.beats += 1
 
+    def rates(self):
+        """The rates that are tried from now on."""
+        tried = []
+        listen = self.bus.listen
+        self.bus.listen = lambda rate: (tried.append(rate), listen(rate))
+        return tried
+
     def search(self):
         from pigtail.can import autobaud
 
@@ -57,6 +65,7 @@ class Scene:
             await asyncio.sleep_ms(0)
         searching = not task.done()
         await stopped(task)
+        assert self.bus.rate == 0, "it would not be searched for again"
         return searching
 
 
@@ -71,7 +80,7 @@ async def test_every_rate_is_found_and_no_dominant_bit_is_sent():
         assert scene.beats
 
 
-async def test_wrong_bit_rate_is_never_acknowledged_while_it_is_searched_for():
+async def test_fault_40_wrong_bit_rate_is_never_acknowledged_while_it_is_searched_for():
     scene = Scene(470_000)  # a rate that none of ours meets
     assert await scene.gives_up(6000)
     assert scene.bus.bitrate == 0
@@ -80,7 +89,7 @@ async def test_wrong_bit_rate_is_never_acknowledged_while_it_is_searched_for():
     assert scene.modes <= {LISTEN_ONLY, CONFIGURATION}
 
 
-async def test_silent_bus_stays_unknown_and_is_not_acknowledged():
+async def test_fault_40_silent_bus_stays_unknown_and_is_not_acknowledged():
     scene = Scene(500_000, frames=0)
     assert await scene.gives_up(20_000)
     assert scene.bus.bitrate == 0
@@ -96,6 +105,21 @@ async def test_bus_that_hardly_speaks_is_waited_for():
     assert scene.bus.bitrate == 125_000
 
 
+async def test_search_that_dies_leaves_the_rate_to_be_searched_for():
+    scene = Scene(125_000)
+    reset = scene.bus._can._reset
+
+    def dies():
+        if scene.modes:
+            raise OSError("no MCP2515 answers")
+        reset()
+
+    scene.bus._can._reset = dies
+    with raises(OSError):
+        await scene.search()
+    assert scene.bus.rate == 0
+
+
 async def test_rates_that_the_crystal_cannot_make_are_passed_over():
     scene = Scene(100_000, every=20_000, crystal_hz=8_000_000)
     await scene.search()
@@ -106,9 +130,7 @@ async def test_rate_found_is_remembered_and_tried_first():
     await Scene(83_333, every=20_000).search()
     assert struct.unpack("<I", Pair("/bitrate").read())[0] == 83_333
     scene = Scene(83_333, every=20_000, keep=True)
-    rates = []
-    listen = scene.bus.listen
-    scene.bus.listen = lambda rate: (rates.append(rate), listen(rate))
+    rates = scene.rates()
     await scene.search()
     assert rates == [83_333]
 
@@ -125,8 +147,9 @@ async def test_damaged_memory_of_the_rate_only_costs_time():
     for content in b"", b"xyz", struct.pack("<I", 1234):
         Pair("/bitrate").write(content)
         scene = Scene(500_000, keep=True)
+        rates = scene.rates()
         await scene.search()
-        assert scene.bus.bitrate == 500_000
+        assert (scene.bus.bitrate, rates) == (500_000, [500_000])
     for copy in 0, 1:
         put("/bitrate.%d" % copy, b"\xff" + get("/bitrate.%d" % copy)[1:])
     scene = Scene(500_000, keep=True)

@@ -154,7 +154,7 @@ def test_bus_off_is_answered_by_listening_and_sending_comes_back_after_a_wait():
     assert not scene.bus.silent
 
 
-def test_bus_off_three_times_in_ten_minutes_silences_for_good_and_receiving_resumes():
+def test_fault_34_bus_off_three_times_in_ten_minutes_silences_for_good_and_receiving_resumes():
     scene = Scene(silent=False)
     for _ in range(3):
         scene.bus_off(3 * MINUTE)

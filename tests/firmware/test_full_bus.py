@@ -36,7 +36,7 @@ def _full_bus(chip, seconds):
         yield began + 2500 * (n + 1), wanted[n // 10 % 6] if n % 10 == 0 else OTHERS[n % 54], 0, data
 
 
-def test_full_bus_load_for_60_s_loses_nothing_with_filters():
+def test_fault_39_full_bus_load_for_60_s_loses_nothing_with_filters():
     chip = Chip(host_us=40)
     bus, table = _on_chip(chip, MESSAGES)
     chip.transactions = 0
@@ -52,7 +52,7 @@ def test_full_bus_load_for_60_s_loses_nothing_with_filters():
     assert chip.transactions <= 2 * 24_000 + 10
 
 
-def test_full_bus_load_without_filters_counts_every_overrun():
+def test_fault_39_full_bus_load_without_filters_counts_every_overrun():
     chip = Chip(host_us=60)
     bus, table = _on_chip(chip, MESSAGES)
     bus._can.wants_filters = False

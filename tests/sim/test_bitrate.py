@@ -11,7 +11,7 @@ def test_bit_rate_is_found_by_listening_and_samples_come() -> None:
     assert 0 < report.frames_received < report.frames_offered  # it searched while some went by
 
 
-def test_wrong_bit_rate_in_the_configuration_hears_nothing_and_says_unknown() -> None:
+def test_fault_40_wrong_bit_rate_in_the_configuration_hears_nothing_and_says_unknown() -> None:
     report, simulation, samples = drive(20.0, bitrate=250_000, config={"can.bitrate": 500_000})
     bus = simulation.status["bus"]  # type: ignore[index]
     assert bus["bitrate"] == "unknown"

@@ -17,7 +17,7 @@ _ERRORS = const(24)  # more than this, and more than frames: not this rate
 
 
 async def search(bus, beat, on_event=None) -> None:
-    """Returns with `bus` listening at the rate that was found; until then the rate is 0 between two tries at most."""
+    """Returns with `bus` listening at the rate that was found; if it is ended before, the rate is 0."""
     pair = Pair("/bitrate")
     last = _remembered(pair)
     while True:
@@ -28,14 +28,22 @@ async def search(bus, beat, on_event=None) -> None:
                 if on_event:
                     on_event("bitrate", "%d bit/s" % rate)
                 return
-            bus.rate = 0  # unknown is what the status says
 
 
 async def _fits(bus, rate, beat):
+    proven = False
     try:
         bus.listen(rate)
+        proven = await _proven(bus, beat)
     except ValueError:  # not with this crystal
-        return False
+        pass
+    finally:
+        if not proven:  # whatever ended it: unknown, and still to be searched for
+            bus.rate = 0
+    return proven
+
+
+async def _proven(bus, beat):
     heard = errors = steps = 0
     while steps < (_LONG_DWELL if heard else _DWELL):
         beat()
