@@ -20,7 +20,5 @@ def call(name: str, function: str, *args):
         for other in set(sys.modules) - before:
             parent, _, leaf = other.rpartition(".")
             if parent == package:
-                setattr(sys.modules[parent], leaf, None)  # what is only deleted stays in the table, and alive
-                delattr(sys.modules[parent], leaf)
-                sys.modules[other] = None
                 del sys.modules[other]
+                delattr(sys.modules[parent], leaf)

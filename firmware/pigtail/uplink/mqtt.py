@@ -355,7 +355,7 @@ def _shed() -> None:
     """Gives the heap back what MQTTClient has for reading and writing: it would block, and nothing calls it any more."""
     for name in "connect", "disconnect", "ping", "publish", "subscribe", "wait_msg", "check_msg", "_send_str", "_recv_len":
         try:
-            setattr(MQTTClient, name, None)
+            setattr(MQTTClient, name, None)  # what is deleted stays in the class's table, alive
         except (AttributeError, TypeError):
             pass  # frozen into the firmware: it takes no heap there
 
