@@ -9,41 +9,46 @@ import click
 
 from host_tools.control import NoReply, read_key, send
 from host_tools.control.arguments import parse
-from host_tools.reader import Reply, connection
+from host_tools.reader import Reply, Trust, connection
 from host_tools.reader.inbox import Inbox
 from host_tools.reader.lines import printable, reply_text
 
 EXAMPLES = """\b
 Examples:
-  pigtail command --device kona --key kona.key ping
-  pigtail command --device kona --key kona.key snapshot signals=Vehicle.Speed,Vehicle.CurrentLocation.Altitude
-  pigtail command --device kona --key kona.key set_period signal=Vehicle.Speed period_ms=500
-  pigtail command --broker mqtt://me:secret@192.0.2.7 --device kona --key kona.key --json flush
+  pigtail command --device kona --command-key kona.key ping
+  pigtail command --device kona --command-key kona.key snapshot signals=Vehicle.Speed,Vehicle.CurrentLocation.Altitude
+  pigtail command --device kona --command-key kona.key set_period signal=Vehicle.Speed period_ms=500
+  pigtail command --broker mqtts://broker.example --ca ca.pem --device kona --command-key kona.key --json flush
 """
+_A_FILE = click.Path(path_type=Path)
 
 
 @click.command("command", epilog=EXAMPLES)
 @click.option("--broker", metavar="URL", default="mqtt://127.0.0.1:1883", show_default=True)
 @click.option("--device", metavar="ID", required=True)
-@click.option("--key", metavar="FILE", required=True, type=click.Path(path_type=Path),
+@click.option("--command-key", "secret", metavar="FILE", required=True, type=_A_FILE,
               help="Holds the device's command.key: 64 hex digits.")
 @click.option("--wait", "wait_s", metavar="SECONDS", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True,
               help="How long to wait for the reply; as long the command is good for.")
+@click.option("--ca", metavar="FILE", type=_A_FILE, help="The CA of a broker at mqtts://.  [default: those this machine trusts]")
+@click.option("--cert", metavar="FILE", type=_A_FILE, help="Our own certificate, where the broker asks for one.")
+@click.option("--key", metavar="FILE", type=_A_FILE, help="Its key.")
 @click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON.")
 @click.argument("name", metavar="NAME")
 @click.argument("arguments", metavar="[ARG=VALUE]...", nargs=-1)
 def command(
-    broker: str, device: str, key: Path, wait_s: float, as_json: bool, name: str, arguments: tuple[str, ...]
-) -> None:
+    broker: str, device: str, secret: Path, wait_s: float, ca: Path | None, cert: Path | None, key: Path | None, as_json: bool,
+    name: str, arguments: tuple[str, ...],
+) -> None:  # fmt: skip
     """Tell a device to do something: ping, flush, reboot, set_period or snapshot.
 
     flush sends what is in open batches; set_period and reboot restart the device, which loses nothing. Ends with
     status 1 when the device refuses or does not answer in time. This machine's clock must be right.
     """
-    address, given = connection.parse(broker), parse(name, arguments)
+    address, given = connection.parse(broker, Trust(ca, cert, key)), parse(name, arguments)
     Inbox(device)  # refuses a name that cannot be a device
     try:
-        reply = asyncio.run(send(address, device, read_key(key), name, given, wait_s))
+        reply = asyncio.run(send(address, device, read_key(secret), name, given, wait_s))
     except NoReply as error:
         click.echo(f"pigtail: {error}", err=True)
         sys.exit(1)

@@ -151,7 +151,8 @@ def test_device_that_does_not_answer_in_time(tmp_path: Path) -> None:
 
 def pigtail(running: broker.Broker | None, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "key").write_text(KEY.hex())
-    place = ["--broker", running.url if running else "mqtt://127.0.0.1:1", "--device", "kona", "--key", str(tmp_path / "key")]
+    url = running.url if running else "mqtt://127.0.0.1:1"
+    place = ["--broker", url, "--device", "kona", "--command-key", str(tmp_path / "key")]
     return subprocess.run([*PIGTAIL, "command", *place, *arguments], capture_output=True, text=True, timeout=HANGS_S)
 
 
@@ -176,7 +177,11 @@ def test_command_line_prints_the_reply_and_ends_with_0_1_or_2(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nothing"], ["ping", "x=1"], ["--key", "/none", "ping"], ["--device", "a/b", "ping"], ["ping"]]
+    "arguments",
+    [
+        ["nothing"], ["ping", "x=1"], ["--command-key", "/none", "ping"], ["--ca", "/none", "ping"], ["--device", "a/b", "ping"],
+        ["ping"],
+    ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments: list[str], tmp_path: Path) -> None:
     ran = pigtail(None, tmp_path, *arguments)  # the last one is good, but there is no broker
