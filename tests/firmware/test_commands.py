@@ -226,6 +226,21 @@ def test_fault_31_command_that_is_malformed():
     assert scene.replies == []
 
 
+def test_fault_31_command_made_to_take_memory_is_malformed():
+    class Json:
+        @staticmethod
+        def loads(text):
+            raise MemoryError
+
+    scene = Scene()
+    kept, judging.json = judging.json, Json
+    try:
+        scene.send()
+    finally:
+        judging.json = kept
+    assert scene.commands.refused == {"malformed": 1}
+
+
 def test_fault_31_body_that_is_malformed_though_its_mac_is_good():
     scene = Scene()
     for body in "", "[]", "1", "null", '{"id": "x"}', "{", '"text"':
@@ -328,6 +343,7 @@ def test_nonces_are_new_once_in_any_order():
     assert [nonces.take(n) for n in order] == [True] * len(order)
     assert not any([nonces.take(n) for n in order])
     assert nonces.take(184) and nonces.take(168) and not nonces.take(167)
+    assert nonces.take(210) and not nonces.take(200) and not nonces.take(183) and nonces.take(201) and not nonces.take(177)
     assert nonces.take((1 << 63) - 1) and not nonces.take((1 << 63) - 1) and not nonces.take(1 << 40)
 
 
