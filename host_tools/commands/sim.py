@@ -150,9 +150,6 @@ def _progress(simulation: Simulation) -> Callable[[], None]:
         if not told and simulation.car.attached.is_set():
             told = True
             click.echo(f"to look on: pigtail listen --broker {simulation.broker_url}", err=True)
-            if simulation.scenario.speed == 1:  # else a command's time would not be the device's
-                to = f"--broker {simulation.broker_url} --device {simulation.device} --command-key {simulation.key_file}"
-                click.echo(f"to command it: pigtail command {to} ping", err=True)
         if time.monotonic() < next_at:
             return
         next_at += PROGRESS_S

@@ -57,7 +57,6 @@ class Simulation:
         self._powered_at = math.inf
         self._waited = (0, time.monotonic())  # samples, and since when as many
         self.board: VirtualBoard
-        self.key_file: Path  # of the device's command key, while it runs
         self._listener: Listener
 
     @property
@@ -99,8 +98,6 @@ class Simulation:
             stack.push_async_callback(self.car.stop)
             secure = security.of_another(server.address, s.trust) if s.broker else ours
             config = self._config(server.address, ap, secure.config)
-            self.key_file = folder / "command.key"
-            self.key_file.write_text(self.command_key)
             size = int(str(facts()["flash_size"]))
             image.make(folder / "flash.img", size, firmware, pack.pack(s.profile), config, secure.files)
             if s.flash_size:
