@@ -7,6 +7,7 @@ from host_tools.reader.connection import Trust
 from host_tools.reader.events import Mark
 from host_tools.reader.header import Header, read_header
 from host_tools.reader.inbox import BatchEvent, Gap, Happened, ProfileSeen, Reply, Status, Trouble
+from host_tools.reader.readings import Reading, readings, samples
 from host_tools.reader.stream import Listener, Subscribed, listen
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Mark",
     "Occurrence",
     "ProfileSeen",
+    "Reading",
     "Reply",
     "Sample",
     "Status",
@@ -32,4 +34,6 @@ __all__ = [
     "decode",
     "listen",
     "read_header",
+    "readings",
+    "samples",
 ]
