@@ -5,10 +5,12 @@ and refused. Kept is every message that the broker got, and what it had retained
 """
 
 import asyncio
+import json
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from host_tools.control import Command, message
@@ -19,25 +21,29 @@ from host_tools.sim.run import Simulation
 from host_tools.sim.scenario import Scenario
 from tests.sim.drives import demo_car
 
-SPEED = 4.0
-SECONDS = 46.0
+SPEED = 3.0
+SECONDS = 75.0
 HEAP = "192k"  # all at once is more than the 128 KiB have room for
+OUTAGE, POWER_CUT_AT, ASKED_FROM = (5.0, 10.0), 7.0, 14.0
 LOOK_S = 1.0  # real seconds in which a broker hands out what it has retained
-ASKED = {
-    5.0: ("ping", {}, 60_000),
-    6.0: ("snapshot", {"signals": ["Vehicle.Speed", "Vehicle.TraveledDistance"]}, 60_000),
-    7.0: ("flush", {}, 60_000),
-    8.0: ("ping", {}, -1),  # it has expired
-    9.0: ("snapshot", {"signals": ["Vehicle.Sped"]}, 60_000),  # there is no such
-    24.0: ("set_period", {"signal": "Vehicle.Speed", "period_ms": 500}, 60_000),
-    33.0: ("reboot", {}, 60_000),
-}
-RETAINED_AT = 42.0
+WAIT_S = 10.0  # and in which a device answers
+TURN_S = 0.05
+LASTS_MS = 600_000
+SPEED_SIGNAL = "Vehicle.Speed"
+ASKED: tuple[tuple[str, dict[str, object], int], ...] = (
+    ("ping", {}, LASTS_MS),
+    ("snapshot", {"signals": [SPEED_SIGNAL, "Vehicle.TraveledDistance"]}, LASTS_MS),
+    ("flush", {}, LASTS_MS),
+    ("ping", {}, -1),  # it has expired
+    ("snapshot", {"signals": ["Vehicle.Sped"]}, LASTS_MS),  # there is no such
+    ("set_period", {"signal": SPEED_SIGNAL, "period_ms": 500}, LASTS_MS),
+    ("reboot", {}, LASTS_MS),
+)
 
 
 @dataclass
 class Heard:
-    """`messages` are (topic, payload, QoS) in their order, `retained` the topics of what was retained at RETAINED_AT."""
+    """`messages` are (topic, payload, QoS) in their order, `retained` the topics of what was retained when all was asked."""
 
     device: str = ""
     messages: list[tuple[str, bytes, int]] = field(default_factory=list)
@@ -48,7 +54,7 @@ def everything() -> Heard:
     """The drive with all that can be turned on."""
     config = {"state": {"*": 500}, "homeassistant": "homeassistant"}
     settings = Scenario(
-        demo_car(), scenario.frames(()), SPEED, SECONDS, ((12.0, 18.0),), heap=HEAP, power_cuts=(15.0,), config=config
+        demo_car(), scenario.frames(()), SPEED, SECONDS, (OUTAGE,), heap=HEAP, power_cuts=(POWER_CUT_AT,), config=config
     )
     return asyncio.run(_heard(settings, True))
 
@@ -61,8 +67,6 @@ def least() -> Heard:
 
 async def _heard(settings: Scenario, with_commands: bool) -> Heard:
     heard = Heard()
-    left = dict(ASKED if with_commands else {})
-    tasks: list[asyncio.Task[None]] = []
     with tempfile.TemporaryDirectory() as folder:
         async with broker.start(None, directory=Path(folder)) as running, Connection(running.address) as client:
             await client.subscribe("#", qos=1)
@@ -72,53 +76,57 @@ async def _heard(settings: Scenario, with_commands: bool) -> Heard:
                     assert isinstance(told.payload, bytes)
                     heard.messages.append((told.topic.value, told.payload, told.qos))
 
-            def tick() -> None:
-                now = simulation.car.now
-                if now >= RETAINED_AT and not heard.retained:
-                    heard.retained.add("")
-                    tasks.append(asyncio.ensure_future(_look(running.address, heard)))
-                if left and now >= (due := next(iter(left))):
-                    tasks.append(asyncio.ensure_future(_ask(simulation, running.address, *left.pop(due))))
-
-            simulation = Simulation(_at(settings, running.url))
+            simulation = Simulation(replace(settings, broker=running.url))
             heard.device = simulation.device
             keeping = asyncio.ensure_future(keep())
+            asking = asyncio.ensure_future(_ask_all(simulation, running.address, heard)) if with_commands else None
             try:
-                await simulation.run(tick)
-                await asyncio.gather(*tasks)
+                await simulation.run()
+                assert asking is None or asking.done(), "the drive ended before everything was asked"
             finally:
                 keeping.cancel()
-    heard.retained.discard("")
-    assert not left, "the run ended before everything was asked"
+                if asking:
+                    asking.cancel()
     return heard
 
 
-def _at(settings: Scenario, url: str) -> Scenario:
-    return Scenario(**(vars(settings) | {"broker": url}))
+async def _ask_all(simulation: Simulation, address: Address, heard: Heard) -> None:
+    """Each command is asked when the one before was answered; again, as a new one, while the device was not ready for it."""
+    while simulation.car.now < ASKED_FROM:
+        await asyncio.sleep(TURN_S)
+    for name, arguments, lasts_ms in ASKED:
+        while await _ask(simulation, address, heard, name, arguments, lasts_ms) in (None, "clock_unknown"):
+            pass
+    heard.retained = await _retained(address)
 
 
 async def _ask(
-    simulation: Simulation, address: Address, name: str, arguments: dict[str, object], lasts_ms: int
-) -> None:
+    simulation: Simulation, address: Address, heard: Heard, name: str, arguments: dict[str, object], lasts_ms: int
+) -> str | None:
+    """The reason of the refusal, empty for none; None when there was no reply."""
     now_ms = int(1000 * simulation._utc())  # of the drive's time, which runs faster than ours
-    payload = message(
-        bytes.fromhex(simulation.command_key), simulation.device,
-        Command(name, f"{name}-{now_ms}", now_ms, now_ms + lasts_ms, arguments),
-    )  # fmt: skip
+    command = Command(name, f"{name}-{now_ms}", now_ms, now_ms + lasts_ms, arguments)
+    payload = message(bytes.fromhex(simulation.command_key), simulation.device, command)
     async with Connection(address) as client:
         await client.publish(f"pigtail/v1/{simulation.device}/command", payload, qos=1)
+    for _ in range(round(WAIT_S / TURN_S)):
+        for topic, told, _ in heard.messages:
+            if topic.endswith("/reply") and (fields := json.loads(told))["id"] == command.id:
+                return str(fields.get("reason", ""))
+        await asyncio.sleep(TURN_S)
+    return None
 
 
-async def _look(address: Address, heard: Heard) -> None:
+async def _retained(address: Address) -> set[str]:
+    topics = set()
     async with Connection(address) as client:
         await client.subscribe("#", qos=1)
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S):
                 async for told in client.messages:
                     if told.retain:
-                        heard.retained.add(told.topic.value)
-        except TimeoutError:
-            pass
+                        topics.add(told.topic.value)
+    return topics
 
 
 if __name__ == "__main__":
