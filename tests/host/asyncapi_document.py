@@ -89,9 +89,9 @@ class Document:
         """Notes the fields of a value that is as the schema at the pointer `at` says; yields what is wrong in the JSON in it."""
         if "$ref" in schema:
             yield from self._see(schema["$ref"], self.at(schema["$ref"]), value)
-        for number, branch in enumerate(schema.get("oneOf", ())):
-            if not any(self._errors(f"{at}/oneOf/{number}", value)):
-                yield from self._see(f"{at}/oneOf/{number}", branch, value)
+        for number, branch in enumerate(schema.get("anyOf", ())):
+            if not any(self._errors(f"{at}/anyOf/{number}", value)):
+                yield from self._see(f"{at}/anyOf/{number}", branch, value)
         if isinstance(value, dict):
             for name, part in value.items():
                 if name in schema.get("properties", ()):
@@ -140,7 +140,7 @@ class Document:
             for key in "items", "additionalProperties", "propertyNames":
                 waiting.append((f"{at}/{key}", schema.get(key, False)))
             waiting += [(f"{at}/properties/{name}", part) for name, part in schema.get("properties", {}).items()]
-            waiting += [(f"{at}/oneOf/{number}", part) for number, part in enumerate(schema.get("oneOf", ()))]
+            waiting += [(f"{at}/anyOf/{number}", part) for number, part in enumerate(schema.get("anyOf", ()))]
 
     def faults(self) -> Iterator[str]:
         """What is wrong with the document itself."""
