@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -24,16 +25,19 @@ HOST = "127.0.0.1"
 
 class Mosquitto:
     """With `persistence` it keeps every change on disk before it turns to the next packet. `tls` is its certificate on
-    `port`; then `plain_port` is another. `accounts` (users and passwords) are all that may use it; without, everybody may."""
+    `port`; then `plain_port` is another. `accounts` (users and passwords) are all that may use it; without, everybody may.
+    `more` are lines of its configuration behind all others."""
 
     def __init__(
-        self, folder: Path, persistence: bool = False, tls: Certificate | None = None, accounts: dict[str, str] | None = None
-    ) -> None:
+        self, folder: Path, persistence: bool = False, tls: Certificate | None = None, accounts: dict[str, str] | None = None,
+        more: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self.port = _free_port()
         self.plain_port = _free_port() if tls else self.port
         self._folder = folder
         self._persistence = persistence
         self._tls = tls
+        self._more = more
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "kept").mkdir(parents=True, exist_ok=True)
         if accounts:
@@ -65,7 +69,7 @@ class Mosquitto:
         lines.append(f"listener {self.port} {HOST}")
         if self._tls:
             lines += [f"certfile {self._tls.certificate}", f"keyfile {self._tls.key}", f"listener {self.plain_port} {HOST}"]
-        return lines
+        return [*lines, *self._more]
 
     def _answers(self) -> bool:
         try:
