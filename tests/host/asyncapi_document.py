@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PART = Path(__file__).parents[1] / "data/asyncapi-3.0-part.yaml"
 MOST_BODY = 512
 _MAGIC = {"profile": b"PTPF", "telemetry": b"\x02"}
-_UNITS = {"ms": re.compile(".*_ms"), "B": re.compile("bytes|heap_used"), "s": re.compile("expire_after")}
+_UNITS = {"ms": ".*_ms", "B": "bytes|heap_used", "s": "expire_after", "bit/s": "bitrate", "%": "load"}
 
 Tree = dict[str, Any]
 
@@ -180,7 +180,7 @@ class Document:
             inner = self.at(part["$ref"]) if "$ref" in part else part
             if "description" not in inner:
                 yield f"{name} is not described"
-            unit = next((unit for unit, names in _UNITS.items() if names.fullmatch(name)), None)
+            unit = next((unit for unit, names in _UNITS.items() if re.fullmatch(names, name)), None)
             if inner.get("x-unit") != unit:
                 yield f"{name} must have the x-unit {unit}"
 

@@ -4,7 +4,7 @@ and refused. Kept is every message that the broker got, and what it had retained
 import asyncio
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ LOOKED = "looked"  # a topic of our own: when it comes, everything that was reta
 WAIT_S = 10.0  # real seconds in which a device answers
 TURN_S = 0.05
 LASTS_MS = 600_000
+KEY = "5a" * 32
 SPEED_SIGNAL = "Vehicle.Speed"
 ASKED: tuple[tuple[str, dict[str, object], int], ...] = (
     ("ping", {}, LASTS_MS),
@@ -56,7 +57,7 @@ class Heard:
 
 def everything() -> Heard:
     """The drive with all that can be turned on."""
-    config = {"state": {"*": 500}, "homeassistant": "homeassistant"}
+    config = {"state": {"*": 500}, "homeassistant": "homeassistant", "command.key": KEY}
     heard = Heard()
     settings = Scenario(
         demo_car(), heard.frames(), SPEED, MOST_S, (OUTAGE,), heap=HEAP, power_cuts=(POWER_CUT_AT,), config=config
@@ -68,9 +69,8 @@ def everything() -> Heard:
 
 def least() -> Heard:
     """A short drive of a device that is left as it comes."""
-    config: Mapping[str, object] = {"command.key": ""}
     heard = Heard()
-    asyncio.run(_hear(heard, Scenario(demo_car(), heard.frames(), SPEED, 12.0, config=config), False))
+    asyncio.run(_hear(heard, Scenario(demo_car(), heard.frames(), SPEED, 12.0), False))
     return heard
 
 
@@ -115,7 +115,7 @@ async def _ask(
     """The reason of the refusal, empty for none; None when there was no reply."""
     now_ms = int(1000 * simulation._utc())  # of the drive's time, which runs faster than ours
     command = Command(name, f"{name}-{now_ms}", now_ms, now_ms + lasts_ms, arguments)
-    payload = message(bytes.fromhex(simulation.command_key), simulation.device, command)
+    payload = message(bytes.fromhex(KEY), simulation.device, command)
     async with Connection(address) as client:
         await client.publish(f"pigtail/v1/{simulation.device}/command", payload, qos=1)
     for _ in range(round(WAIT_S / TURN_S)):
