@@ -20,8 +20,8 @@ from host_tools.reader.recording import Message, messages
 
 DATA = Path(__file__).parents[1] / "data/v1"
 RECORDED = {
-    "messages.rec": "4f9f427c92880cc36420652effaf15723e3aff9f9726033504c0ddbcf4920594",
-    "samples.csv.gz": "4f4d9a986d53ed8978dcb1de40463bf5bb0dd9457bb7b8c3a6b87aa9f6d33cdd",
+    "messages.rec": "bb1da49318df1a24fcf988d788626eb918b325989a62d9a0994179ef3a8eb022",
+    "samples.csv.gz": "65bab1ecd881da230fc8ec96e1b302df2da6c13dbc2b4915f779baec9c9df7d2",
 }
 
 Row = dict[str, Any]
