@@ -142,7 +142,7 @@ def test_nobody_comes_in_without_an_account(fleet: Mosquitto, user: str | None, 
     run(main())
 
 
-def test_fault_20_device_cannot_take_over_anothers_session(mosquitto: Make, tmp_path: Path) -> None:
+def test_device_cannot_take_over_anothers_session(mosquitto: Make, tmp_path: Path) -> None:
     fleet = a_fleet(mosquitto, tmp_path, "use_username_as_clientid true")
 
     async def main() -> None:
