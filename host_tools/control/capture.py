@@ -69,7 +69,7 @@ async def capture(
 
     Raises Refused, NoReply where the device does not answer or falls silent for `wait_s`, and BrokerError.
     """
-    arguments = {"ids": list(ids), "ms": round(seconds * 1000), "frames": frames}
+    arguments = {"ids": list(ids), "duration_ms": round(seconds * 1000), "frames": frames}
     topic = f"{ROOT}/{device}/capture"
     silent_s = wait_s + seconds  # a bus without these frames has nothing to tell until the end
     async with Connection(address) as client:

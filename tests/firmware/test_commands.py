@@ -551,7 +551,7 @@ class Bus:
 
 
 def _captures(scene, **arguments):
-    given = {"ids": [0x123], "ms": 1000, "frames": 10}
+    given = {"ids": [0x123], "duration_ms": 1000, "frames": 10}
     given.update(arguments)
     scene.send("capture", arguments=given)
     return scene.replies[-1]
@@ -574,7 +574,7 @@ def test_capture_hears_the_bus_until_its_last_chunk_is_told():
 
 def test_capture_of_what_cannot_be_is_refused():
     for arguments in (
-        {"ids": [1] * 17}, {"ids": ["1"]}, {"ids": [1 << 30]}, {"ids": [-1]}, {"ms": 0}, {"ms": 60001}, {"frames": 0},
+        {"ids": [1] * 17}, {"ids": ["1"]}, {"ids": [1 << 30]}, {"ids": [-1]}, {"duration_ms": 0}, {"duration_ms": 60001}, {"frames": 0},
         {"frames": 100001},
     ):  # fmt: skip
         scene = _car()

@@ -20,8 +20,8 @@ from host_tools.reader.recording import Message, messages
 
 DATA = Path(__file__).parents[1] / "data/v1"
 RECORDED = {
-    "messages.rec": "bb1da49318df1a24fcf988d788626eb918b325989a62d9a0994179ef3a8eb022",
-    "samples.csv.gz": "65bab1ecd881da230fc8ec96e1b302df2da6c13dbc2b4915f779baec9c9df7d2",
+    "messages.rec": "245f7fd8a3bdda8ca544ca560f35d0109e01d975529424f56782ef0b5925c6c9",
+    "samples.csv.gz": "35f048d5c100aacd221bf764620f5205508f327e73e7d39938576c3e540c2154",
 }
 
 Row = dict[str, Any]

@@ -31,6 +31,7 @@ ASKED: tuple[tuple[str, dict[str, object], int], ...] = (
     ("ping", {}, LASTS_MS),
     ("snapshot", {"signals": [SPEED_SIGNAL, "Vehicle.TraveledDistance"]}, LASTS_MS),
     ("flush", {}, LASTS_MS),
+    ("capture", {"ids": [], "duration_ms": 500, "frames": 50}, LASTS_MS),
     ("ping", {}, -1),  # it has expired
     ("snapshot", {"signals": ["Vehicle.Sped"]}, LASTS_MS),  # there is no such
     ("set_period", {"signal": SPEED_SIGNAL, "period_ms": 500}, LASTS_MS),

@@ -37,7 +37,7 @@ def _made(commands, name, arguments):
         commands.restarts = True
         return {"version": version}
     if name == "capture":
-        return _captured(commands, arguments["ids"], arguments["ms"], arguments["frames"])
+        return _captured(commands, arguments["ids"], arguments["duration_ms"], arguments["frames"])
     if name == "reboot":
         commands.restarts = True
         return {}
@@ -65,7 +65,7 @@ def _captured(commands, ids, ms, frames):
     if len(ids) > _MOST or not all([type(ident) is int and 0 <= ident < 1 << 30 for ident in ids]):
         raise ValueError("ids: takes up to %d ids, a 29-bit one with bit 29 set" % _MOST)
     if not 1 <= ms <= _LONGEST_MS or not 1 <= frames <= _MOST_FRAMES:
-        raise ValueError("ms: takes 1 to %d; frames: 1 to %d" % (_LONGEST_MS, _MOST_FRAMES))
+        raise ValueError("duration_ms: takes 1 to %d; frames: 1 to %d" % (_LONGEST_MS, _MOST_FRAMES))
     number = commands.captures + 1
     topic, boot = commands.base + "/capture", commands.outbox.boot
     commands.begin(once.call("pigtail.can.capture", "Capture", topic, boot, commands.clock, number, ids, ms, frames))
