@@ -574,8 +574,8 @@ def test_capture_hears_the_bus_until_its_last_chunk_is_told():
 
 def test_capture_of_what_cannot_be_is_refused():
     for arguments in (
-        {"ids": [1] * 17}, {"ids": ["1"]}, {"ids": [1 << 30]}, {"ids": [-1]}, {"duration_ms": 0}, {"duration_ms": 60001}, {"frames": 0},
-        {"frames": 100001},
+        {"ids": [1] * 17}, {"ids": ["1"]}, {"ids": [1 << 30]}, {"ids": [-1]}, {"duration_ms": 0}, {"duration_ms": 60001},
+        {"frames": 0}, {"frames": 100001},
     ):  # fmt: skip
         scene = _car()
         scene.parts.boot, scene.commands.bus = 7, Bus()
