@@ -52,6 +52,8 @@ class Assembly:
         self.events = Events(self.boot, self.topics.base + "/event", self.text)
         self.profile, self.profile_error = once.call("pigtail.signals.in_force", "load", config["profile"], config["periods"])
         has_states = self._prepare_states(config, version)
+        if self.profile and config["command.key"]:  # now, while there is room for it
+            once.call("pigtail.control.listing", "make", self.profile)
         self.values = self.table = self.sampler = self.keeper = None
         self._batches = self._make_batches() if self.profile else []
         self.outbox = self._make_outbox(config)

@@ -9,12 +9,12 @@ import sys
 from array import array
 from binascii import hexlify
 from fakes import Time
-from packed import Signal, put, pack, wide
+from packed import Signal, get, pack, put, wide
 from packed import text as packed_text
 from pigtail import uptime
 from pigtail.config import store
 from pigtail.control import commands as control
-from pigtail.control import judging, nonces, snapshot
+from pigtail.control import judging, listing, nonces, snapshot
 from pigtail.signals.profile import Profile
 from pigtail.signals.values import Values
 from pigtail.uplink.session import Text
@@ -379,6 +379,7 @@ TEXTS = (
 def _car():
     put("/profile.bin", pack(MESSAGES, packed_text(TEXTS)))
     profile = Profile("/profile.bin")
+    listing.make(profile)
     return Scene(profile, Values(profile))
 
 
@@ -456,6 +457,36 @@ def test_snapshot_longer_than_a_packet_is_refused_and_told_so():
         scene.values.ticks[row] = 8 << 28
     _refuses("too_long", True, scene, command="snapshot", arguments={"signals": ["Speed", "Torque", "Ratio", "Half"]})
     assert scene.commands.run == 0
+
+
+def test_list_of_signals_is_made_once_for_each_profile():
+    scene = _car()
+    put("/signals", get("/signals")[:9] + b"untouched")
+    listing.make(scene.profile)
+    assert get("/signals")[9:] == b"untouched"
+    for other in b"", b"00000000\n", get("/signals")[:8]:
+        put("/signals", other)
+        listing.make(scene.profile)
+        assert list(_snapshot(scene, "Balance")) == ["Balance"]
+
+
+def test_list_of_signals_that_is_missing_or_of_another_profile_is_a_failure():
+    for other in None, b"00000000\n[0]\n":
+        scene = _car()
+        if other is None:
+            os.remove("/signals")
+        else:
+            put("/signals", other)
+        _refuses("failed", True, scene, command="snapshot", arguments={"signals": ["Speed"]})
+
+
+def test_list_of_signals_whose_text_is_no_good_is_not_made():
+    for texts in packed_text(['x","y":"']), packed_text([]), b"no text":
+        _car()
+        os.remove("/signals")
+        put("/bad.bin", pack([(1, [Signal(0, 8, 100)])], texts))
+        listing.make(Profile("/bad.bin"))
+        assert "signals" not in os.listdir("/")
 
 
 def test_command_about_signals_without_a_profile_is_refused():

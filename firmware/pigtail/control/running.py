@@ -1,10 +1,12 @@
 """Runs a command that was found good: loaded for it and forgotten, as is each of its steps."""
 
+import json
 from micropython import const
 from pigtail import once, uptime
 
 _MOST = const(16)  # signals of a snapshot, ids of a capture
 _LONGEST_MS, _MOST_FRAMES = const(60_000), const(100_000)
+_LINES = const(8)  # of the list of signals, between two turns of the bus
 
 
 def run(commands, command):
@@ -12,7 +14,7 @@ def run(commands, command):
     result = None
     reason = text = ""
     try:
-        result = yield from _made(commands, command["command"], command["arguments"])
+        result = yield from _read(commands, command["command"], command["arguments"])
     except ValueError as error:
         reason, text = "bad_arguments", str(error)
     except MemoryError:
@@ -22,22 +24,22 @@ def run(commands, command):
     commands.answer(command, reason, text, result)
 
 
-def _made(commands, name, arguments):
+def _read(commands, name, given):
     """The result, by a generator. Raises ValueError, with one line, for arguments that it cannot take, or OSError."""
     if name == "snapshot":
-        found = yield from _found(commands.profile, arguments["signals"])
+        found = yield from _find(commands.profile, given["signals"])
         return once.call("pigtail.control.snapshot", "snapshot", commands.profile, commands.values, found)
     if name == "set_period":
-        signal, period_ms = arguments["signal"], arguments["period_ms"]
-        found = yield from _found(commands.profile, [signal])
-        fault = once.call("pigtail.signals.reschedule", "fault", commands.profile, found[signal][0], period_ms)
+        name, ms = given["signal"], given["period_ms"]
+        found = yield from _find(commands.profile, [name])
+        fault = once.call("pigtail.signals.reschedule", "fault", commands.profile, found[name][0], ms)
         if fault:
             raise ValueError(fault)
-        version = once.call("pigtail.config.change", "set_period", signal, period_ms)
+        version = once.call("pigtail.config.change", "set_period", name, ms)
         commands.restarts = True
         return {"version": version}
     if name == "capture":
-        return _captured(commands, arguments["ids"], arguments["duration_ms"], arguments["frames"])
+        return _captured(commands, given["ids"], given["duration_ms"], given["frames"])
     if name == "reboot":
         commands.restarts = True
         return {}
@@ -48,12 +50,26 @@ def _made(commands, name, arguments):
     return {"uptime_ms": uptime.ms()}  # ping
 
 
-def _found(profile, names):
+def _find(profile, names):
+    """For each name what `listing` has written of it."""
     if not 1 <= len(names) <= _MOST or not all([type(name) is str for name in names]):
         raise ValueError("signals: takes 1 to %d names" % _MOST)
     if profile is None:
         raise ValueError("there is no profile")
-    found = yield from once.call("pigtail.control.names", "find", profile, names)
+    found, wanted, i = {}, [name.encode() for name in names], 0
+    with open("/signals", "rb") as f:
+        if f.readline() != b"%08x\n" % profile.identity:
+            raise OSError("no list of signals")
+        line = f.readline()
+        while line:
+            i += 1
+            if not i % _LINES:
+                yield
+            if any([name in line for name in wanted]):
+                fields = json.loads(line)
+                if fields[1] in names:
+                    found[fields[1]] = fields
+            line = f.readline()
     for name in names:
         if name not in found:
             raise ValueError("the profile has no " + name)

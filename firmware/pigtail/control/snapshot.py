@@ -11,7 +11,7 @@ _SILENT = const(15)  # data length of a row that has gone silent
 
 
 def snapshot(profile, values, found):
-    """{name: what is known of it, None where it was never heard} for all that `names.find` has found."""
+    """{name: what is known of it, None where it was never heard} for all in `found`, as `listing` has it."""
     if values.judge:
         values.judge.limits()
     now = ticks_ms()
@@ -24,7 +24,7 @@ def _latest(profile, values, meaning, now):
     if not ticks:
         return None
     return {
-        "value": _physical(profile, values.raw, *meaning),
+        "value": _physical(profile, values.raw, s, *meaning[2:]),
         "age_ms": now - ticks & 0x0FFFFFFF,
         "quality": _QUALITY[_STALE if ticks >> 28 == _SILENT else values.quality[s]],
         "source": "broadcast",
