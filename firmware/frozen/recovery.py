@@ -16,8 +16,9 @@ def mount(device, place: str = "/") -> bool:
         vfs.mount(vfs.VfsLfs2(device), place)
     except OSError as error:
         found = _found(device, 0), _found(device, 1)
-        reason = "no file system can be mounted (error %s): block 0 is %s, block 1 is %s; nothing was changed"
-        print("recovery: " + reason % ((error,) + found))
+        told = (error,) + found
+        reason = "no file system can be mounted (error %s): block 0 is %s, block 1 is %s; nothing was changed" % told
+        print("recovery: " + reason)
         return False
     return True
 
