@@ -12,16 +12,17 @@ from host_tools.control import NoReply, read_key
 from host_tools.control.capture import MOST_FRAMES, MOST_IDS, MOST_MS, Chunk, Refused, capture
 from host_tools.control.message import Key
 from host_tools.errors import InputError
-from host_tools.reader import connection
+from host_tools.reader import Trust, connection
 from host_tools.reader.connection import Address
 from host_tools.reader.inbox import Inbox
 
 EXAMPLES = """\b
 Examples:
-  pigtail capture --device kona --key kona.key -o all.log
-  pigtail capture --device kona --key kona.key --id 7E8 --id 18DAF110 --for 30 -o answers.log
-  pigtail signals find --log all.log
+  pigtail capture --device kona --command-key kona.key -o all.log
+  pigtail capture --device kona --command-key kona.key --id 7E8 --id 18DAF110 --for 30 -o answers.log
+  pigtail capture --broker mqtts://broker.example --ca ca.pem --device kona --command-key kona.key -o all.log
 """
+_A_FILE = click.Path(path_type=Path)
 
 
 class ArbitrationId(click.ParamType[int]):
@@ -44,26 +45,30 @@ class ArbitrationId(click.ParamType[int]):
 @click.command("capture", epilog=EXAMPLES)
 @click.option("--broker", metavar="URL", default="mqtt://127.0.0.1:1883", show_default=True)
 @click.option("--device", metavar="ID", required=True)
-@click.option("--key", metavar="FILE", required=True, type=click.Path(path_type=Path),
+@click.option("--command-key", "secret", metavar="FILE", required=True, type=_A_FILE,
               help="Holds the device's command.key: 64 hex digits.")
+@click.option("--ca", metavar="FILE", type=_A_FILE, help="The CA of a broker at mqtts://.  [default: those this machine trusts]")
+@click.option("--cert", metavar="FILE", type=_A_FILE, help="Our own certificate, where the broker asks for one.")
+@click.option("--key", metavar="FILE", type=_A_FILE, help="Its key.")
 @click.option("--id", "ids", type=ArbitrationId(), multiple=True, help="Only frames with this one; again for more.")
 @click.option("--for", "seconds", metavar="SECONDS", type=click.FloatRange(0.1, MOST_MS / 1000), default=10.0, show_default=True)
 @click.option("--frames", metavar="N", type=click.IntRange(1, MOST_FRAMES), default=MOST_FRAMES, show_default=True)
 @click.option("-o", "--out", metavar="FILE", required=True, type=click.Path(path_type=Path), help="The candump log to write.")
 def command(
-    broker: str, device: str, key: Path, ids: tuple[int, ...], seconds: float, frames: int, out: Path
-) -> None:
+    broker: str, device: str, secret: Path, ca: Path | None, cert: Path | None, key: Path | None, ids: tuple[int, ...],
+    seconds: float, frames: int, out: Path,
+) -> None:  # fmt: skip
     """Ask a device for a raw log of its bus, bounded in time and frames.
 
     The device goes on sampling meanwhile. Frames that it could not send fast enough are counted; with any of them missing
     this ends with status 1.
     """
-    address = connection.parse(broker)
+    address = connection.parse(broker, Trust(ca, cert, key))
     Inbox(device)  # refuses a name that cannot be a device
     if len(ids) > MOST_IDS:
         raise InputError(f"--id: {len(ids)} ids; a device takes {MOST_IDS}: name fewer, or none for all")
     try:
-        taken, dropped = asyncio.run(_write(address, device, read_key(key), ids, seconds, frames, out))
+        taken, dropped = asyncio.run(_write(address, device, read_key(secret), ids, seconds, frames, out))
     except (NoReply, Refused) as error:
         click.echo(f"pigtail: {error}", err=True)
         sys.exit(1)
