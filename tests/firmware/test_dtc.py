@@ -51,6 +51,7 @@ def test_codes_of_sae_j1979_have_no_status():
         assert dtc.codes(head + b"\0") == []
         assert dtc.codes(head + bytes.fromhex("02 0420 c100")) == [(0x042000, None), (0xC10000, None)]
         assert dtc.codes(head + bytes.fromhex("01 0420 0000 0000")) == [(0x042000, None)], "filled up"
+        assert dtc.codes(head + bytes.fromhex("02 0420 0000")) == [(0x042000, None)], "and counted"
 
 
 def test_codes_of_iso_14230():

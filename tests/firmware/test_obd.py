@@ -79,6 +79,8 @@ def test_values():
     for cut in "410c", "410c1a", "410d320c", "420c001a", "410c1af80d":
         with raises(Failure):
             obd.values(bytes.fromhex(cut), lengths)
+    with raises(Failure):
+        obd.values(b"\x41\x0c", {})
 
 
 def test_vin_calibrations_and_name():

@@ -119,6 +119,12 @@ async def test_peers_response_pending_comes_before_the_reply_once_or_many_times(
         assert bench.counted() == {}
 
 
+async def test_identifier_that_looks_like_a_response_pending_is_none():
+    e = server()
+    answer = b"\x62\xf1\x78\x01"
+    assert await answered(Bench(e), e, answer, request=b"\x22\xf1\x78") == answer
+
+
 async def test_peers_response_pending_and_reply_in_one_read():
     e = server()
     bench = Bench(e)

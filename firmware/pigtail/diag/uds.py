@@ -177,8 +177,6 @@ def data(answer, lengths):
         if len(answer) < at + 2 or answer[at] << 8 | answer[at + 1] != did:
             continue
         end = len(answer) if length is None else at + 2 + length
-        if end > len(answer):
-            raise Failure("form")
         found[did] = answer[at + 2 : end]
         at = end
     if at != len(answer) or not found:
