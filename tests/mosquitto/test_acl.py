@@ -112,7 +112,7 @@ def test_device_reads_its_own_commands_and_nothing_else(fleet: Mosquitto) -> Non
     ("user", "reads", "marker"),
     [
         ("reader", ("status", "profile", "telemetry", "gap", "event", "state", "reply"), "pigtail/v1/a/status"),
-        ("commander", ("reply",), "pigtail/v1/a/reply"),
+        ("commander", ("reply", "capture"), "pigtail/v1/a/reply"),
         ("home-assistant", ("status", "state", "discovery"), "pigtail/v1/a/status"),
     ],
 )
