@@ -8,6 +8,7 @@ from pathlib import Path
 import can
 import click
 
+from host_tools.broker_options import commanded, trust
 from host_tools.control import NoReply, read_key
 from host_tools.control.capture import MOST_FRAMES, MOST_IDS, MOST_MS, Chunk, Refused, capture
 from host_tools.control.message import Key
@@ -22,7 +23,6 @@ Examples:
   pigtail capture --device kona --command-key kona.key --id 7E8 --id 18DAF110 --for 30 -o answers.log
   pigtail capture --broker mqtts://broker.example --ca ca.pem --device kona --command-key kona.key -o all.log
 """
-_A_FILE = click.Path(path_type=Path)
 
 
 class ArbitrationId(click.ParamType[int]):
@@ -43,13 +43,8 @@ class ArbitrationId(click.ParamType[int]):
 
 
 @click.command("capture", epilog=EXAMPLES)
-@click.option("--broker", metavar="URL", default="mqtt://127.0.0.1:1883", show_default=True)
-@click.option("--device", metavar="ID", required=True)
-@click.option("--command-key", "secret", metavar="FILE", required=True, type=_A_FILE,
-              help="Holds the device's command.key: 64 hex digits.")
-@click.option("--ca", metavar="FILE", type=_A_FILE, help="The CA of a broker at mqtts://.  [default: those this machine trusts]")
-@click.option("--cert", metavar="FILE", type=_A_FILE, help="Our own certificate, where the broker asks for one.")
-@click.option("--key", metavar="FILE", type=_A_FILE, help="Its key.")
+@commanded
+@trust
 @click.option("--id", "ids", type=ArbitrationId(), multiple=True, help="Only frames with this one; again for more.")
 @click.option("--for", "seconds", metavar="SECONDS", type=click.FloatRange(0.1, MOST_MS / 1000), default=10.0, show_default=True)
 @click.option("--frames", metavar="N", type=click.IntRange(1, MOST_FRAMES), default=MOST_FRAMES, show_default=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from host_tools.broker_options import commanded, trust
 from host_tools.control import NoReply, read_key, send
 from host_tools.control.arguments import parse
 from host_tools.reader import Reply, Trust, connection
@@ -20,19 +21,13 @@ Examples:
   pigtail command --device kona --command-key kona.key set_period signal=Vehicle.Speed period_ms=500
   pigtail command --broker mqtts://broker.example --ca ca.pem --device kona --command-key kona.key --json flush
 """
-_A_FILE = click.Path(path_type=Path)
 
 
 @click.command("command", epilog=EXAMPLES)
-@click.option("--broker", metavar="URL", default="mqtt://127.0.0.1:1883", show_default=True)
-@click.option("--device", metavar="ID", required=True)
-@click.option("--command-key", "secret", metavar="FILE", required=True, type=_A_FILE,
-              help="Holds the device's command.key: 64 hex digits.")
+@commanded
 @click.option("--wait", "wait_s", metavar="SECONDS", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True,
               help="How long to wait for the reply; as long the command is good for.")
-@click.option("--ca", metavar="FILE", type=_A_FILE, help="The CA of a broker at mqtts://.  [default: those this machine trusts]")
-@click.option("--cert", metavar="FILE", type=_A_FILE, help="Our own certificate, where the broker asks for one.")
-@click.option("--key", metavar="FILE", type=_A_FILE, help="Its key.")
+@trust
 @click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON.")
 @click.argument("name", metavar="NAME")
 @click.argument("arguments", metavar="[ARG=VALUE]...", nargs=-1)

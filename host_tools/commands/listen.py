@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from host_tools.broker_options import trust
 from host_tools.errors import InputError
 from host_tools.reader import (
     BatchEvent,
@@ -42,7 +43,6 @@ Examples:
   pigtail listen --share fleet --raw first.rec
   pigtail listen --session archive --format jsonl --out all.jsonl
 """
-_A_FILE = click.Path(path_type=Path)
 
 
 @click.command("listen", epilog=EXAMPLES)
@@ -51,9 +51,7 @@ _A_FILE = click.Path(path_type=Path)
 @click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE.  [default: stdout]")
 @click.option("--raw", metavar="FILE", type=click.Path(path_type=Path), help="Append all messages as they come to FILE.")
-@click.option("--ca", metavar="FILE", type=_A_FILE, help="The CA of a broker at mqtts://.  [default: those this machine trusts]")
-@click.option("--cert", metavar="FILE", type=_A_FILE, help="Our own certificate, where the broker asks for one.")
-@click.option("--key", metavar="FILE", type=_A_FILE, help="Its key.")
+@trust
 @click.option("--share", metavar="GROUP", help="Take a share of the telemetry: the collectors of a group divide it.")
 @click.option("--session", metavar="NAME", help="Have the broker keep what comes while this reader, the only NAME, is away.")
 def command(
