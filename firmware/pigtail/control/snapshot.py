@@ -2,7 +2,7 @@
 
 import struct
 from micropython import const
-from pigtail.signals.profile import LOW_HALF
+from pigtail.signals.profile import LOW_HALF, row_of
 from time import ticks_ms
 
 _QUALITY = ("valid", "out_of_range", "stale", "bad_counter", "bad_checksum")
@@ -20,7 +20,7 @@ def snapshot(profile, values, found):
 
 def _latest(profile, values, meaning, now):
     s = meaning[0]
-    ticks = values.ticks[_row_of(profile, s)]
+    ticks = values.ticks[row_of(profile, s)]
     if not ticks:
         return None
     return {
@@ -29,13 +29,6 @@ def _latest(profile, values, meaning, now):
         "quality": _QUALITY[_STALE if ticks >> 28 == _SILENT else values.quality[s]],
         "source": "broadcast",
     }
-
-
-def _row_of(profile, s):
-    row = 0
-    while profile.first(row) + profile.count(row) <= s:
-        row += 1
-    return row
 
 
 def _physical(profile, raw, s, length, is_signed, is_float, scale, offset):

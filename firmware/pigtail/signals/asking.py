@@ -4,7 +4,7 @@ may open, and forgotten."""
 import deflate
 import json
 from pigtail.can.tx_guard import Ecu
-from pigtail.signals.profile import LOW_HALF
+from pigtail.signals.profile import LOW_HALF, row_of
 
 
 def load(profile):
@@ -24,7 +24,7 @@ def load(profile):
                 line = text.readline()
                 for name in wanted:
                     if wanted[name]["signal"].encode() in line and json.loads(line)["name"] == wanted[name]["signal"]:
-                        states[name] = _row_of(profile, i), i, wanted[name]["raw"]
+                        states[name] = row_of(profile, i), i, wanted[name]["raw"]
     if len(states) < len(wanted):
         raise ValueError("states")  # a profile that the tools have checked has them all
     return ecus, states
@@ -37,9 +37,3 @@ def _ecu(told):
         told["tx_id"], told.get("is_extended_id", False), told.get("prefix"), bytes(told.get("sessions", ())),
         told.get("safe", ()), rx_id is None, told.get("interval_ms", 100),
     )  # fmt: skip
-
-
-def _row_of(profile, s):
-    for row in range(profile.row_count):
-        if profile.first(row) <= s < profile.first(row) + profile.count(row):
-            return row

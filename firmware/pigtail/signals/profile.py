@@ -100,6 +100,14 @@ class Profile:
         return self.text_at + self.text_size + 4
 
 
+def row_of(profile, s: int) -> int:
+    """The row that names descriptor `s`: they follow each other in the rows' order."""
+    row = 0
+    while profile.first(row) + profile.count(row) <= s:
+        row += 1
+    return row
+
+
 def _line(text):
     """The name in the next line of the text."""
     try:
