@@ -103,6 +103,31 @@ class Link:
         self.up = up
 
 
+class Outbox:
+    """Batches in the order of their coming, each given once until the session that asks is a new one."""
+
+    def __init__(self, ledger):
+        self.ledger = ledger
+        self.waiting = []
+        self.given = []
+        self.acknowledged = []  # payloads
+
+    def next(self):
+        for batch in self.waiting:
+            if batch not in self.given:
+                self.given.append(batch)
+                return batch
+
+    def rewind(self):
+        for batch in self.given:
+            batch.was_given = True
+        self.given = []
+
+    def acknowledge(self, batch):
+        self.waiting.remove(batch)
+        self.acknowledged.append(batch.payload)
+
+
 class Can:
     """A controller that returns frames (id, data, flags) made beforehand; allocates nothing while it does."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import json
-from fakes import Link, Time, stopped
+from fakes import Link, Outbox, Time, stopped
 from pigtail.outbox.ledger import Ledger
 from pigtail.uplink import session
 from pigtail.uplink.topics import Topics
@@ -60,29 +60,6 @@ class FakeBatch:
         return iter((self.payload[:2], self.payload[2:]))
 
 
-class FakeOutbox:
-    """Batches in the order of their coming, each given once until the session that asks is a new one."""
-
-    def __init__(self):
-        self.ledger = Ledger(8)
-        self.waiting = []
-        self.given = []
-
-    def next(self):
-        for batch in self.waiting:
-            if batch not in self.given:
-                self.given.append(batch)
-                return batch
-
-    def rewind(self):
-        for batch in self.given:
-            batch.was_given = True
-        self.given = []
-
-    def acknowledge(self, batch):
-        self.waiting.remove(batch)
-
-
 class Speaker:
     """Says each of `words` once; notes what it is told."""
 
@@ -106,7 +83,7 @@ class Scene:
     def __init__(self, answers=True, window=3, urgent=(), speakers=()):
         self.time = Time().into(session)
         self.client = FakeClient(answers)
-        self.outbox = FakeOutbox()
+        self.outbox = Outbox(Ledger(8))
         self.ledger = self.outbox.ledger
         self.link = Link()
         self.window = window

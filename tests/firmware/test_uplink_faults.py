@@ -5,7 +5,7 @@ until it is acknowledged, and nothing taken from half a packet."""
 
 import asyncio
 import errno
-from fakes import Link, Network, Socket, Time, steps, stopped
+from fakes import Link, Network, Outbox, Socket, Time, steps, stopped
 from pigtail.outbox.ledger import Ledger
 from pigtail.uplink import mqtt, resolve, session, uplink
 from pigtail.uplink.topics import Topics
@@ -22,28 +22,6 @@ class Batch:
 
     def chunks(self):
         return iter((self.payload,))
-
-
-class Outbox:
-    def __init__(self):
-        self.ledger = Ledger(8)
-        self.waiting, self.given = [], []
-        self.acknowledged = []
-
-    def next(self):
-        for batch in self.waiting:
-            if batch not in self.given:
-                self.given.append(batch)
-                return batch
-
-    def rewind(self):
-        for batch in self.given:
-            batch.was_given = True
-        self.given = []
-
-    def acknowledge(self, batch):
-        self.waiting.remove(batch)
-        self.acknowledged.append(batch.payload)
 
 
 class Near(Socket):
@@ -110,7 +88,7 @@ class Scene:
         mqtt.Client._connected = _connected
         resolve.socket, self.names = Names(), []
         self.client = mqtt.Client("dev", "10.0.0.1", 1883, keepalive=KEEPALIVE_S, size=512)
-        self.outbox, self.beats = Outbox(), []
+        self.outbox, self.beats = Outbox(Ledger(8)), []
         self.link = Link()
         text = session.Text(memoryview(bytearray(100)))
         topics = Topics("dev")
