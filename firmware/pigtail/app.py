@@ -4,6 +4,7 @@ bus → table → values → sampler → batch → outbox → session → broker
 """
 
 import asyncio
+import board
 import gc
 import machine
 import sys
@@ -51,6 +52,7 @@ class App:
         self._window = made.config["mqtt.window"]
         self._commands = made.commands
         self._events = made.events
+        self._tester, self._asking = None, made.asking and (made.asking, made.config["requests.services"])
         self._urgent = ([made.commands] if made.commands else []) + [made.events]
         self._uplink = Uplink(self._client, self._link, self._new_session, made.config["mqtt.brokers"])
         once.shed(
@@ -58,6 +60,21 @@ class App:
             self._bus, self._clock, self._link, self._uplink, self._client, self._topics, self._text, self._events,
             self._commands,
         )  # fmt: skip
+
+    def _make_tester(self):
+        """Who asks the car: loaded only where something may be asked, and when what only the start needs is gone."""
+        from pigtail.diag.tester import Tester
+
+        asking, services = self._asking
+        try:
+            self._tester = tester = Tester(self._bus, self._values, asking, services, board.ignition, self._events.add)
+        except (ValueError, KeyError) as error:
+            self.config_error = "requests: " + str(error)
+            return
+        self._asking = None
+        once.shed(tester, tester.guard)
+        if self._commands:
+            self._commands.tester = tester
 
     def _new_session(self):
         parts = self._client, self._topics, self.outbox, self._profile, self.status, self._text, self._window
@@ -68,7 +85,7 @@ class App:
         condition = self._condition
         if not bus.rate:
             await once.call("pigtail.can.autobaud", "search", bus, beat, self._events.add)
-        bus.open(self._profile)
+        bus.open(self._profile, self._tester.ids() if self._tester else ())
         sampler.start(uptime.ms())
         while True:
             if keeper.holding:  # what comes now is counted by the controller, as overrun
@@ -114,6 +131,7 @@ class App:
             "commands": self._commands and {
                 "granted": self._client.granted, "run": self._commands.run, "refused": self._commands.refused,
             },
+            "gate": self._tester and self._tester.status(),
             "heap_used": self._supervisor.heap_used,
             "restarts": self._supervisor.restarts(),
             "errors": {name: _short(error) for name, error in self._supervisor.errors().items()},
@@ -146,9 +164,14 @@ class App:
 
     async def run(self):
         gc.threshold(_GARBAGE)  # so that what lasts lies low, and what is free in one piece
+        if self._asking:
+            self._make_tester()
         self._tell_of_start()
         watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         self._supervisor = supervisor = Supervisor(watchdog.feed, self._events.add)
+        if self._tester:
+            supervisor.heartbeats.append(self._tester.guard.beat)
+            supervisor.add("tester", self._tester.run)
         if self._profile:  # without one there is nothing to take, but status and configuration still work
             supervisor.add("bus", self._read_bus)
             supervisor.add("keeper", self._keeper.run)

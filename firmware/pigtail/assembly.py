@@ -26,6 +26,7 @@ _PACKET_SIZE = const(1536)
 _REST = const(24 * 1024)  # of the heap, at least, for what is made after the outbox
 _TLS = const(7 * 1024)  # and as much more for TLS
 _COMMANDS = const(8 * 1024)  # and for a command
+_TESTER = const(24 * 1024)  # and for who asks the car
 _STATES = const(11 * 1024)  # free when states are begun with, for them and for what comes after, as measured
 _STATE = const(24)  # and for each of them
 _DISCOVERY = const(1536)
@@ -54,7 +55,9 @@ class Assembly:
         has_states = self._prepare_states(config, version)
         if self.profile and config["command.key"]:  # now, while there is room for it
             once.call("pigtail.control.listing", "make", self.profile)
+        self.asking = self._asking(config["requests.profile"]) if self.profile and config["requests.profile"] else None
         self.values = self.table = self.sampler = self.keeper = None
+        self.bus = self._make_bus(config["can.bitrate"])
         self._batches = self._make_batches() if self.profile else []
         self.outbox = self._make_outbox(config)
         self.boot = self.outbox.boot
@@ -62,7 +65,6 @@ class Assembly:
             self._make_sampler(self.profile, config)
         self.states, self.speakers = None, []
         self._make_speakers(config, has_states and self.profile)
-        self.bus = self._make_bus(config["can.bitrate"])
         self.link = Link(config["wifi.ssid"], config["wifi.password"], config["wifi.networks"])
         self.commands = self._make_commands(config) if config["command.key"] else None
 
@@ -141,6 +143,7 @@ class Assembly:
         """The outbox with as much RAM as is configured, or as leaves room for the rest."""
         gc.collect()
         rest = _REST + (_TLS if config["mqtt.tls"] else 0) + (_COMMANDS if config["command.key"] else 0)
+        rest += _TESTER if config["requests.profile"] else 0
         ram, room = config["outbox.bytes"], max(_LEAST_RAM, gc.mem_free() - rest)
         if ram > room:
             ram = room
@@ -157,12 +160,27 @@ class Assembly:
         self.sampler = Sampler(profile, self.values, streams, uptime.tick_of, batch_ms, self.keeper.deliver)
 
     def _make_bus(self, rate):
-        """The bus at this rate; 0, or one that the controller cannot have, is found by listening."""
+        """The bus at this rate; 0, or one that the controller cannot have, is found by listening. Without a controller that
+        answers there is nothing to sample, but status and configuration still work."""
         try:
             return Bus(board.make_can(rate or _RATE), rate)
         except ValueError as error:
             self.config_error = "can.bitrate: " + str(error)
             return Bus(board.make_can(_RATE))
+        except OSError as error:
+            self.profile, self.profile_error = None, "the CAN controller does not answer: " + str(error)
+            return None
+
+    def _asking(self, allowed):
+        """Whom to ask; None, and why, where the owner allowed it for another profile."""
+        if allowed.lower() != "%08x" % self.profile.identity:
+            self.config_error = "requests.profile: is not the profile in force; allow requests again"
+            return None
+        try:
+            return once.call("pigtail.signals.asking", "load", self.profile)
+        except (ValueError, KeyError) as error:
+            self.config_error = "requests.profile: " + str(error)
+            return None
 
     def _make_tls(self, config):
         if not config["mqtt.tls"]:

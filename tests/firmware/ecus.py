@@ -36,12 +36,12 @@ class Bench:
         self.sent, self.times = [], []
         ecus = [channel.ecu for channel in channels] + ([functional] if functional else [])
         self.guard = tx_guard.TxGuard(ecus, tx_guard.DEFAULT + b"\x18\x21\x1a", lambda: "awake", None)
-        self.guard.open(self._send)
+        self.guard.open(self)
         self.isotp = isotp.Isotp(self.guard, channels, buffers, size)
         self.client = uds.Client(self.guard, self.isotp)
         self.channels = channels
 
-    def _send(self, identifier, data, flags):
+    def send(self, identifier, data, flags):
         self.times.append(self.time.now)
         self.sent.append((identifier | (EXTENDED if flags & 2 else 0), bytes(data)))
         return 0

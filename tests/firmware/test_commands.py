@@ -2,6 +2,7 @@
 # heap: 256k
 # The messages that the tests prepare need more than the device.
 
+import asyncio
 import json
 import os
 import struct
@@ -15,6 +16,7 @@ from pigtail import uptime
 from pigtail.config import store
 from pigtail.control import commands as control
 from pigtail.control import judging, listing, nonces, snapshot
+from pigtail.diag.isotp import Failure
 from pigtail.signals.profile import Profile
 from pigtail.signals.values import Values
 from pigtail.uplink.session import Text
@@ -612,3 +614,106 @@ def test_capture_of_what_cannot_be_is_refused():
         scene.parts.boot, scene.commands.bus = 7, Bus()
         assert _captures(scene, **arguments)["reason"] == "bad_arguments"
         assert scene.commands.bus.taps == []
+
+
+class Tester:
+    """What commands ask of diag.tester."""
+
+    def __init__(self):
+        self.servers = {"battery": self}
+        self.functional = {"all": self}
+        self.ecu, self.tx_id, self.rx_id = self, 0x7E4, 0x7EC
+        self.guard = self
+        self.log = [(ticks_ms(), 0x7E4, bytes([n])) for n in range(20)]
+        self.asked = []
+
+    def status(self):
+        return {"open": True, "muted": "", "sent": 20, "refused": {}}
+
+    def unmute(self):
+        self.asked.append("unmute")
+
+    async def ask(self, name, request):
+        self.asked.append((name, request))
+        if name == "all":
+            return {"battery": b"\x43\0", "motor": Failure("no_answer")}
+        if request[0] == 0x22:
+            raise Failure("negative", 0x31)
+        return b"\x49\x02\x01"
+
+    async def clear(self, name, request):
+        if request[0] not in (4, 0x14):
+            raise ValueError("service %02x does not clear trouble codes" % request[0])
+        self.asked.append(("clear", name, request))
+        return b"\x54"
+
+
+def _asked(command, **arguments):
+    """(the tester, the reply)."""
+    scene = Scene()
+    scene.commands.tester = Tester()
+
+    async def run():
+        scene.send(command=command, arguments=arguments)
+        while not scene.replies:
+            await asyncio.sleep_ms(0)
+            scene.turns(1)
+
+    asyncio.run(run())
+    return scene.commands.tester, scene.replies[0]
+
+
+def test_ecu_is_asked_and_its_answer_told():
+    asking, reply = _asked("ask", ecu="battery", request="0902")
+    assert asking.asked == [("battery", b"\x09\x02")] and reply["result"] == {"answer": "490201"}
+    _, reply = _asked("ask", ecu="all", request="03")
+    assert reply["result"] == {"answers": {"battery": "4300", "motor": {"failure": "no_answer"}}}
+
+
+def test_failure_of_a_question_is_told():
+    _, reply = _asked("ask", ecu="battery", request="22f190")
+    assert (reply["reason"], reply["text"]) == ("failed", "negative 31")
+
+
+def test_codes_are_cleared():
+    asking, reply = _asked("clear", ecu="battery", request="14ffffff")
+    assert asking.asked == [("clear", "battery", b"\x14\xff\xff\xff")] and reply["result"] == {"answer": "54"}
+
+
+def test_question_that_cannot_be_is_refused():
+    for command, ecu, request in (
+        ("ask", "radio", "0902"), ("ask", "battery", ""), ("ask", "battery", "9"), ("ask", "battery", "xy"),
+        ("clear", "all", "04"), ("clear", "battery", "2e01"),
+    ):  # fmt: skip
+        asking, reply = _asked(command, ecu=ecu, request=request)
+        assert reply["reason"] == "bad_arguments" and not asking.asked, (command, ecu, request)
+
+
+def test_nothing_is_asked_where_nothing_may_be():
+    for command, arguments in ("ask", {"ecu": "battery", "request": "0902"}), ("gate", {"skip": 0}), ("unmute", {}):
+        _refuses("bad_arguments", True, Scene(), command=command, arguments=arguments)
+
+
+def test_gate_tells_what_it_let_through():
+    for skip, told in (0, range(4, 20)), (16, range(4)), (20, ()), (1000, ()):
+        _, reply = _asked("gate", skip=skip)
+        assert [int(data, 16) for _, _, data in reply["result"]["log"]] == list(told)
+        assert all(age >= 0 and ident == 0x7E4 for age, ident, _ in reply["result"]["log"])
+    assert reply["result"]["ecus"] == [["battery", 0x7E4, 0x7EC], ["all", 0x7E4, None]] and reply["result"]["open"]
+
+
+def test_mute_is_taken_back():
+    asking, reply = _asked("unmute")
+    assert asking.asked == ["unmute"] and reply["result"] == {}
+
+
+def test_requests_are_allowed_for_the_profile_in_force_and_forbidden_again():
+    scene = _configured(b"{}")
+    for requests, identity in (True, "%08x" % scene.commands.profile.identity), (False, ""):
+        scene.boot()
+        scene.send(command="allow", arguments={"requests": requests})
+        assert scene.replies[-1]["ok"] and "reset" in scene.parts.asked
+        config, error = store.load()
+        assert (config["requests.profile"], error) == (identity, None)
+    assert scene.replies[-1]["result"] == {"version": 2}
+    _refuses("bad_arguments", True, Scene(), command="allow", arguments={"requests": True})

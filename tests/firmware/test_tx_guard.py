@@ -31,7 +31,7 @@ def test_fault_33_shut_gate_lets_nothing_through():
 
 def test_fault_33_open_gate_lets_the_allow_list_through():
     gate = Gate()
-    gate.guard.open(gate.send)
+    gate.guard.open(gate)
     for service in range(256):
         for length in 1, 2, 3, 4:
             gate.time.now += 1000

@@ -51,11 +51,11 @@ class Device:
         self.bus = bus
         ecus = [server.ecu for server in servers] + ([functional] if functional else [])
         self.guard = M.tx_guard.TxGuard(ecus, M.tx_guard.DEFAULT, lambda: "awake", None)
-        self.guard.open(self._send)
+        self.guard.open(self)
         self.isotp = M.isotp.Isotp(self.guard, servers)
         self.client = M.uds.Client(self.guard, self.isotp)
 
-    def _send(self, identifier: int, data: bytes, flags: int) -> int:
+    def send(self, identifier: int, data: bytes, flags: int) -> int:
         self.bus.send(can.Message(arbitration_id=identifier, data=bytes(data), is_extended_id=bool(flags & 2)))
         return 0
 

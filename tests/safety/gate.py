@@ -26,7 +26,7 @@ class Gate:
         allowed = self.m.DEFAULT if services is None else services
         guard = self.m.TxGuard(ecus, allowed, lambda: self.state, self.mutes.append, muted)
         if opened:
-            guard.open(self.send)
+            guard.open(self)
         return guard
 
     def passes(self, guard: Any, ms: int) -> None:

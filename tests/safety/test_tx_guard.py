@@ -116,7 +116,7 @@ def test_opened_and_shut_again(gate: Gate) -> None:
     gate.now += 60_000
     guard.watch(0, 0)
     guard.beat()
-    guard.open(gate.send)
+    guard.open(gate)
     assert guard.is_open
     assert guard.send(0x7E0, False, READ_VIN) == ""
     guard.shut()

@@ -11,7 +11,7 @@ from pigtail import once
 SLOTS = const(64)
 EXTENDED = const(0x20000000)
 _TICK_MASK = const(0x0FFFFFFF)
-_REC, _OVERRUNS = const(1), const(7)  # indices in CAN.get_counters
+_TEC, _REC, _OVERRUNS = const(0), const(1), const(7)  # indices in CAN.get_counters
 _SURE = const(3)  # valid frames, each with a CRC of 15 bits, that make the bit rate certain
 _SAMPLE = const(8)
 
@@ -75,6 +75,11 @@ class Bus:
             self._before = self.received
         self.open(self._profile, self._also)
 
+    def let_send(self, gate) -> None:
+        """Leaves the listen-only mode, and the gate (`can.tx_guard`), alone of all, may use the controller to send."""
+        self.listen(silent=False)
+        gate.open(self._can)
+
     @property
     def bitrate(self) -> int:
         """Bits a second, once frames have proved it; 0: unknown."""
@@ -114,6 +119,10 @@ class Bus:
     def errors(self) -> int:
         """The receive error counter; 0 where there is none."""
         return self._can.get_counters(self._counters)[_REC] or 0
+
+    def transmit_errors(self) -> int:
+        """The transmit error counter; 0 where there is none."""
+        return self._can.get_counters(self._counters)[_TEC] or 0
 
     def state(self) -> int:
         return self._can.state()

@@ -24,11 +24,11 @@ class Ears:
 
     def __init__(self, guard, ecus):
         self._guard = guard
-        self._ids = array("i", [ecu.tx_id | (_EXTENDED if ecu.is_extended_id else 0) for ecu in ecus])
+        self.ids = array("i", [ecu.tx_id | (_EXTENDED if ecu.is_extended_id else 0) for ecu in ecus])
 
     def take(self, slots, filled: int) -> None:
         """Frames that have just come."""
-        i = _find(slots, 0, filled, self._ids, len(self._ids))
+        i = _find(slots, 0, filled, self.ids, len(self.ids))
         if i >= 0:
             ident = struct.unpack_from("<I", slots, 16 * i)[0]
             self._guard.heard(ident & ~_EXTENDED, bool(ident & _EXTENDED))

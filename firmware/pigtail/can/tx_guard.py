@@ -32,7 +32,6 @@ _DTC, _TESTER_PRESENT = const(0x19), const(0x3E)
 _DTC_READS = b"\x01\x02\x03\x04\x06\x0a"  # subfunctions of 19
 
 
-
 class Ecu:
     """Whom the profile allows to ask. `prefix`: first byte of every frame where addressing is extended or mixed. `sessions`: what
     the profile states for reading. `safe`: states of the vehicle beside "awake" in which asking is harmless. `functional`:
@@ -75,9 +74,9 @@ class TxGuard:
         self.sent = 0
         self.refused = {}  # by reason
 
-    def open(self, send) -> None:
-        """What is allowed goes out by `send(id, data, flags)` from now on: a controller's whose bit rate is certain."""
-        self._send = send
+    def open(self, can) -> None:
+        """What is allowed goes out by this controller from now on. Its bit rate must be certain."""
+        self._send = can.send
         self._beat_at = ticks_ms()
 
     def shut(self) -> None:
@@ -116,7 +115,7 @@ class TxGuard:
 
     def heard(self, arbitration_id: int, is_extended_id: bool) -> None:
         """A frame came from the bus. One to an id that is ours to ask is another tester's."""
-        if self._ecu(arbitration_id, is_extended_id):
+        if any(ecu.tx_id == arbitration_id and ecu.is_extended_id == is_extended_id for ecu in self._ecus):
             self._other_at = ticks_ms()
 
     def permit_clear(self, ecu, service: int) -> None:
@@ -134,7 +133,7 @@ class TxGuard:
         now = ticks_ms()
         self._forget(now)
         self._check_heartbeat()
-        ecu = self._ecu(arbitration_id, is_extended_id)
+        ecu = self._ecu(arbitration_id, is_extended_id, data[0] if data else None)
         reason = self._refusal(ecu, data)
         if not reason:
             flags = _EXTENDED if is_extended_id else 0
@@ -146,9 +145,10 @@ class TxGuard:
         self._note(ecu, data, now)
         return ""
 
-    def _ecu(self, arbitration_id, is_extended_id):
+    def _ecu(self, arbitration_id, is_extended_id, first):
+        """Whom a frame with this first byte is for; several may stand behind one id, told apart by their prefixes."""
         for ecu in self._ecus:
-            if ecu.tx_id == arbitration_id and ecu.is_extended_id == is_extended_id:
+            if ecu.tx_id == arbitration_id and ecu.is_extended_id == is_extended_id and ecu.prefix in (None, first):
                 return ecu
 
     def _refusal(self, ecu, data):
@@ -160,7 +160,7 @@ class TxGuard:
             return "other_tester"
         if ecu is None:
             return "id"
-        if len(data) != 8 or (ecu.at and data[0] != ecu.prefix):
+        if len(data) != 8:
             return "form"
         reason = self._flow_control(ecu, data[ecu.at]) if _is_flow_control(ecu, data) else self._request(ecu, data)
         if not reason and not self._is_safe(ecu):

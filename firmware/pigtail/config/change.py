@@ -9,8 +9,24 @@ _LAST_GOOD = "/config"
 
 
 def set_period(signal: str, period_ms: int) -> int:
-    """Sets a signal's period and counts the version up; returns the version. Raises ValueError where there is a file that is not
-    in force, or a number is out of range; OSError when the flash refuses, the file then stays as it was."""
+    """Sets a signal's period; as `set_key`, and raises ValueError for a number out of range."""
+    config = _read()
+    periods = config.setdefault("periods", {})
+    periods[signal] = period_ms
+    if len(periods) > 64 or not 0 <= period_ms <= 3600000:
+        raise ValueError("takes 0 (on change) to 3600000 ms, and 64 signals at most")
+    return _write(config)
+
+
+def set_key(key: str, value) -> int:
+    """Sets a key and counts the version up; returns the version. Raises ValueError where there is a file that is not in force,
+    or after 65535 changes; OSError when the flash refuses, the file then stays as it was."""
+    config = _read()
+    config[key] = value
+    return _write(config)
+
+
+def _read():
     last_good = Pair(_LAST_GOOD).read() or b"{}"
     try:
         with open(_PATH, "rb") as f:
@@ -18,12 +34,13 @@ def set_period(signal: str, period_ms: int) -> int:
                 raise ValueError("config.json is not the one in force")
     except OSError:
         pass  # there is none: then it is made
-    config = json.loads(last_good)
-    periods = config.setdefault("periods", {})
-    periods[signal] = period_ms
+    return json.loads(last_good)
+
+
+def _write(config):
     version = config.get("version", 0) + 1
-    if version > 0xFFFF or len(periods) > 64 or not 0 <= period_ms <= 3600000:
-        raise ValueError("takes 0 (on change) to 3600000 ms, 64 signals at most, and 65535 changes")
+    if version > 0xFFFF:
+        raise ValueError("takes 65535 changes")
     config["version"] = version
     with open(_PATH + ".new", "w") as f:
         json.dump(config, f)

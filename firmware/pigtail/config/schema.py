@@ -26,6 +26,8 @@ KEYS = {
     "clock.port": (int, 123, 1, 65535),
     "can.bitrate": (int, 500000, 0, 1000000),  # 0: found by listening; else 10000 at least
     "profile": (str, "/profile.bin", 1, 64),
+    "requests.profile": (str, "", 0, 8),  # identity (hex) of the profile whose ECUs may be asked; "": nothing is ever sent
+    "requests.services": (str, "", 0, 40),  # what may be asked, hex; "": OBD 01 02 03 07 09 0A, UDS 19 22 3E
     "periods": (dict, {}, 0, 64),
     "state": (dict, {}, 0, 64),  # signal, or "*" for all: its latest value on a topic of its own, at most this often
     "homeassistant": (str, "", 0, 64),  # discovery prefix of a Home Assistant that the states are announced to; "" = none

@@ -29,8 +29,9 @@ class Commands:
         self.restarts = False  # once the reply is acknowledged
         self.base = base
         self.bus = bus
+        self.tester = None  # diag.tester.Tester, where something may be asked
         self.captures = 0
-        self._capture = None  # can.capture.Capture, while there is one
+        self._capture = self._tap = None  # can.capture.Capture, while there is one
         self._tells_chunk = False
         self._text = text
         self._waiting = []
@@ -80,8 +81,9 @@ class Commands:
         if self._capture:
             raise ValueError("one is under way")
         self._capture = capture
+        self._tap = capture.take
         self.captures += 1
-        self.bus.taps.append(capture.take)
+        self.bus.taps.append(self._tap)
 
     def _work(self, now):
         try:
@@ -106,7 +108,7 @@ class Commands:
             self._capture.told()
             if self._capture.is_over:
                 self._capture = None
-                self.bus.taps.clear()
+                self.bus.taps.remove(self._tap)
             return
         self._reply = None
         if self.restarts:

@@ -16,7 +16,8 @@ _FIELDS = "id", "nonce", "expires_ms", "command", "arguments"
 _TYPES = [str, int, int, str, dict]
 _ARGUMENTS = {
     "ping": (), "flush": (), "reboot": (), "set_period": (("signal", str), ("period_ms", int)), "snapshot": (("signals", list),),
-    "capture": (("ids", list), ("duration_ms", int), ("frames", int)),
+    "capture": (("ids", list), ("duration_ms", int), ("frames", int)), "allow": (("requests", bool),), "unmute": (),
+    "gate": (("skip", int),), "ask": (("ecu", str), ("request", str)), "clear": (("ecu", str), ("request", str)),
 }  # fmt: skip
 
 

@@ -40,6 +40,8 @@ def _read(commands, name, given):
         return {"version": version}
     if name == "capture":
         return _captured(commands, given["ids"], given["duration_ms"], given["frames"])
+    if name in ("allow", "unmute", "gate", "ask", "clear"):
+        return (yield from once.call("pigtail.control.questions", "run", commands, name, given))
     if name == "reboot":
         commands.restarts = True
         return {}

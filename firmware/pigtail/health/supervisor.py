@@ -65,10 +65,10 @@ class Part:
 
 
 class Supervisor:
-    """`feed()` feeds the watchdog, `tell(kind, text)` takes what happens to the parts."""
+    """`feed()` feeds the watchdog, `tell(kind, text)` takes what happens to the parts. `heartbeats` are called with `feed`."""
 
     def __init__(self, feed, tell):
-        self._feed = feed
+        self.heartbeats = [feed]
         self._tell = tell
         self.parts = []
         self.heap_used = 0
@@ -87,7 +87,8 @@ class Supervisor:
             gc.collect()  # here, at a known pace, rather than anywhere in the hot path
             self.heap_used = max(self.heap_used, gc.mem_alloc())
             if not stalled:
-                self._feed()
+                for heartbeat in self.heartbeats:
+                    heartbeat()
 
     def restarts(self) -> dict:
         """Parts that had to be started again: name to number of times."""

@@ -3,20 +3,17 @@ may open, and forgotten."""
 
 import deflate
 import json
-from pigtail.can.tx_guard import Ecu
 from pigtail.signals.profile import LOW_HALF, row_of
 
 
 def load(profile):
-    """(ECUs: name, id of the answers or None, the gate's Ecu; states: name to (row, index, raw values)). Raises ValueError or
-    KeyError for a text that is not as the tools write it."""
-    ecus, states = [], {}
+    """(ECUs as the text has them; states: name to (row, index, raw values)). Raises ValueError or KeyError for a text that is not
+    as the tools write it."""
+    states = {}
     with open(profile.path, "rb") as f:
         f.seek(profile.text_at)
         with deflate.DeflateIO(f, deflate.ZLIB) as text:
             head = json.loads(text.readline())
-            for told in head.get("ecus", ()):
-                ecus.append(_ecu(told))
             wanted = head.get("states", {})
             for i in range(profile.signals if wanted else 0):
                 if i and profile.classes[i - 1] & LOW_HALF:
@@ -27,13 +24,4 @@ def load(profile):
                         states[name] = row_of(profile, i), i, wanted[name]["raw"]
     if len(states) < len(wanted):
         raise ValueError("states")  # a profile that the tools have checked has them all
-    return ecus, states
-
-
-def _ecu(told):
-    """Ecu refuses what it must not allow, whatever a text says."""
-    rx_id = told.get("rx_id")
-    return told["name"], rx_id, Ecu(
-        told["tx_id"], told.get("is_extended_id", False), told.get("prefix"), bytes(told.get("sessions", ())),
-        told.get("safe", ()), rx_id is None, told.get("interval_ms", 100),
-    )  # fmt: skip
+    return head.get("ecus", ()), states

@@ -1,0 +1,128 @@
+"""The tester (ISO 14229-1, 3.1): who asks the car, where the owner allowed the profile in force to; loaded only there.
+
+It makes the gate, opens it once the bit rate is certain, watches it, and asks for the owner. When the gate mutes itself the
+controller goes back to listening only, and stays so over power cuts until the owner says otherwise.
+"""
+
+from asyncio import sleep_ms
+from binascii import unhexlify
+from micropython import const
+from pair import Pair
+from pigtail.can.ears import Ears
+from pigtail.can.tx_guard import DEFAULT, Ecu, TxGuard
+from pigtail.diag.isotp import Failure, Isotp
+from pigtail.diag.uds import Client, Server
+from pigtail.power.vehicle import Vehicle
+from time import ticks_diff, ticks_ms
+
+_TURN_MS = const(10)
+_WATCH_MS = const(1000)
+_MUTE = "/mute"
+_BUSY_TIMES = const(30)  # how often it is tried to get in between the schedule's requests
+_BUSY_MS = const(100)
+_EXTENDED = const(0x20000000)
+
+
+class Tester:
+    """On `bus`, `asking` is what `signals.asking` says of whom and when. `services` are those that may be asked, as hex; "": the
+    gate's default. `ignition` is the board's, `tell(kind, text)` takes events. Raises ValueError or KeyError."""
+
+    def __init__(self, bus, values, asking, services, ignition, tell):
+        told, states = asking
+        self._bus = bus
+        self._tell = tell
+        self._kept = Pair(_MUTE)
+        self._watched_at = ticks_ms()
+        self.vehicle = Vehicle(values, states, ignition)
+        ecus = [_ecu(one) for one in told]
+        muted = (self._kept.read() or b"").decode()
+        self.guard = TxGuard(ecus, unhexlify(services) or DEFAULT, self.vehicle.state, self._silence, muted)
+        self.servers, self.functional = {}, {}
+        for i, one in enumerate(told):
+            ecu = ecus[i]
+            if ecu.functional:
+                self.functional[one["name"]] = ecu
+            else:
+                self.servers[one["name"]] = Server(ecu, one["rx_id"], ecu.prefix)
+        self._isotp = Isotp(self.guard, list(self.servers.values()))
+        self._client = Client(self.guard, self._isotp)
+        self._ears = Ears(self.guard, ecus)
+        bus.muted = bool(muted)
+        bus.taps += [self._ears.take, self._isotp.take]
+
+    def ids(self) -> list:
+        """What must be heard beside the profile: answers, and the requests of another tester."""
+        heard = [server.rx_id | (_EXTENDED if server.ecu.is_extended_id else 0) for server in self.servers.values()]
+        return heard + list(self._ears.ids)
+
+    async def run(self, beat) -> None:
+        """Keeps time for the answers, and opens and watches the gate."""
+        while True:
+            self._isotp.take(b"", 0)
+            if ticks_diff(ticks_ms(), self._watched_at) >= _WATCH_MS:
+                self._watched_at = ticks_ms()
+                self._watch()
+            beat()
+            await sleep_ms(_TURN_MS)
+
+    def _watch(self):
+        guard, bus = self.guard, self._bus
+        if not guard.muted and not guard.is_open and bus.bitrate:
+            bus.let_send(guard)
+            self._tell("gate", "open")
+        guard.watch(bus.state(), bus.transmit_errors())
+
+    def _silence(self, reason):
+        """What the gate has done when it mutes itself."""
+        self.guard.shut()
+        self._bus.muted = True
+        self._bus.listen()
+        try:
+            self._kept.write(reason.encode())
+        except OSError:
+            reason += ", till the next start: flash does not keep it"
+        self._tell("gate", "muted: " + reason)
+
+    def status(self) -> dict:
+        guard = self.guard
+        return {"open": guard.is_open, "muted": guard.muted, "sent": guard.sent, "refused": guard.refused}
+
+    def unmute(self) -> None:
+        """The owner says that it may ask again. Raises OSError where flash refuses: then it stays mute."""
+        self._kept.write(b"")
+        self._bus.muted = False
+        self.guard.unmute()
+
+    async def ask(self, name, request):
+        """The answer of the ECU of this name or, of a functional one, {name: answer or Failure}. Raises Failure."""
+        if name in self.servers:
+            await self._free(self.servers[name])
+            return await self._client.ask(self.servers[name], request)
+        ecu = self.functional[name]
+        names = [name for name in self.servers if self.servers[name].ecu.is_extended_id == ecu.is_extended_id]
+        servers = [self.servers[name] for name in names]
+        for server in servers:
+            await self._free(server)
+        answers = await self._client.ask_all(ecu, servers, request)
+        return {name: answers[i] for i, name in enumerate(names)}
+
+    async def _free(self, server):
+        """Waits until nobody else asks it; there are pauses in any schedule."""
+        for _ in range(_BUSY_TIMES):
+            if not server.is_asked:
+                return
+            await sleep_ms(_BUSY_MS)
+        raise Failure("under_way")
+
+    async def clear(self, name, request) -> bytes:
+        """Clears trouble codes, by a permission for this once."""
+        self.guard.permit_clear(self.servers[name].ecu, request[0])
+        return await self.ask(name, request)
+
+
+def _ecu(told):
+    """Ecu refuses what it must not allow, whatever a text says."""
+    return Ecu(
+        told["tx_id"], told.get("is_extended_id", False), told.get("prefix"), bytes(told.get("sessions", ())),
+        told.get("safe", ()), "rx_id" not in told, told.get("interval_ms", 100),
+    )  # fmt: skip

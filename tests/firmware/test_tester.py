@@ -1,0 +1,288 @@
+"""diag/tester: the gate on a bus. It is shut until the rate is certain, and a mute lasts until the owner says otherwise."""
+
+import asyncio
+import os
+from ecus import segmented
+from fakes import Can, Time
+from pair import Pair
+from pigtail.can import bus as bus_module
+from pigtail.can import tx_guard
+from pigtail.can.bus import Bus
+from pigtail.diag import isotp, tester, uds
+from pigtail.diag.isotp import Failure
+
+ACTIVE, PASSIVE, BUS_OFF = 1, 3, 4
+NORMAL, SILENT = 0, 4
+ECUS = (
+    {"name": "battery", "tx_id": 0x7E4, "rx_id": 0x7EC}, {"name": "motor", "tx_id": 0x7E2, "rx_id": 0x7EA},
+    {"name": "all", "tx_id": 0x7DF, "functional": True},
+)  # fmt: skip
+VIN = b"\x49\x02\x01PGT00000000000042"
+
+
+class Controller(Can):
+    """A controller with ECUs: `answers` is request → frames that come in return, with their ids. `reached` counts who reached for
+    `send`, `on_wire` what was sent with it."""
+
+    MODE_NORMAL, MODE_SILENT = NORMAL, SILENT
+
+    def __init__(self):
+        super().__init__([])
+        self.modes = [SILENT]
+        self.now = ACTIVE
+        self.tec = 0
+        self.answers = {}
+        self.reached = 0
+        self.on_wire = []
+        self.waiting = []
+
+    def init(self, rate, mode):
+        self.modes.append(mode)
+        self.now = ACTIVE
+
+    def deinit(self):
+        pass
+
+    def state(self):
+        return self.now
+
+    def get_counters(self, counters):
+        counters[0], counters[7] = self.tec, 0
+        return counters
+
+    def recv(self, frame):
+        if not self.waiting:
+            return None
+        frame[0], data = self.waiting.pop(0)
+        frame[1], frame[2] = memoryview(data), 0
+        return frame
+
+    def __getattr__(self, name):
+        if name != "send":
+            raise AttributeError(name)
+        self.reached += 1
+        return self.put
+
+    def put(self, ident, data, flags):
+        assert self.modes[-1] == NORMAL, "sent in listen-only mode"
+        self.on_wire.append((ident, bytes(data)))
+        self.waiting += self.answers.get(bytes(data[1 : 1 + data[0]]) if data[0] < 8 else b"\x30", [])
+        return 0
+
+
+class Scene:
+    def __init__(self, ecus=ECUS, ignition=True, fresh=True):
+        for name in os.listdir("/") if fresh else ():
+            if name.startswith("mute."):
+                os.remove("/" + name)
+        self.time = Time(1000).into(tx_guard, isotp, uds, tester, bus_module)
+        self.can = Controller()
+        self.said = []
+        self.bus = Bus(self.can, 500_000)
+        self.tester = tester.Tester(self.bus, None, (ecus, {}), "", lambda: ignition, self._hear_of)
+        self.bus.open(None, self.tester.ids())
+        self.task = None
+
+    def _hear_of(self, kind, text):
+        self.said.append((kind, text))
+
+    def hears(self, *frames):
+        self.can.waiting += frames
+        self.bus.drain()
+
+    def runs(self, steps):
+        """`steps(scene)` is a coroutine function; the tester and the bus run beside it."""
+
+        async def all_of_it():
+            tasks = [asyncio.create_task(self.tester.run(lambda: None)), asyncio.create_task(self._drains())]
+            try:
+                return await steps(self)
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+        return asyncio.run(all_of_it())
+
+    async def _drains(self):
+        while True:
+            self.bus.drain()
+            self.tester.guard.beat()
+            await asyncio.sleep_ms(0)
+
+    async def opens(self):
+        self.hears(*[(0x100, b"12345678")] * 3)
+        await self.time.passes(1100)
+
+    async def asks(self, name, request):
+        """The answer, or the failure as text."""
+        done = []
+
+        async def ask():
+            try:
+                done.append(await self.tester.ask(name, request))
+            except Failure as failure:
+                done.append(str(failure))
+
+        asyncio.create_task(ask())
+        for _ in range(1000):
+            await self.time.passes(10)
+            if done:
+                return done[0]
+
+
+def frames(rx_id, payload):
+    return [(rx_id, frame) for frame in segmented(payload, pad=0)]
+
+
+def test_fault_40_before_the_rate_is_certain_it_neither_acknowledges_nor_asks():
+    async def steps(scene):
+        await scene.time.passes(5000)
+        assert await scene.asks("battery", b"\x09\x02") == "shut"
+        scene.hears((0x100, b"1"), (0x100, b"2"))
+        await scene.time.passes(5000)
+        assert scene.can.modes == [SILENT] and scene.can.reached == 0
+        scene.hears((0x100, b"3"))
+        await scene.time.passes(1100)
+        assert scene.can.modes[-1] == NORMAL and scene.tester.guard.is_open
+        assert scene.said == [("gate", "open")]
+
+    Scene().runs(steps)
+
+
+def test_vin_is_asked_and_nobody_but_the_gate_reaches_for_send():
+    async def steps(scene):
+        first, *others = frames(0x7EC, VIN)
+        scene.can.answers = {b"\x09\x02": [first], b"\x30": others}
+        await scene.opens()
+        assert await scene.asks("battery", b"\x09\x02") == VIN
+        assert [ident for ident, _ in scene.can.on_wire] == [0x7E4, 0x7E4]  # the request and a flow control
+        assert scene.can.reached == 1 and scene.tester.guard.sent == 2
+        assert [ident for _, ident, _ in scene.tester.guard.log] == [0x7E4, 0x7E4]
+
+    Scene().runs(steps)
+
+
+def test_functional_request_is_answered_by_whom_it_reaches():
+    async def steps(scene):
+        scene.can.answers = {b"\x03": frames(0x7EC, b"\x43\x01\x04\x20") + frames(0x7EA, b"\x43\x00")}
+        await scene.opens()
+        assert await scene.asks("all", b"\x03") == {"battery": b"\x43\x01\x04\x20", "motor": b"\x43\x00"}
+        silent = await scene.asks("all", b"\x07")
+        assert [str(silent[name]) for name in ("battery", "motor")] == ["no_answer", "no_answer"]
+
+    Scene().runs(steps)
+
+
+def test_locked_vehicle_is_not_asked():
+    async def steps(scene):
+        await scene.opens()
+        assert await scene.asks("battery", b"\x09\x02") == "vehicle"
+        assert scene.can.on_wire == [] and scene.tester.guard.refused == {"vehicle": 1}
+
+    Scene(ignition=False).runs(steps)
+
+
+def _mutes(reason, happens):
+    async def steps(scene):
+        await scene.opens()
+        happens(scene.can)
+        await scene.time.passes(1100)
+        assert scene.can.modes[-1] == SILENT and scene.bus.muted
+        assert scene.said[-1] == ("gate", "muted: " + reason)
+        scene.bus.listen(silent=False)  # what the bus's recovery would do
+        assert scene.can.modes[-1] == SILENT
+        assert await scene.asks("battery", b"\x09\x02") in ("muted", "shut") and scene.can.on_wire == []
+
+    Scene().runs(steps)
+    return Pair("/mute").read()
+
+
+def test_fault_34_bus_off_silences_it_for_good():
+    def bus_off(can):
+        can.now = BUS_OFF
+
+    assert _mutes("bus_off", bus_off) == b"bus_off"
+
+    async def steps(scene):
+        await scene.opens()
+        assert scene.can.modes == [SILENT] and scene.tester.guard.muted == "bus_off"
+        assert await scene.asks("battery", b"\x09\x02") == "shut"
+        scene.tester.unmute()
+        await scene.opens()
+        assert scene.can.modes[-1] == NORMAL and Pair("/mute").read() == b""
+
+    Scene(fresh=False).runs(steps)  # after a restart
+
+
+def test_fault_34_error_passive_silences_it():
+    def passive(can):
+        can.now = PASSIVE
+
+    assert _mutes("transmit_errors", passive) == b"transmit_errors"
+
+
+def test_transmit_errors_rising_silence_it():
+    def errors(can):
+        can.tec = 32
+
+    assert _mutes("transmit_errors", errors) == b"transmit_errors"
+
+
+def test_silent_even_where_flash_does_not_keep_that_it_is():
+    kept = tester.Pair.write
+
+    def full(self, payload):
+        raise OSError(28)
+
+    async def steps(scene):
+        await scene.opens()
+        tester.Pair.write = full
+        scene.can.now = BUS_OFF
+        await scene.time.passes(1100)
+        assert scene.can.modes[-1] == SILENT
+        assert scene.said[-1] == ("gate", "muted: bus_off, till the next start: flash does not keep it")
+
+    try:
+        Scene().runs(steps)
+    finally:
+        tester.Pair.write = kept
+
+
+def test_fault_36_another_tester_is_heard_and_pauses_it():
+    async def steps(scene):
+        await scene.opens()
+        scene.hears((0x7E4, b"\x02\x09\x02\0\0\0\0\0"))
+        assert await scene.asks("battery", b"\x09\x02") == "other_tester"
+        await scene.time.passes(299_000, step=500)
+        assert await scene.asks("battery", b"\x09\x02") == "other_tester"
+        await scene.time.passes(2000)
+        assert await scene.asks("battery", b"\x09\x02") == "no_answer"
+
+    Scene().runs(steps)
+
+
+def test_codes_are_cleared_by_a_permission_for_once():
+    async def steps(scene):
+        scene.can.answers = {b"\x14\xff\xff\xff": frames(0x7EC, b"\x54")}
+        await scene.opens()
+        request = b"\x14\xff\xff\xff"
+        assert await scene.asks("battery", request) == "service"
+        assert await scene.tester.clear("battery", request) == b"\x54"
+        await scene.time.passes(1000)
+        assert await scene.asks("battery", request) == "service"
+        assert await scene.asks("motor", request) == "service"
+
+    async def with_time(scene):
+        asyncio.create_task(scene.time.passes(60_000))
+        await steps(scene)
+
+    Scene().runs(with_time)
+
+
+def test_what_may_never_be_asked_cannot_be_configured():
+    for services in "11", "2e", "xyz":
+        try:
+            tester.Tester(Bus(Controller(), 500_000), None, (ECUS, {}), services, lambda: True, None)
+            raise AssertionError(services)
+        except ValueError:
+            pass
