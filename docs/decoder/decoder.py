@@ -345,7 +345,7 @@ def events(profile, header, section):
             expect(index < len(profile.fields), "an event of a signal that is not in the profile")
             field = profile.fields[index]
             if kind == 1:
-                records.append(("mark", field, time_ms, mark(source.uint(1))))
+                records.append(("mark", field, time_ms, mark(source.uint(1), field)))
                 continue
             is_own = field.period_class == ON_CHANGE and profile.streams[field.stream] == header.stream
             expect(is_own, "an event of a signal that is not sampled on change in this stream")
@@ -360,10 +360,17 @@ def events(profile, header, section):
     return records
 
 
-def mark(code):
+def mark(code, field):
     quality, origin = code & 15, code >> 4
     expect(quality < len(QUALITIES) and origin < len(SOURCES), "a mark of unknown quality or source")
-    return QUALITIES[quality], SOURCES[origin]
+    return QUALITIES[quality], SOURCES[origin] if origin else source_of(field)
+
+
+def source_of(field):
+    """What its descriptor names."""
+    source = field.signal.get("source", SOURCES[0])
+    expect(source in SOURCES, "a signal of unknown source")
+    return source
 
 
 def occurrence(source, which):
@@ -409,18 +416,18 @@ def decode(profile, payload):
 def marks_of(periodic_values, records):
     """(quality, source) of each sample: those of the last mark of its signal. What is sampled periodically goes by time, a mark
     at the same ms included; what stands among the events goes by order."""
-    fresh = (QUALITIES[0], SOURCES[0])
     marks = sorted((record for record in records if record[0] == "mark"), key=lambda record: record[2])
     found = []
     for _, field, time_ms, _ in periodic_values:
         known = [content for _, of, at, content in marks if of is field and at <= time_ms]
-        found.append(known[-1] if known else fresh)
+        found.append(known[-1] if known else (QUALITIES[0], source_of(field)))
     current = {}
     for what, field, _, content in records:
         if what == "mark":
             current[field.index] = content
         else:
-            found.append(current.get(field.index, fresh) if field else (None, None))
+            known = current.get(field.index, (QUALITIES[0], source_of(field))) if field else (None, None)
+            found.append(known)
     return found
 
 

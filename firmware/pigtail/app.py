@@ -145,7 +145,7 @@ class App:
         if self._states:
             status["states"] = {"sent": self._states.sent, "failed": self._states.failed}
         status["profile"] = "%08x" % self._profile.identity
-        status["messages"] = {"known": self._profile.messages, "heard": self._values.messages_heard()}
+        status["messages"] = {"known": self._profile.messages - self._profile.windows, "heard": self._values.messages_heard()}
         status["frames"] = {
             "received": bus.received, "overrun": bus.overruns(), "unknown": table.unknown,
             "short": table.short, "remote": bus.remote, "malformed": bus.malformed,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from host_tools.errors import InputError
-from host_tools.reader.events import QUALITIES, SOURCES, Content, Mark, Told, events
+from host_tools.reader.events import QUALITIES, Content, Mark, Told, events
 from host_tools.reader.header import CLOCKS, Header, read_parts
 from host_tools.reader.periodic import Value, periodic
 from host_tools.signals.descriptor import WORD
@@ -34,7 +34,7 @@ class Sample:
     unit: str
     time_ms: int  # since boot
     utc: float | None  # seconds since 1970; None while the device's clock is not set
-    source: str  # one of SOURCES
+    source: str  # one of signal.SOURCES
     quality: str  # one of QUALITIES
     numbers: int = 1  # how many numbers of the sequence it takes: 2 for a signal of more than 32 bits
     stream: int = 0  # id
@@ -99,8 +99,7 @@ def decode(payload: bytes, profile: Profile) -> Batch:
     )
 
 
-_FRESH = Mark(0, 0, QUALITIES[0], SOURCES[0])  # every signal starts a batch as valid and broadcast
-_Coded = tuple[Value | Told, Mark]  # with the mark in force
+_Coded = tuple[Value | Told, Mark | None]  # with the mark in force; none before the first: valid, of its descriptor's source
 
 
 def _in_order(records: Iterable[Value | Mark | Told]) -> Iterator[_Coded]:
@@ -110,18 +109,18 @@ def _in_order(records: Iterable[Value | Mark | Told]) -> Iterator[_Coded]:
         if isinstance(record, Mark):
             current[record.index] = record
         else:
-            yield record, current.get(record.index, _FRESH) if isinstance(record, Value) else _FRESH
+            yield record, current.get(record.index) if isinstance(record, Value) else None
 
 
 def _marked(sampled: Iterable[Value], marks: Iterable[Mark]) -> Iterator[_Coded]:
     """The periodic samples with the mark in force at the time of each."""
     by_signal: dict[int, list[Mark]] = {}
     for mark in sorted(marks, key=lambda mark: mark.time_ms):
-        by_signal.setdefault(mark.index, [_FRESH]).append(mark)
+        by_signal.setdefault(mark.index, []).append(mark)
     for value in sampled:
         known = by_signal.get(value.index)
-        after = bisect_right(known, value.time_ms, lo=1, key=lambda mark: mark.time_ms) if known else 0
-        yield value, known[after - 1] if known else _FRESH
+        after = bisect_right(known, value.time_ms, key=lambda mark: mark.time_ms) if known else 0
+        yield value, known[after - 1] if known and after else None
 
 
 class _Reader:
@@ -150,13 +149,14 @@ class _Reader:
                 position += 1
             yield self._sample(sequence, field, (value.time_ms, bits, numbers), mark)
 
-    def _sample(self, sequence: int, field: Field, coded: tuple[int, int, int], mark: Mark) -> Sample:
+    def _sample(self, sequence: int, field: Field, coded: tuple[int, int, int], mark: Mark | None) -> Sample:
         (time_ms, bits, numbers), signal = coded, field.signal
         raw = _in_range(field, signal.number(bits), bits)
         utc = self._utc(sequence, time_ms)
+        source, quality = (mark.source, mark.quality) if mark else (signal.source, QUALITIES[0])
         return Sample(
             sequence, field.number, signal.name, raw, signal.physical(raw), signal.labels.get(raw), signal.unit,
-            time_ms, utc, mark.source, mark.quality, numbers, *self._of,
+            time_ms, utc, source, quality, numbers, *self._of,
         )  # fmt: skip
 
     def _utc(self, sequence: int, time_ms: int) -> float | None:

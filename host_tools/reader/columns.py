@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol, TypeVar
 
 from host_tools.reader.batch import Batch
-from host_tools.reader.events import QUALITIES, SOURCES
+from host_tools.reader.events import QUALITIES
+from host_tools.signals.profile import SOURCES
 
 T = TypeVar("T", int, float)
 

@@ -7,10 +7,9 @@ from host_tools.errors import InputError
 from host_tools.reader.cursor import Cursor
 from host_tools.reader.header import Coded, Header
 from host_tools.reader.periodic import Value, wrapped
-from host_tools.signals.profile import ON_CHANGE, Profile
+from host_tools.signals.profile import ON_CHANGE, SOURCES, Profile, Signal
 
 QUALITIES = ("valid", "out_of_range", "stale", "bad_counter", "bad_checksum")
-SOURCES = ("broadcast", "diagnostic", "oem_cloud", "companion")
 OCCURRENCES = ("alert", "dtc", "position")
 _SAMPLE, _MARK, _TEXT, _OCCURRENCE = range(4)
 
@@ -49,7 +48,7 @@ def events(header: Header, coded: Coded, profile: Profile) -> Iterator[Value | M
         if index >= known or time_ms < 0:
             raise InputError(f"batch: an event of kind {kind} and index {index} at {time_ms} ms; it was forged")
         if kind == _MARK:
-            yield _mark(index, time_ms, cursor.uint(1))
+            yield _mark(index, time_ms, cursor.uint(1), fields[index].signal)
         elif kind == _TEXT:
             yield Told(cursor.text(), time_ms, cursor.text())
         elif kind == _OCCURRENCE:
@@ -62,11 +61,11 @@ def events(header: Header, coded: Coded, profile: Profile) -> Iterator[Value | M
             yield Value(index, time_ms, last[index])
 
 
-def _mark(index: int, time_ms: int, code: int) -> Mark:
+def _mark(index: int, time_ms: int, code: int, signal: Signal) -> Mark:
     quality, source = code & 15, code >> 4
     if quality >= len(QUALITIES) or source >= len(SOURCES):
         raise InputError(f"batch: a mark of quality {quality} and source {source}: one of them is not known")
-    return Mark(index, time_ms, QUALITIES[quality], SOURCES[source])
+    return Mark(index, time_ms, QUALITIES[quality], SOURCES[source] if source else signal.source)
 
 
 def _alert(cursor: Cursor) -> Content:

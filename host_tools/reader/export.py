@@ -13,9 +13,9 @@ from host_tools.errors import InputError
 from host_tools.reader.archive import Decoded
 from host_tools.reader.clocks import Clocks
 from host_tools.reader.columns import Columns
-from host_tools.reader.events import QUALITIES, SOURCES
+from host_tools.reader.events import QUALITIES
 from host_tools.reader.lines import FIELDS, iso8601
-from host_tools.signals.profile import PRIORITIES
+from host_tools.signals.profile import PRIORITIES, SOURCES
 
 FORMATS = ("jsonl", "csv", "parquet")
 _ROWS_AT_ONCE = 50_000

@@ -9,7 +9,7 @@ from host_tools.reader.header import Coded, Header
 from host_tools.reader.presence import Grid
 from host_tools.reader.windows import Ints
 from host_tools.signals.profile import Profile
-from host_tools.signals.signal import WORD_BITS, Signal
+from host_tools.signals.signal import SOURCES, WORD_BITS, Signal
 
 Floats = NDArray[np.float64]
 _MOST_ABSENT = 4  # how many times as many samples could be there as are; beyond, the walk is not worth while
@@ -32,6 +32,7 @@ class Fields:
         self.is_high = np.array([field.is_high for field in all_fields])
         self.is_low = np.array([field.signal.is_wide for field in all_fields]) & ~self.is_high
         self.is_unsigned = np.array([not field.bits.is_signed and not field.signal.quantum for field in all_fields])
+        self.source = np.array([SOURCES.index(field.signal.source) for field in all_fields], np.uint8)
         quantum = np.array([signal.quantum for signal in signals], np.int64)
         self.least, self.greatest = np.array([_range(signal) for signal in signals], np.int64).T
         self.lowest, self.highest = self.least - quantum, self.greatest + quantum  # what a sound batch may come to

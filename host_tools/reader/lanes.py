@@ -12,12 +12,12 @@ from host_tools.errors import InputError
 from host_tools.reader import lockstep, presence
 from host_tools.reader.batch import YEAR_10000_MS
 from host_tools.reader.columns import Columns
-from host_tools.reader.events import QUALITIES, SOURCES, Mark, Told, events
+from host_tools.reader.events import QUALITIES, Mark, Told, events
 from host_tools.reader.fields import Fields
 from host_tools.reader.header import Coded, Header
 from host_tools.reader.windows import Bools, Ints
 from host_tools.signals.profile import Profile
-from host_tools.signals.signal import WORD_BITS
+from host_tools.signals.signal import SOURCES, WORD_BITS, Signal
 
 Lane = tuple[int, Header, Coded]  # with the number that the batch was given by
 _MOST_MARKS = 64
@@ -73,15 +73,17 @@ def _told(header: Header, coded: Coded, profile: Profile) -> _Events | None:
             elif isinstance(record, Told) or len(found.marks) > _MOST_MARKS:
                 return None
             else:
-                found.rows.append((record.index, record.time_ms, record.bits, *_codes(current.get(record.index))))
+                codes = _codes(current.get(record.index), profile.fields[record.index].signal)
+                found.rows.append((record.index, record.time_ms, record.bits, *codes))
     except InputError:
         return None
     found.marks.sort(key=lambda mark: mark.time_ms)
     return found
 
 
-def _codes(mark: Mark | None) -> tuple[int, int]:
-    return (QUALITIES.index(mark.quality), SOURCES.index(mark.source)) if mark else (0, 0)
+def _codes(mark: Mark | None, signal: Signal) -> tuple[int, int]:
+    quality, source = (mark.quality, mark.source) if mark else (QUALITIES[0], signal.source)
+    return QUALITIES.index(quality), SOURCES.index(source)
 
 
 class _Rows(NamedTuple):
@@ -108,9 +110,10 @@ def _periodic(fields: Fields, lanes: Sequence[Lane]) -> tuple[_Rows, Bools]:
     v, q = [own.values for own in coded], [own.quiet for own in coded]
     values = lockstep.values(lockstep.Coded(v, q, walk.place, walk.counts, fields.is_signed, fields.step))
     lane = np.repeat(np.arange(len(lanes)), walk.counts)
+    index = fields.index[walk.place]
     fresh = np.zeros(len(lane), np.uint8)
     time_ms = walk.tick * fields.profile.grid_ms
-    rows = _Rows(lane, fields.index[walk.place], time_ms, values.raw.astype(np.int64), fresh, fresh.copy())
+    rows = _Rows(lane, index, time_ms, values.raw.astype(np.int64), fresh, fields.source[index])
     return rows, walk.sound & values.sound
 
 
@@ -120,7 +123,7 @@ def _with_events(rows: _Rows, told: Sequence[_Events]) -> _Rows:
         for mark in own.marks:
             part = slice(*np.searchsorted(rows.lane, (lane, lane + 1)))
             at = part.start + np.flatnonzero((rows.field[part] == mark.index) & (rows.time_ms[part] >= mark.time_ms))
-            rows.quality[at], rows.source[at] = _codes(mark)
+            rows.quality[at], rows.source[at] = QUALITIES.index(mark.quality), SOURCES.index(mark.source)
     more = [(lane, *row) for lane, own in enumerate(told) for row in own.rows]
     if not more:
         return rows

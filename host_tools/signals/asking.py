@@ -15,9 +15,11 @@ raw = [1, 2]            has one of these values
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from host_tools.signals import requests
+from host_tools.signals.requests import Request
 from host_tools.signals.typed import FaultError, check_keys, typed
 
 SAFE = ("locked", "asleep", "charging")
@@ -61,10 +63,11 @@ class Asking:
 
     ecus: tuple[Ecu, ...] = ()
     states: Mapping[str, State] = field(default_factory=dict)
+    requests: tuple[Request, ...] = ()
 
 
 def read(content: Mapping[str, Any]) -> Asking:
-    """The tables `ecus` and `states` of a vehicle file, or of the JSON that `told` made. Raises FaultError."""
+    """The tables `ecus` and `states` of a vehicle file. Raises FaultError."""
     ecus = []
     for number, table in enumerate(_list(content, "ecus", dict), 1):
         try:
@@ -78,6 +81,13 @@ def read(content: Mapping[str, Any]) -> Asking:
     return Asking(tuple(ecus), _states(content))
 
 
+def read_told(head: Mapping[str, Any]) -> Asking:
+    """The inverse of `told`. Raises FaultError."""
+    whom = read(head)
+    safe = requests.safe_states(whom.ecus)
+    return replace(whom, requests=tuple(requests.read_told(table, safe) for table in _list(head, "requests", dict)))
+
+
 def told(asking: Asking) -> dict[str, object]:
     """The same as JSON, what has its default left out."""
     lines: dict[str, object] = {}
@@ -85,6 +95,8 @@ def told(asking: Asking) -> dict[str, object]:
         lines["ecus"] = [_line(ecu) for ecu in asking.ecus]
     if asking.states:
         lines["states"] = {name: {"signal": s.signal, "raw": list(s.raw)} for name, s in asking.states.items()}
+    if asking.requests:
+        lines["requests"] = [requests.told(request) for request in asking.requests]
     return lines
 
 

@@ -18,6 +18,9 @@ CHECKSUM_RULES = (
 )
 
 
+FIRST_WINDOW = 1 << 11  # the first id that no message on a bus has
+
+
 @dataclass(frozen=True)
 class Counter:
     """The signal of this name goes up by `step` from frame to frame, modulo `modulo`."""
@@ -60,7 +63,7 @@ class Message:
     checksum: Checksum | None = None
 
     def __post_init__(self) -> None:
-        bits = 29 if self.is_extended_id else 11
+        bits = 29 if self.is_extended_id or self.is_window else 11
         if not 0 <= self.arbitration_id < 1 << bits:
             raise InputError(
                 f"message {self.name}: {self.arbitration_id:X} is no arbitration id of {bits} bits"
@@ -78,6 +81,11 @@ class Message:
     def key(self) -> int:
         """The id with bit 29 set where it has 29 bits: unique on a bus and the order of the packed rows."""
         return self.arbitration_id | self.is_extended_id << 29
+
+    @property
+    def is_window(self) -> bool:
+        """Whether its data are a part of an answer (see `requests`): its id has more than 11 bits and is no 29-bit one."""
+        return not self.is_extended_id and self.arbitration_id >= FIRST_WINDOW
 
     @property
     def size(self) -> int:

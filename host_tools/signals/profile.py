@@ -14,7 +14,7 @@ from host_tools.signals import layout
 from host_tools.signals.asking import Asking
 from host_tools.signals.message import CHECKSUM_RULES, Checksum, Counter, Message
 from host_tools.signals.schedule import Schedule
-from host_tools.signals.signal import ON_CHANGE, PRIORITIES, UNSAMPLED, ByteOrder, Selection, Signal
+from host_tools.signals.signal import ON_CHANGE, PRIORITIES, SOURCES, UNSAMPLED, ByteOrder, Selection, Signal
 
 __all__ = [
     "CHECKSUM_RULES",
@@ -23,6 +23,7 @@ __all__ = [
     "MAX_STREAMS",
     "ON_CHANGE",
     "PRIORITIES",
+    "SOURCES",
     "UNSAMPLED",
     "ByteOrder",
     "Checksum",
@@ -57,6 +58,7 @@ class Profile:
         for name, state in self.asking.states.items():
             if state.signal not in names:
                 raise InputError(f"profile {self.name}: the state {name} goes by {state.signal}, which is none of its signals")
+        self._check_windows()
         for twice in _repeated([f"{message.key:X}" for message in self.messages]) or _repeated(names):
             raise InputError(f"profile {self.name}: {twice} is in it twice")
         if not 0 < len(names) <= _MAX_U16:
@@ -71,6 +73,15 @@ class Profile:
             raise InputError(f"profile {self.name}: more than {MAX_STREAMS} pairs of purpose and priority: {streams}; use fewer")
         if self.grid_ms > _MAX_U16:
             raise InputError(f"profile {self.name}: the shortest period must be at most {_MAX_U16} ms")
+
+    def _check_windows(self) -> None:
+        """Each window is a message, and each such message a window, once."""
+        asked = sorted(window.virtual_id for request in self.asking.requests for window in request.windows)
+        held = [message.arbitration_id for message in self.messages if message.is_window]
+        if asked != held:
+            raise InputError(f"profile {self.name}: its requests and the ids from 0x800 on do not fit each other")
+        if not all(request.windows for request in self.asking.requests):
+            raise InputError(f"profile {self.name}: a request has no signals")
 
     @cached_property
     def signals(self) -> tuple[Signal, ...]:

@@ -15,6 +15,7 @@ ByteOrder = Literal["little_endian", "big_endian"]
 ON_CHANGE = 0  # as `period_ms`: sampled when the value changes
 UNSAMPLED = -1  # as `period_ms`: decoded on the device, not sampled: selectors, counters, checksums
 
+SOURCES = ("broadcast", "diagnostic", "oem_cloud", "companion")  # where values come from
 PRIORITIES = ("alert", "diagnostic", "telemetry")  # classes 0 to 2, the first goes out first
 
 WORD_BITS = 32  # of the device's integers; a longer signal travels as two
@@ -50,7 +51,7 @@ class Signal:
     value is told when it differs from the last one told by more. `purpose` is what the owner's consent goes
     by, `priority` (one of PRIORITIES) says what goes out first. `max_error` (physical): how far a value may be from
     the one that was seen, so that it costs less; 0 is exact. `is_float`: the bits are an IEEE 754 number of 16, 32 or
-    64 bits. Raises InputError where the numbers make no signal.
+    64 bits. `source` is one of SOURCES. Raises InputError where the numbers make no signal.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Signal:
     purpose: str = ""
     priority: str = "telemetry"
     max_error: float = 0.0
+    source: str = SOURCES[0]
 
     def __post_init__(self) -> None:
         if self.start < 0 or not 1 <= self.length <= 64 or self.start + self.length > 64:
@@ -92,6 +94,8 @@ class Signal:
         self._check_limits()
 
     def _check_limits(self) -> None:
+        if self.source not in SOURCES:
+            raise InputError(f"signal {self.name}: {self.source!r} is no source; known are {', '.join(SOURCES)}")
         if (self.valid or self.deadband) and (self.is_wide or not self.scale):
             raise InputError(f"signal {self.name}: a valid range or deadband needs up to 32 bits and a scale")
         if self.is_float and (self.deadband or (self.valid and self.length != WORD_BITS)):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from host_tools.signals import asking
 from host_tools.signals.asking import Asking
-from host_tools.signals.profile import PRIORITIES, Profile, Signal
+from host_tools.signals.profile import PRIORITIES, SOURCES, Profile, Signal
 from host_tools.signals.typed import FaultError
 
 _WINDOW_BITS = 10
@@ -37,6 +37,7 @@ class Rest(NamedTuple):
     purpose: str
     priority: str
     max_error: float
+    source: str
 
 
 class Meaning(NamedTuple):
@@ -77,7 +78,7 @@ def decompress(data: bytes, signals: int) -> Meanings:
     purposes: list[Any] = _typed(lines[0], "purposes", list, [])
     purposes = [_typed({"purposes": name}, "purposes", str, "") for name in purposes]
     try:
-        whom = asking.read(lines[0])
+        whom = asking.read_told(lines[0])
     except FaultError as fault:
         raise ValueError(f"its text allows to ask what cannot be: {fault}") from fault
     return Meanings(head, purposes, whom, [_meaning(line) for line in lines[1:]])
@@ -98,6 +99,7 @@ def _line(signal: Signal) -> dict[str, object]:
         "purpose": (signal.purpose, ""),
         "priority": (signal.priority, _TELEMETRY),
         "max_error": (_short(signal.max_error), 0),
+        "source": (signal.source, SOURCES[0]),
     }
     return line | {key: value for key, (value, default) in optional.items() if value != default}
 
@@ -142,6 +144,7 @@ def _meaning(line: dict[str, Any]) -> Meaning:
         purpose=_typed(line, "purpose", str, ""),
         priority=_typed(line, "priority", str, _TELEMETRY),
         max_error=_number(line, "max_error", 0.0),
+        source=_typed(line, "source", str, SOURCES[0]),
     )
     name, length = _typed(line, "name", str, ""), _typed(line, "length", int, 0)
     return Meaning(name, length, _typed(line, "signed", bool, False), rest)

@@ -168,9 +168,10 @@ def test_descriptor_that_would_read_beside_its_frame_or_never_end():
         _refused(_changed(d + 4 * i, "<4B", *changed), "bits of signal %d" % i)
 
 
-def test_id_of_more_than_11_bits_without_the_mark_of_29():
-    for ident in 0x800, 0x1FFFFFFF:
-        _refused(_changed(ROWS_AT + ROW, "<I", ident), "message row 1")
+def test_window_of_an_answer_is_no_message_of_the_bus():
+    put("/p", pack([(ident, [Signal(0, 8)]) for ident in (0x7FF, 0x800, 0x1FFFFFFF, 1 << 29)]))
+    profile = Profile("/p")
+    assert [profile.is_window(m) for m in range(5)] == [False, True, True, False, False] and profile.windows == 2
 
 
 def test_message_that_needs_no_data():

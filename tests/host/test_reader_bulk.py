@@ -16,10 +16,10 @@ from host_tools.paths import ROOT
 from host_tools.reader import bulk, decode, lockstep
 from host_tools.reader.batch import YEAR_10000_MS
 from host_tools.reader.bulk import Block, decode_all
-from host_tools.reader.events import QUALITIES, SOURCES
+from host_tools.reader.events import QUALITIES
 from host_tools.signals import find
 from host_tools.signals.descriptor import encode, extract
-from host_tools.signals.profile import Profile, Signal
+from host_tools.signals.profile import SOURCES, Profile, Signal
 
 DATA = ROOT.parent / "shared" / "data"
 Batches = Sequence[tuple[bytes, Profile]]

@@ -189,8 +189,8 @@ def test_bits_and_ids_out_of_range_are_refused() -> None:
     for start, length in ((60, 5), (0, 65), (0, 0), (-1, 4)):
         with pytest.raises(InputError, match="do not fit"):
             Signal("s", start, length)
-    with pytest.raises(InputError, match="11 bits"):
-        Message(0x800, False, "m", (SPEED,))
+    with pytest.raises(InputError, match="29 bits"):
+        Message(1 << 29, False, "m", (SPEED,))
     with pytest.raises(InputError, match="finite"):
         Signal("s", 0, 1, scale=float("nan"))
 

@@ -153,7 +153,7 @@ def _zeros(mask):
 
 def wanted(profile, also, flag):
     """(identifier, mask, flags) for each message of a profile and each id of `also`, in which bit 29 says that it has 29 bits."""
-    ids = [profile.message_id(m) for m in range(profile.messages)]
+    ids = [profile.message_id(m) for m in range(profile.messages) if not profile.is_window(m)]
     for ident in ids + list(also):
         yield (ident & _ALL, _ALL, flag) if ident & EXTENDED else (ident, 0x7FF, 0)
 

@@ -20,14 +20,15 @@ def snapshot(profile, values, found):
 
 def _latest(profile, values, meaning, now):
     s = meaning[0]
-    ticks = values.ticks[row_of(profile, s)]
+    row = row_of(profile, s)
+    ticks = values.ticks[row]
     if not ticks:
         return None
     return {
         "value": _physical(profile, values.raw, s, *meaning[2:]),
         "age_ms": now - ticks & 0x0FFFFFFF,
         "quality": _QUALITY[_STALE if ticks >> 28 == _SILENT else values.quality[s]],
-        "source": "broadcast",
+        "source": "diagnostic" if profile.is_window(row) else "broadcast",
     }
 
 

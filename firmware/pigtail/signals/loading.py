@@ -20,7 +20,6 @@ _MOST_STREAM = const(63)
 _MOST_RULE = const(8)
 _MOST_QUANTUM = const(0x7FFF)
 _ID_MASK = const(0x3FFFFFFF)
-_EXTENDED = const(0x20000000)
 _RESIDUE = 0x2144DF1C  # CRC-32 of anything followed by its own CRC-32
 
 
@@ -84,9 +83,10 @@ def _check_rows(p):
         if start != first or not 0 < count <= _WIDEST or not 0 < size <= 8:
             raise ProfileError("message row %d" % m)
         if m < p.messages:
-            if ident > _ID_MASK or 0x7FF < ident < _EXTENDED or ident <= last_id:
+            if ident > _ID_MASK or ident <= last_id:
                 raise ProfileError("message row %d" % m)
             last_id = ident
+            p.windows += p.is_window(m)
         first += count
         p.widest = max(p.widest, count)
     if first != p.signals:

@@ -34,6 +34,7 @@ class Profile:
         self.path = path
         self.identity = self.messages = self.signals = self.row_count = self.grid_ms = self.text_at = self.text_size = 0
         self.widest = 0  # most signals in one row
+        self.windows = 0  # how many of the messages are on no bus
         self.rows = self.descriptors = self.classes = self.conditions = self.limits = self.rules = self.quanta = b""
         self.periods = self.streams = b""
         once.call("pigtail.signals.loading", "load", self)
@@ -51,6 +52,10 @@ class Profile:
         """The first bit, counted through the frame, of a signal that lies within one byte."""
         left, right, word = self.descriptors[4 * s], self.descriptors[4 * s + 1], self.descriptors[4 * s + 2]
         return right - left + (32 if word & 4 else 0)
+
+    def is_window(self, m: int) -> bool:
+        """Whether row m is no message on the bus but a part of an answer that this device asks for."""
+        return m < self.messages and 0x7FF < self.message_id(m) < 0x20000000
 
     def message_id(self, m: int) -> int:
         row = 12 * m

@@ -18,7 +18,6 @@ _UNKNOWN = const(0)  # indices of Table._counts
 _SHORT = const(1)
 _MARKED = const(2)
 _SLOTS = const(64)
-_EXTENDED = const(0x20000000)
 
 
 # viper keeps its first locals in registers, and arguments come first: `sp` (a descriptor) and `words` (a slot, or the copy of it
@@ -126,18 +125,18 @@ class Table:
         return array("I", before + [self._mask] + [addressof(buffer) for buffer in after])
 
     def _build_index(self, profile):
-        extended = 0
+        longer = 0  # ids of 29 bits, and of windows
         for m in range(profile.messages):
             ident = profile.message_id(m)
-            if ident & _EXTENDED:
-                extended += 1
+            if ident > 0x7FF:
+                longer += 1
             else:
                 self._index[ident] = m + 1
         size = 2
-        while size < 2 * extended:
+        while size < 2 * longer:
             size *= 2
         hashed = bytearray(size)
-        for m in range(profile.messages - extended, profile.messages):
+        for m in range(profile.messages - longer, profile.messages):
             ident = profile.message_id(m)
             h = (ident ^ ident >> 7 ^ ident >> 15) & size - 1
             while hashed[h]:

@@ -56,7 +56,7 @@ class Values:
 
     def messages_heard(self) -> int:
         """How many of the profile's messages have been on this bus since boot."""
-        return sum(1 for m in range(self._profile.messages) if self.ticks[m])
+        return sum(1 for m in range(self._profile.messages) if self.ticks[m] and not self._profile.is_window(m))
 
     def taken(self, due: int) -> None:
         """The period classes in the bit mask `due` have been given all that is new."""

@@ -3,9 +3,9 @@
 Needed only while the device starts; see `once`. The file, `states.PATH`: a line that all entities have in common; for each signal
 its facts; then of the entries u16 signal, u16 row, u16 least time between two in 100 ms and u32 where its facts begin, each as a
 table; u16 entries, u32 identity of what it was made from, CRC-32. The high half of a long signal is an entry behind its low half.
-Facts are lines: topic below `state/`; unit as JSON; kind (i signed, u unsigned, or f with the format of an IEEE number), factor,
-offset, places, places shown (see `states.decimal`); labels, each raw value and text as JSON; an empty one; topic and payload of
-its entity (see `home_assistant`), both empty where there is none.
+Facts are lines: topic below `state/`; unit as JSON; source; kind (i signed, u unsigned, or f with the format of an IEEE number),
+factor, offset, places, places shown (see `states.decimal`); labels, each raw value and text as JSON; an empty one; topic and
+payload of its entity (see `home_assistant`), both empty where there is none.
 
 /announced has every topic, line by line, that may have been left retained below `state/` and the discovery prefix; /withdrawn has
 those that are to be taken off again.
@@ -129,7 +129,8 @@ class _Facts:
         kind, places = _kind(fields, text)
         tail = name.replace(".", "/")
         self._tell(self._head + tail)
-        self._put("\n".join((tail, json.dumps(fields.get("unit", "")[:_LONGEST]), kind, "")).encode())
+        source = fields.get("source", "broadcast")
+        self._put("\n".join((tail, json.dumps(fields.get("unit", "")[:_LONGEST]), source, kind, "")).encode())
         for raw in sorted(labels):
             self._put(("%d %s\n" % (raw, json.dumps(labels[raw]))).encode())
         topic = payload = ""

@@ -127,10 +127,11 @@ class States:
         facts = self.facts(k)
         topic = self._topic + facts.readline()[:-1].decode()
         unit = facts.readline()[:-1].decode()
+        source = facts.readline()[:-1].decode()
         value = _value(facts, raw, high)
         return topic, (
-            '{"value": %s, "unit": %s, "time_ms": %s, "boot": %d, "uptime_ms": %d, "age_ms": %d, "source": "broadcast", '
-            '"quality": "%s"}' % (value, unit, utc, self._boot, heard, ms - heard, QUALITY[quality])
+            '{"value": %s, "unit": %s, "time_ms": %s, "boot": %d, "uptime_ms": %d, "age_ms": %d, "source": "%s", '
+            '"quality": "%s"}' % (value, unit, utc, self._boot, heard, ms - heard, source, QUALITY[quality])
         ), True
 
     def _heard_ms(self, k, tick, now, ms):

@@ -1,0 +1,103 @@
+"""Where values lie in an answer, and how that becomes the windows through which the device reads them (see `requests`)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import NamedTuple
+
+from host_tools.signals import descriptor, services
+from host_tools.signals.layout import halves
+from host_tools.signals.message import FIRST_WINDOW, Message
+from host_tools.signals.requests import Request, Window
+from host_tools.signals.signal import Signal
+from host_tools.signals.typed import FaultError
+
+SOURCE = "diagnostic"
+WIDTH = 8  # bytes of a window
+MOST_FIELDS = 64  # of one, as of any message
+MOST_ANSWER = 512  # bytes of an answer that the device has room for
+
+
+class Value(NamedTuple):
+    """A signal and where it is: `start` counts the bits behind the identifier that the answer repeats. Big-endian: of the most
+    significant bit, from the highest bit of each byte down; little-endian: of the least significant, from the lowest up."""
+
+    start: int
+    signal: Signal
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, its windows still to be chosen, and its values."""
+
+    request: Request
+    values: tuple[Value, ...]
+
+
+def compiled(asked: Sequence[Asked]) -> tuple[tuple[Request, ...], list[Message]]:
+    """The requests with their windows, and these as messages. Raises FaultError, InputError."""
+    ids = count(FIRST_WINDOW)
+    requests, messages = [], []
+    for one in asked:
+        windows = []
+        text = f"{one.request.ecu} {one.request.request.hex().upper()}"
+        for at, signals in _windows(one):
+            windows.append(Window(next(ids), at))
+            messages.append(Message(windows[-1].virtual_id, False, f"{text}[{at}]", tuple(signals)))
+        requests.append(replace(one.request, windows=tuple(windows)))
+    return tuple(requests), messages
+
+
+def fault(value: Value, request: bytes) -> str:
+    """Why no window can hold a value; "" where one can."""
+    first, last = _bytes_of(value, services.values_at(request))
+    if last >= MOST_ANSWER:
+        return f"it lies beyond byte {MOST_ANSWER} of the answer"
+    return f"its {value.signal.length} bits lie in {last - first + 1} bytes; {WIDTH} can be read" if last - first >= WIDTH else ""
+
+
+def _windows(asked: Asked) -> Iterator[tuple[int, list[Signal]]]:
+    """(first byte, signals) of each: the first begins with the first value, the next with the first that is left."""
+    begin = services.values_at(asked.request.request)
+    left = sorted(asked.values, key=lambda value: _bytes_of(value, begin))
+    for value in left:
+        if why := fault(value, asked.request.request):
+            raise FaultError(f"{value.signal.name} cannot be read: {why}")
+    if not left:
+        raise FaultError(f"the request {asked.request.request.hex().upper()} has no signals")
+    while left:
+        at, room, held = _bytes_of(left[0], begin)[0], MOST_FIELDS, []
+        for value in left:
+            fields = len(halves(value.signal))
+            if _bytes_of(value, begin)[1] < at + WIDTH and fields <= room:
+                held.append(value)
+                room -= fields
+        yield at, [_within(value, 8 * (at - begin)) for value in held]
+        left = [value for value in left if value not in held]
+
+
+def _bytes_of(value: Value, begin: int) -> tuple[int, int]:
+    """Its first and last byte, counted from the answer's first."""
+    return begin + value.start // 8, begin + (value.start + value.signal.length - 1) // 8
+
+
+def _within(value: Value, bits: int) -> Signal:
+    """The signal in a window that begins so many bits behind the identifier."""
+    start, signal = value.start - bits, value.signal
+    if signal.byte_order == "big_endian":
+        start = start // 8 * 8 + 7 - start % 8
+    start, order = descriptor.from_dbc(start, signal.length, signal.byte_order)
+    return replace(signal, start=start, byte_order=order, source=SOURCE)
+
+
+def renumbered(parts: Iterable[tuple[Request, Sequence[Message]]]) -> tuple[tuple[Request, ...], list[Message]]:
+    """Requests and their windows' messages, in order, with ids that follow each other: of several profiles one."""
+    ids = count(FIRST_WINDOW)
+    requests, messages = [], []
+    for request, own in parts:
+        windows = []
+        for window, message in zip(request.windows, own, strict=True):
+            windows.append(window._replace(virtual_id=next(ids)))
+            messages.append(replace(message, arbitration_id=windows[-1].virtual_id))
+        requests.append(replace(request, windows=tuple(windows)))
+    return tuple(requests), messages

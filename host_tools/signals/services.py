@@ -1,0 +1,38 @@
+"""Services that a request may be of: what the device's gate lets pass, and of that what is answered with values."""
+
+import ast
+from functools import cache
+
+from host_tools.paths import FIRMWARE
+
+_GATE = FIRMWARE / "pigtail" / "can" / "tx_guard.py"
+# Bytes of a request behind the service that its answer repeats: what is read. The others read trouble codes, or nothing.
+REPEATED = {0x01: 1, 0x02: 2, 0x05: 2, 0x06: 1, 0x09: 1, 0x1A: 1, 0x21: 1, 0x22: 2}
+_OPTIONAL = {0x21: 1}  # bytes that may follow and that the answer does not repeat
+
+
+@cache
+def reads() -> dict[int, bytes]:
+    """The gate's own table: service to the lengths that a request may have."""
+    for statement in ast.parse(_GATE.read_text("utf-8")).body:
+        if isinstance(statement, ast.Assign) and [ast.unparse(target) for target in statement.targets] == ["READS"]:
+            return dict(ast.literal_eval(statement.value))
+    raise LookupError(f"{_GATE} has no READS")
+
+
+def fault(request: bytes) -> str:
+    """Why a request of values cannot be asked; "" where it can."""
+    service = request[0] if request else 0
+    if service not in reads():
+        return "its service is none that the device's gate lets pass"
+    if service not in REPEATED:
+        return "its service reads no values"
+    one = 1 + REPEATED[service]
+    if not one <= len(request) <= one + _OPTIONAL.get(service, 0) or len(request) not in reads()[service]:
+        return f"service {service:02X} takes one identifier of {REPEATED[service]} bytes at a time"
+    return ""
+
+
+def values_at(request: bytes) -> int:
+    """Where the values begin in the positive answer, counted from its first byte."""
+    return 1 + REPEATED[request[0]]
