@@ -16,7 +16,8 @@ import can
 
 from host_tools import logs
 from host_tools.paths import ROOT, VEHICLES
-from host_tools.signals import dbc, find, vehicle
+from host_tools.signals import dbc, vehicle
+from host_tools.signals.merge import merge
 from host_tools.signals.profile import Message, Profile
 from host_tools.sim import drive
 
@@ -73,7 +74,7 @@ def both() -> Workload:
 def shipped() -> Workload:
     """As `both`, with the vehicle files as they are: a batch for each of four purposes, and marks."""
     one, other = frs(), kona()
-    profile = find.merge([one.profile, other.profile], lambda line: None)
+    profile = merge([one.profile, other.profile], lambda line: None)
     frames = heapq.merge(one.frames, _again_and_again(other.frames), key=lambda frame: frame[0])
     return Workload("two cars as shipped", one.databases + other.databases, profile, _until(one.seconds, frames), one.seconds)
 

@@ -17,6 +17,7 @@ from host_tools.signals import database, find, report, show
 from host_tools.signals.check import Check, check
 from host_tools.signals.drawing import draw
 from host_tools.signals.frames import Frames
+from host_tools.signals.merge import merge
 from host_tools.signals.pack import identity, pack
 from host_tools.signals.profile import Profile
 
@@ -59,7 +60,7 @@ def compile_(inputs: tuple[str, ...], out: Path | None, strict: bool, period: in
     Repairs, overlaps and what is left out are told line by line on stderr.
     """
     tell = refuse if strict else to_stderr
-    profile = find.merge([find.find(name, period, tell) for name in inputs], tell)
+    profile = merge([find.find(name, period, tell) for name in inputs], tell)
     packed = pack(profile)
     out = out or Path(f"{Path(inputs[0]).stem}.bin")
     try:

@@ -24,6 +24,7 @@ class Value(NamedTuple):
 
     start: int
     signal: Signal
+    is_optional: bool = False  # an answer that ends before it is whole
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,17 @@ class Asked:
 
 def compiled(asked: Sequence[Asked]) -> tuple[tuple[Request, ...], list[Message]]:
     """The requests with their windows, and these as messages. Raises FaultError, InputError."""
-    ids = count(FIRST_WINDOW)
-    requests, messages = [], []
+    parts = []
     for one in asked:
-        windows = []
-        text = f"{one.request.ecu} {one.request.request.hex().upper()}"
-        for at, signals in _windows(one):
-            windows.append(Window(next(ids), at))
-            messages.append(Message(windows[-1].virtual_id, False, f"{text}[{at}]", tuple(signals)))
-        requests.append(replace(one.request, windows=tuple(windows)))
-    return tuple(requests), messages
+        held = list(_windows(one))
+        request = replace(one.request, windows=tuple(Window(FIRST_WINDOW, at) for at, _ in held))
+        parts.append((request, [Message(FIRST_WINDOW, False, name_of(request, at), tuple(own)) for at, own in held]))
+    return renumbered(parts)
+
+
+def name_of(request: Request, at: int) -> str:
+    """What the message of a window is called."""
+    return f"{request.ecu} {request.request.hex().upper()}[{at}]"
 
 
 def fault(value: Value, request: bytes) -> str:
@@ -57,14 +59,21 @@ def fault(value: Value, request: bytes) -> str:
 
 
 def _windows(asked: Asked) -> Iterator[tuple[int, list[Signal]]]:
-    """(first byte, signals) of each: the first begins with the first value, the next with the first that is left."""
-    begin = services.values_at(asked.request.request)
-    left = sorted(asked.values, key=lambda value: _bytes_of(value, begin))
-    for value in left:
+    """(first byte, signals) of each. What may be absent gets its own: a window that is cut short is lost whole."""
+    text = asked.request.request.hex().upper()
+    for value in asked.values:
         if why := fault(value, asked.request.request):
             raise FaultError(f"{value.signal.name} cannot be read: {why}")
-    if not left:
-        raise FaultError(f"the request {asked.request.request.hex().upper()} has no signals")
+    if not asked.values:
+        raise FaultError(f"the request {text} has no signals")
+    begin = services.values_at(asked.request.request)
+    for optional in (False, True):
+        yield from _cut([value for value in asked.values if value.is_optional == optional], begin)
+
+
+def _cut(values: Sequence[Value], begin: int) -> Iterator[tuple[int, list[Signal]]]:
+    """The first window begins with the first value, the next with the first that is left."""
+    left = sorted(values, key=lambda value: _bytes_of(value, begin))
     while left:
         at, room, held = _bytes_of(left[0], begin)[0], MOST_FIELDS, []
         for value in left:

@@ -5,6 +5,7 @@ name = "engine"
 tx_id = 0x7E0           the id of requests; above 0x7FF, or with is_extended_id = true, a 29-bit one
 rx_id = 0x7E8           the id of its answers; left out where it is functional
 prefix = 0x12           first byte of every frame, where addressing is extended or mixed (ISO 15765-2, 10.3)
+rx_prefix = 0xF1        that of the answers' frames, where it is another one: extended addressing, in which it is our address
 sessions = [3]          diagnostic sessions that reading needs (ISO 14229-1, 10.2); none is the rule
 safe = ["charging"]     states in which asking it is known to do no harm, beside awake: locked, asleep, charging
 functional = true       many may answer, such as at 0x7DF
@@ -25,14 +26,14 @@ from host_tools.signals.typed import FaultError, check_keys, typed
 SAFE = ("locked", "asleep", "charging")
 STATES = ("locked", "charging", "awake")
 MOST_ECUS = 16
-_ECU_KEYS = {"name", "tx_id", "rx_id", "is_extended_id", "prefix", "sessions", "safe", "functional", "interval_ms"}
+_ECU_KEYS = {"name", "tx_id", "rx_id", "is_extended_id", "prefix", "rx_prefix", "sessions", "safe", "functional", "interval_ms"}
 _PROGRAMMING = 2
 _STANDARD, _EXTENDED = 1 << 11, 1 << 29
 
 
 @dataclass(frozen=True)
 class Ecu:
-    """One that may be asked; `rx_id` None: it is functional."""
+    """One that may be asked; `rx_id` None: it is functional. `rx_prefix` None: as `prefix`."""
 
     name: str
     tx_id: int
@@ -42,6 +43,7 @@ class Ecu:
     sessions: tuple[int, ...] = ()
     safe: tuple[str, ...] = ()
     interval_ms: int = 100
+    rx_prefix: int | None = None
 
     @property
     def functional(self) -> bool:
@@ -102,7 +104,7 @@ def told(asking: Asking) -> dict[str, object]:
 
 def _line(ecu: Ecu) -> dict[str, object]:
     plain = Ecu("", 0, None)
-    optional = ("rx_id", "is_extended_id", "prefix", "interval_ms")
+    optional = ("rx_id", "is_extended_id", "prefix", "rx_prefix", "interval_ms")
     line: dict[str, object] = {"name": ecu.name, "tx_id": ecu.tx_id}
     line |= {key: getattr(ecu, key) for key in optional if getattr(ecu, key) != getattr(plain, key)}
     line |= {key: list(value) for key, value in (("sessions", ecu.sessions), ("safe", ecu.safe)) if value}
@@ -119,9 +121,12 @@ def _ecu(table: dict[str, Any]) -> Ecu:
     for key in ("tx_id", "rx_id"):
         if key in table and not 0 <= typed(table, key, int) < limit:
             raise FaultError(f'"{key}" must be below 0x{limit:X}')
-    prefix = typed(table, "prefix", int) if "prefix" in table else None
-    if prefix is not None and not 0 <= prefix <= 255:
-        raise FaultError('"prefix" must be one byte')
+    prefix, rx_prefix = (typed(table, key, int) if key in table else None for key in ("prefix", "rx_prefix"))
+    for key, byte in (("prefix", prefix), ("rx_prefix", rx_prefix)):
+        if byte is not None and not 0 <= byte <= 255:
+            raise FaultError(f'"{key}" must be one byte')
+    if rx_prefix is not None and prefix is None:
+        raise FaultError('"rx_prefix" needs "prefix"')
     sessions = _list(table, "sessions", int)
     if _PROGRAMMING in sessions or not all(1 <= session <= 0x7F for session in sessions):
         raise FaultError('"sessions" must be made of 1 to 0x7F, and never 2, which is for programming')
@@ -132,8 +137,9 @@ def _ecu(table: dict[str, Any]) -> Ecu:
     if not 50 <= interval_ms <= 3_600_000:
         raise FaultError('"interval_ms" must be in 50 to 3600000')
     return Ecu(
-        typed(table, "name", str), table["tx_id"], table.get("rx_id"), wide, prefix, tuple(sessions), tuple(safe), interval_ms
-    )
+        typed(table, "name", str), table["tx_id"], table.get("rx_id"), wide, prefix, tuple(sessions), tuple(safe), interval_ms,
+        rx_prefix,
+    )  # fmt: skip
 
 
 def _states(content: Mapping[str, Any]) -> dict[str, State]:

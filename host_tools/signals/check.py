@@ -59,6 +59,7 @@ def check(recording: Iterable[can.Message], profile: Profile, named: Set[int]) -
     """The check of a recording, and its frames for a closer look. `named` are the keys of messages that are known
     although no signal of them is."""
     frames = Frames(recording, profile)
+    messages = [message for message in profile.messages if not message.is_window]  # windows are on no bus
     heard = {key for key, column in frames.columns.items() if len(column.times)}
     unknown = {key: count for key, count in frames.others.most_common() if key not in heard | named}
     decoded = sum(len(column.times) for column in frames.columns.values())
@@ -72,9 +73,9 @@ def check(recording: Iterable[can.Message], profile: Profile, named: Set[int]) -
         fd_frames=frames.fd,
         ids=ids,
         known_ids=ids - len(unknown),
-        unheard=tuple(m.name for m in profile.messages if m.key not in heard),
+        unheard=tuple(m.name for m in messages if m.key not in heard),
         unknown=tuple((f"{key & (1 << 29) - 1:X}", count) for key, count in unknown.items()),
-        signals=tuple(_check(s, frames.values(m, s)) for m in profile.messages for s in m.signals),
+        signals=tuple(_check(s, frames.values(m, s)) for m in messages for s in m.signals),
         guards=tuple(guards.check(frames, profile)),
     )
     return result, frames

@@ -8,6 +8,7 @@ from cantools.database import Signal as DbcSignal
 from cantools.subparsers.dump.formatting import layout_string
 
 from host_tools.signals.convert import selection
+from host_tools.signals.message import FIRST_WINDOW
 from host_tools.signals.profile import Message, Selection, Signal
 
 
@@ -45,7 +46,8 @@ def ranges_text(ranges: Sequence[tuple[int, int]]) -> str:
 
 
 def _heading(name: str, ident: int, is_extended: bool, size: int) -> str:
-    return f"{name}: id {ident:X} ({29 if is_extended else 11} bits), {size} byte{'s' if size != 1 else ''} of data"
+    where = "an answer" if ident >= FIRST_WINDOW and not is_extended else f"id {ident:X} ({29 if is_extended else 11} bits)"
+    return f"{name}: {where}, {size} byte{'s' if size != 1 else ''} of data"
 
 
 def _parts_of_profile(message: Message) -> Iterator[_Part]:

@@ -58,12 +58,15 @@ def number(value: float) -> str:
 
 def counts(profile: Profile) -> str:
     """`3 messages, 1 signal`."""
-    numbers = {"message": len(profile.messages), "signal": len(profile.signals)}
+    heard, asked = sum(not message.is_window for message in profile.messages), len(profile.asking.requests)
+    numbers = {"message": heard, **({"request": asked} if asked else {}), "signal": len(profile.signals)}
     return ", ".join(f"{count} {what}{'s' if count != 1 else ''}" for what, count in numbers.items())
 
 
 def id_text(message: Message) -> str:
-    """The id in hexadecimal, as long as its kind is: 3 or 8 digits."""
+    """The id in hexadecimal, as long as its kind is: 3 or 8 digits; of a window request and first byte."""
+    if message.is_window:
+        return message.name
     return f"{message.arbitration_id:0{8 if message.is_extended_id else 3}X}"
 
 
@@ -145,6 +148,7 @@ def _plain(message: Message, signal: Signal) -> dict[str, object]:
         "purpose": signal.purpose,
         "priority": signal.priority,
         "max_error": signal.max_error,
+        "source": signal.source,
         "selector": selected.selector if selected else None,
         "selector_ranges": selected.ranges if selected else None,
         "is_counter": bool(message.counter and message.counter.signal == signal.name),

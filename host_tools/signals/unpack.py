@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from host_tools.errors import InputError
-from host_tools.signals import descriptor, limits, tables, text
+from host_tools.signals import answer, descriptor, limits, tables, text
 from host_tools.signals.profile import ON_CHANGE, UNSAMPLED, Message, Profile, Selection, Signal
 
 CRC = struct.Struct("<I")
 
 
 def unpack(data: bytes) -> Profile:
-    """The profile in packed bytes, messages named by their ids. Raises InputError where it is damaged."""
+    """The profile in packed bytes, messages named by their ids, windows by requests. Raises InputError where it is damaged."""
     try:
         return _Bytes(data).profile()
     except (ValueError, InputError) as error:
@@ -63,6 +63,8 @@ class _Bytes:
         self._signals = list(self._decoded(iter(meanings.signals)))
         names = [signal.name for signal in self._signals]
         self._guards = {number: guards for number, *guards in limits.unpack_rules(self._rules, names)}
+        asked = meanings.asking.requests
+        self._names = {w.virtual_id: answer.name_of(request, w.at) for request in asked for w in request.windows}
         messages = tuple(self._message(i) for i in range(self._messages))
         profile = Profile(**meanings.head, messages=messages, asking=meanings.asking)
         _expect(meanings.purposes == list(profile.purposes), "its purposes contradict its signals")
@@ -103,7 +105,8 @@ class _Bytes:
                 signals += self._selected(branch)
         arbitration_id = key & ~tables.EXTENDED
         guards = self._guards.get(number, (None, None))
-        return Message(arbitration_id, bool(key & tables.EXTENDED), f"{arbitration_id:X}", tuple(signals), *guards)
+        name = self._names.get(key, f"{arbitration_id:X}")
+        return Message(arbitration_id, bool(key & tables.EXTENDED), name, tuple(signals), *guards)
 
     def _branches(self, first: int) -> Iterator[int]:
         _expect(first == self._next_branch, f"its branch row {first} is out of bounds")

@@ -16,12 +16,13 @@ dbc = "Message"
 counter = "Counter"     its signal that goes up by counter_step (1) modulo counter_modulo (as many values as its bits have)
 checksum = "Checksum"   its signal that checks the frame by checksum_rule, one of message.CHECKSUM_RULES
 [[ecus]], [states]      whom the device may ask, see asking
+[[requests]]            what it asks for by itself, see polling
 
 What selects a signal, counts or checks is decoded with it, under the name "Message.Signal", and not sampled.
 """
 
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,23 +32,12 @@ from cantools.database import Message as DbcMessage
 from cantools.database import Signal as DbcSignal
 
 from host_tools.errors import InputError
-from host_tools.signals import asking, convert, database, entries
+from host_tools.signals import answer, asking, convert, database, datatypes, entries, obd, polling
 from host_tools.signals.entries import Pick, Rules
 from host_tools.signals.overlap import overlaps
 from host_tools.signals.profile import UNSAMPLED, Checksum, Counter, Message, Profile, Signal
 from host_tools.signals.repair import Report
 from host_tools.signals.typed import FaultError
-
-# what a signal must be for each of VSS's datatypes
-_DATATYPES: dict[str, Callable[[Signal], bool]] = {
-    "boolean": lambda signal: signal.length == 1,
-    "string": lambda signal: bool(signal.labels),
-    **dict.fromkeys(("float", "double"), lambda signal: True),
-    **dict.fromkeys(
-        ("uint8", "uint16", "uint32", "uint64"), lambda signal: _is_whole(signal) and not signal.is_signed
-    ),
-    **dict.fromkeys(("int8", "int16", "int32", "int64"), lambda signal: _is_whole(signal)),
-}
 
 
 def load(path: Path, report: Report) -> Profile:
@@ -58,10 +48,21 @@ def load(path: Path, report: Report) -> Profile:
     content = _parse(path)
     try:
         head, picks, rules = entries.file(content)
-        source = database.load(path.parent / head.dbc, report)
-        return Profile(head.name, head.version, head.vehicle, tuple(_messages(source, picks, rules)), asking.read(content))
+        messages = list(_messages(database.load(path.parent / head.dbc, report), picks, rules)) if head.dbc else []
+        whom, windows = _asking(content)
+        return Profile(head.name, head.version, head.vehicle, (*messages, *windows), whom)
     except FaultError as fault:
         raise InputError(f"{path}: {fault}") from fault
+
+
+def _asking(content: dict[str, Any]) -> tuple[asking.Asking, list[Message]]:
+    """Whom the device may ask and for what, and the messages by which it reads the answers."""
+    whom = asking.read(content)
+    requests, windows = answer.compiled(polling.read(content, whom.ecus, obd.catalogue))
+    for window in windows:
+        for one, other in overlaps(window.signals):
+            raise FaultError(f"{other.name} overlaps {one.name} in the answer {window.name}")
+    return replace(whom, requests=requests), windows
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -104,10 +105,7 @@ def _check_pick(message: DbcMessage | None, pick: Pick) -> None:
     signal = convert.convert(found, pick.path, pick.period_ms)
     if pick.unit != signal.unit:
         raise FaultError(f'{pick.path} is in "{pick.unit}" here and in "{signal.unit}" in the DBC')
-    if pick.datatype not in _DATATYPES:
-        raise FaultError(f'"{pick.datatype}" is no datatype; known are {", ".join(_DATATYPES)}')
-    if not _DATATYPES[pick.datatype](signal):
-        raise FaultError(f"{pick.path} is no {pick.datatype} by the DBC")
+    datatypes.check(signal, pick.path, pick.datatype, "the DBC")
 
 
 def _message(message: DbcMessage, picked: dict[str, Pick], guard: Rules | None) -> Message:
@@ -129,15 +127,7 @@ def _signal(signal: DbcSignal, names: dict[str, str], pick: Pick | None) -> Sign
     selected = convert.selection(signal, names)
     if pick is None:
         return convert.convert(signal, names[signal.name], UNSAMPLED, selected)
-    own = convert.convert(signal, pick.path, pick.period_ms, selected)
-    return replace(
-        own,
-        valid=pick.valid,
-        deadband=pick.deadband,
-        purpose=pick.purpose,
-        priority=pick.priority,
-        max_error=pick.max_error,
-    )
+    return pick.sampled(convert.convert(signal, pick.path, pick.period_ms, selected))
 
 
 def _selectors(name: str, found: dict[str, DbcSignal]) -> Iterator[str]:
@@ -156,7 +146,3 @@ def _guards(guard: Rules, found: dict[str, DbcSignal], names: dict[str, str]) ->
     if guard.checksum:
         rules["checksum"] = Checksum(names[guard.checksum], guard.rule)
     return rules
-
-
-def _is_whole(signal: Signal) -> bool:
-    return not signal.is_float and signal.scale.is_integer() and signal.offset.is_integer()
