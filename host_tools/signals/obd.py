@@ -29,13 +29,13 @@ def catalogue() -> Catalogue:
         signal = signals[pick.message, pick.signal]
         (parameter,) = signal.multiplexer_ids or [0]
         found[pick.path] = bytes((_SERVICE, parameter)), _value(signal, pick)
-    found.update(polling.parameters(content.get("parameters", [])))
+    found.update(polling.parameters(content))
     return {path.removeprefix(PREFIX): value for path, value in found.items()}
 
 
 def _value(signal: DbcSignal, pick: entries.Pick) -> Value:
+    """Counted as all of them are, from the highest bit of each byte; what is little-endian there lies within one byte."""
+    last = signal.start + signal.length - 1 if signal.byte_order == "little_endian" else signal.start
+    start = last // 8 * 8 + 7 - last % 8 - _BEFORE
     own = pick.sampled(convert.convert(signal, pick.path, pick.period_ms))
-    if signal.byte_order == "little_endian":
-        return Value(signal.start - _BEFORE, own)
-    start = signal.start // 8 * 8 + 7 - signal.start % 8 - _BEFORE
     return Value(start, replace(own, byte_order="big_endian"))

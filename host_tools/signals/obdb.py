@@ -226,10 +226,11 @@ def _distinct(commands: list[_Command], report: Report) -> Iterator[_Command]:
 def _renamed(asked: Asked, names: set[str], report: Report) -> Asked:
     values = []
     for value in asked.values:
-        name = value.signal.name
-        if name in names:
-            name = f"{name}_{asked.request.request.hex().upper()}"
-            report(f"signal {value.signal.name} of {asked.request.request.hex().upper()} is now {name}: the name is taken")
+        name, text = value.signal.name, asked.request.request.hex().upper()
+        for more in (text, asked.request.ecu):  # which no other has both
+            name = f"{name}_{more}" if name in names else name
+        if name != value.signal.name:
+            report(f"signal {value.signal.name} of {text} is now {name}: the name is taken")
         names.add(name)
         values.append(value._replace(signal=replace(value.signal, name=name)))
     return replace(asked, values=tuple(values))

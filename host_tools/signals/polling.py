@@ -55,8 +55,9 @@ def read(content: Mapping[str, Any], ecus: Sequence[Ecu], standard: Callable[[],
     return asked
 
 
-def parameters(tables: list[Any]) -> dict[str, tuple[bytes, Value]]:
+def parameters(content: Mapping[str, Any]) -> dict[str, tuple[bytes, Value]]:
     """The tables `parameters` by the paths of their signals. Raises FaultError."""
+    tables = typed(dict(content), "parameters", list) if "parameters" in content else []
     found = {}
     for request, values in each("parameter", tables, _parameter):
         found.update({value.signal.name: (request, value) for value in values})

@@ -58,6 +58,7 @@ def load(path: Path, report: Report) -> Profile:
 def _asking(content: dict[str, Any]) -> tuple[asking.Asking, list[Message]]:
     """Whom the device may ask and for what, and the messages by which it reads the answers."""
     whom = asking.read(content)
+    polling.parameters(content)
     requests, windows = answer.compiled(polling.read(content, whom.ecus, obd.catalogue))
     for window in windows:
         for one, other in overlaps(window.signals):

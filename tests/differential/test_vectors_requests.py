@@ -14,7 +14,7 @@ from host_tools.signals import obdb
 from host_tools.signals.profile import Profile, Signal
 
 # Values that differ, by vehicle and why. OBDb clamps them to a range, beyond which they are flagged here; it has 2 / 65535 for
-# the standard's 2 / 65536. The answers of some model years are shorter than the set says, and OBDb takes what is there of a window.
+# the standard's 2 / 65536. The answers of some model years are shorter than the set says; OBDb takes what there is of them.
 DIFFERENT = {
     "BMW-i3": {"clamped": 16},
     "Kia-EV6": {},
