@@ -112,6 +112,13 @@ def test_value_is_told_with_all_its_fields():
     ]  # fmt: skip
 
 
+def test_value_that_was_asked_for_says_so():
+    scene = Scene([(0x800, [Signal(0, 16)])], [SPEED[:-1] + ',"source":"diagnostic"}'])
+    scene.hear(0x800, b"\x7b\0")
+    told = scene.said()[0][1]
+    assert (told["value"], told["source"], told["quality"]) == (12.3, "diagnostic", "valid")
+
+
 def test_signal_without_a_value_is_not_told():
     scene = speed()
     assert scene.said(5000) == []

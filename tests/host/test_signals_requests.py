@@ -6,14 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from batch_encoder import Encoder
+from decoder_example import load_decoder
 from on_device import run
 
 from host_tools.errors import InputError
+from host_tools.reader import decode
+from host_tools.reader.bulk import decode_all
+from host_tools.reader.events import QUALITIES
 from host_tools.signals import answer, services
 from host_tools.signals.answer import Asked, Value
 from host_tools.signals.asking import Asking, Ecu
-from host_tools.signals.pack import pack, unpack
-from host_tools.signals.profile import Message, Profile, Signal
+from host_tools.signals.pack import identity, pack, unpack
+from host_tools.signals.profile import SOURCES, Message, Profile, Signal
 from host_tools.signals.requests import Request, Window
 from host_tools.signals.tables import HEADER
 from host_tools.signals.typed import FaultError
@@ -43,7 +48,8 @@ for window in sys.argv[3:]:
     hear(ident, answer[at : at + 8])
 print(list(values.raw), p.messages - p.windows, values.messages_heard(), table.unknown)
 print([i for i, mask, flags in filters.wanted(p, (), 1)])
-print([snapshot(p, values, {"x": (s, "x", 8, False, False, 1, 0)})["x"] is not None for s in range(p.signals)])
+known = [snapshot(p, values, {"x": (s, "x", 8, False, False, 1, 0)})["x"] for s in range(p.signals)]
+print([told and told["source"] for told in known])
 """
 
 
@@ -99,7 +105,26 @@ def test_device_decodes_the_windows_and_keeps_them_apart_from_the_bus(tmp_path: 
     windows = [f"{w.virtual_id}@{w.at}" for w in battery().asking.requests[0].windows]
     said = run([str(tmp_path / "script.py"), str(tmp_path / "profile.bin"), payload, *windows]).splitlines()
     low = 0xA3A4A5A6 - (1 << 32)
-    assert said == [f"[0, 2, -200, {low}, {0xA1A2}, 1, 0] 2 0 0", f"[256, {0x18FF1234}]", str([False, *5 * [True], False])]
+    assert said == [f"[0, 2, -200, {low}, {0xA1A2}, 1, 0] 2 0 0", f"[256, {0x18FF1234}]", str([None, *5 * ["diagnostic"], None])]
+
+
+def test_reader_says_diagnostic_from_the_first_sample_on_and_after_a_mark() -> None:
+    """All three readers: one batch, many at once, and the reference decoder."""
+    profile = battery()
+    readings = {(10, 1): 5, (20, 1): 7, (20, 0): 1}  # by tick and field
+    encoder = Encoder(profile, ticks=30, readings=readings, events=[(1, 1500, 2, 0)])
+    encoder.profile_hash = identity(pack(profile))
+    payload = encoder.encode()
+    said = [(one.name, one.quality, one.source) for one in decode(payload, profile).samples]
+    assert said == [
+        ("Vehicle.Soc", "valid", "diagnostic"), ("Vehicle.Speed", "valid", "broadcast"), ("Vehicle.Soc", "stale", "diagnostic"),
+    ]  # fmt: skip
+    decoder = load_decoder()
+    assert [(s["name"], s["quality"], s["source"]) for s in decoder.decode(decoder.Profile(pack(profile)), payload)[1]] == said
+    columns = decode_all([(payload, profile)] * 30).columns
+    coded = zip(columns.signal, columns.quality, columns.source, strict=True)
+    found = [(profile.signals[signal].name, QUALITIES[quality], SOURCES[source]) for signal, quality, source in coded]
+    assert found == 30 * said
 
 
 def test_windows_hold_as_many_values_as_eight_bytes_and_a_row_can() -> None:
