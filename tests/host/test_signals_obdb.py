@@ -154,6 +154,15 @@ def test_compile_takes_a_vehicle_and_a_signal_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not SETS.is_dir(), reason=f"no signal sets: {SETS} is absent")
+def test_example_in_the_documentation_is_what_is_told(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "signals.md").read_text()
+    example = page.split("$ pigtail signals compile signalset.json -o ev6.bin\n")[1].split("```")[0].splitlines()
+    said = CliRunner().invoke(command, ["compile", str(SETS / "Kia-EV6" / "signalset.json"), "-o", str(tmp_path / "ev6.bin")])
+    *lines, last = example
+    assert said.stderr.splitlines() == lines and said.stdout.strip().endswith(last)
+
+
+@pytest.mark.skipif(not SETS.is_dir(), reason=f"no signal sets: {SETS} is absent")
 def test_standard_parameters_are_those_of_obdb_but_for_its_known_defects() -> None:
     """In each place that both know; a defect is told and the standard's scale taken."""
     lines: list[str] = []
