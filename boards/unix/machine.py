@@ -61,7 +61,7 @@ class RTC:
             y, mo, d, h, mi, s, wd, _ = time.gmtime()
             return (y, mo, d, wd, h, mi, s, time.time_ns() // 1000 % 1_000_000)
         y, mo, d, _, h, mi, s, us = parts
-        time._set(time.mktime((y, mo, d, h, mi, s)), us)
+        time.set_clock(time.mktime((y, mo, d, h, mi, s)), us)
 
 
 class Pin:

@@ -44,6 +44,6 @@ def _days(year, month, day):
     return 365 * year + year // 4 - year // 100 + year // 400 + (153 * month - 457) // 5 + day
 
 
-def _set(seconds, microseconds):
+def set_clock(seconds, microseconds):
     global _step_ns
     _step_ns += (seconds * 1_000_000 + microseconds) * 1000 - time_ns()

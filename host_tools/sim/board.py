@@ -22,7 +22,7 @@ from host_tools.paths import BOARDS, BUILD, FIRMWARE
 from host_tools.sim import trace
 from host_tools.sim.child import bound
 from host_tools.sim.trace import Trace
-from host_tools.toolchain import build, micropython
+from host_tools.toolchain import build, micropython, names
 
 # 42: boards/unix/machine.py; 43: boards/unix/_boot.py
 _DEATHS = {-signal.SIGKILL: "power_cut", -signal.SIGALRM: "watchdog", 42: "reset", 43: "recovery"}
@@ -78,10 +78,12 @@ def compiled() -> tuple[Path, Path]:
     firmware = build.firmware(BUILD / "unix" / "firmware", arch)
     modules = BUILD / "unix" / "board"
     modules.mkdir(parents=True, exist_ok=True)
-    for source in sorted([*(BOARDS / "unix").glob("*.py"), *(FIRMWARE / "frozen").glob("*.py")]):
+    sources = sorted([*(BOARDS / "unix").glob("*.py"), *(FIRMWARE / "frozen").glob("*.py")])
+    texts = names.shortened({source: source.read_text(encoding="utf-8") for source in sources}, FIRMWARE.rglob("*.py"))
+    for source, text in texts.items():
         is_script = source.name == "_boot.py"  # MicroPython starts a script only as text
         target = modules / (source.name if is_script else source.with_suffix(".mpy").name)
-        content = (source if is_script else build.module(source, source.name, arch, _OWN)).read_bytes()
+        content = (source if is_script else build.module(source, source.stem, arch, _OWN, text)).read_bytes()
         if not target.exists() or target.read_bytes() != content:  # others may be reading it
             target.write_bytes(content)
     return firmware, modules

@@ -65,13 +65,13 @@ def module(path: Path, name: str, arch: str, options: tuple[str, ...] = (), text
 
 
 def _modules(source: Path) -> list[tuple[Path, Path, str]]:
-    """What is compiled: (target below out, source, name in tracebacks)."""
+    """What is compiled: (target below out, source, name in tracebacks: the module's own, since that is a name already)."""
     root = [path for path in sorted(source.glob("*.py")) if path.name not in _AS_TEXT]
     slot = sorted((source / "pigtail").rglob("*.py"))
-    rows = [(Path("root") / path.name, path, path.name) for path in root]
-    rows += [(Path("slot") / name, path, str(name)) for path in slot for name in [path.relative_to(source)]]
-    rows.append((Path("slot/umqtt/simple.py"), umqtt.find(), "umqtt/simple.py"))
-    return [(target.with_suffix(".mpy"), path, name) for target, path, name in rows]
+    rows = [(Path("root"), Path(path.name), path) for path in root]
+    rows += [(Path("slot"), path.relative_to(source), path) for path in slot]
+    rows.append((Path("slot"), Path("umqtt/simple.py"), umqtt.find()))
+    return [(folder / name.with_suffix(".mpy"), path, ".".join(name.with_suffix("").parts)) for folder, name, path in rows]
 
 
 def _compile(source: Path, path: Path, name: str, arch: str, into: Path, options: tuple[str, ...]) -> None:

@@ -1,35 +1,39 @@
 """Short names for what is private, in what goes to the device: it keeps every name that it has loaded for good, and at 1,270 of
 them takes 9.6 KB more of the heap at once.
 
-Private attributes and arguments are `_0`, `_1`, …, which all modules share; arguments that anybody gives by name stay. A private
-function is called after its line, `f65`: that is what a traceback shows, which has no line numbers else.
+Private attributes and arguments are `_0`, `_1`, … and a module's other private names `g0`, `g1`, …, which all modules share;
+arguments that anybody gives by name stay. A private function is called after its line, `f65`: that is what a traceback shows,
+which has no line numbers else.
 """
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import count
 from pathlib import Path
 
 
-def shortened(sources: Mapping[Path, str]) -> dict[Path, str]:
-    """The same modules, by path, with the private attributes renamed that only they, or who inherits from them, know."""
+def shortened(sources: Mapping[Path, str], callers: Iterable[Path] = ()) -> dict[Path, str]:
+    """The same modules, by path, with the names renamed that only they, or who inherits from them, know. `callers` are others
+    that give arguments by name."""
     trees = {path: ast.parse(text) for path, text in sources.items()}
-    kept = {node.arg for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
+    calling = [*trees.values(), *(ast.parse(path.read_text(encoding="utf-8")) for path in callers)]
+    kept = {node.arg for tree in calling for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
     names: dict[Path, dict[str, str]] = {}
     for family in _families(trees):
         short = (f"_{n}" for n in count())
         functions = _functions([trees[path] for path in sorted(family)])
         attributes = sorted({name for path in family for name in _set(trees[path])} - functions.keys())
         names |= dict.fromkeys(family, functions | dict(zip(attributes, short, strict=False)))
-    return {path: ast.unparse(_Renaming(names[path], kept).visit(tree)) for path, tree in trees.items()}
+    return {path: ast.unparse(_Renaming(names[path], _globals(tree), kept).visit(tree)) for path, tree in trees.items()}
 
 
 _INHERITED = {"_send_str", "_recv_len"}  # of umqtt.simple
 
 
 class _Renaming(ast.NodeTransformer):
-    def __init__(self, private: Mapping[str, str], kept: Set[str]) -> None:
+    def __init__(self, private: Mapping[str, str], own: Mapping[str, str], kept: Set[str]) -> None:
         self._private = private
+        self._globals = own
         self._kept = kept | {"self"}
         self._arguments: dict[str, str] = {}  # of the functions around
 
@@ -39,7 +43,16 @@ class _Renaming(ast.NodeTransformer):
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        node.id = self._arguments.get(node.id, self._private.get(node.id, node.id))
+        node.id = self._arguments.get(node.id) or self._globals.get(node.id) or self._private.get(node.id, node.id)
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        self.generic_visit(node)
+        node.name = self._globals.get(node.name, node.name)
+        return node
+
+    def visit_Global(self, node: ast.Global) -> ast.AST:
+        node.names = [self._globals.get(name, name) for name in node.names]
         return node
 
     def visit_Nonlocal(self, node: ast.Nonlocal) -> ast.AST:
@@ -83,6 +96,17 @@ def _functions(trees: Sequence[ast.AST]) -> dict[str, str]:
                 name = f"f{node.lineno}"
                 names[node.name] = name if name not in names.values() else f"{name}_{len(names)}"
     return {name: short for name, short in names.items() if name not in _INHERITED}
+
+
+def _globals(tree: ast.Module) -> dict[str, str]:
+    """The private names of a module but for its functions, and for constants, which are not kept as names."""
+    found = []
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and "const(" not in ast.unparse(node.value):
+            found += [name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+        elif isinstance(node, ast.ClassDef):
+            found.append(node.name)
+    return {name: f"g{n}" for n, name in enumerate(sorted({name for name in found if _is_private(name)}))}
 
 
 def _set(tree: ast.AST) -> Iterator[str]:
