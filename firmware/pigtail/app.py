@@ -41,7 +41,7 @@ class App:
         self._sampler = made.sampler
         self._keeper = made.keeper
         self._bus = made.bus
-        self._condition = Condition(made.bus, made.events.add)
+        self._condition = Condition(made.bus, made.events.add, made.outbox.ledger, made.boot)
         self._clock = made.clock
         self._link = made.link
         self._client = made.client

@@ -14,6 +14,7 @@ from host_tools.broker_options import trust
 from host_tools.errors import InputError
 from host_tools.reader import (
     BatchEvent,
+    FramesLost,
     Gap,
     Happened,
     Listener,
@@ -130,7 +131,7 @@ async def _run(listener: Listener, show: Show, note: Note) -> None:
                 note(describe(event))
 
 
-def describe(event: Status | Gap | Happened | Reply | ProfileSeen | Trouble | Subscribed) -> str:
+def describe(event: Status | Gap | FramesLost | Happened | Reply | ProfileSeen | Trouble | Subscribed) -> str:
     """An event as one line."""
     match event:
         case Subscribed(address):
@@ -139,6 +140,9 @@ def describe(event: Status | Gap | Happened | Reply | ProfileSeen | Trouble | Su
             return f"{device}: status {json.dumps(fields)}"
         case Gap(device, boot, _, first, count, reason, name):
             return f"{device}: {count} samples of boot {boot}, {name}, from {first} on are lost ({reason})"
+        case FramesLost(device, boot, frames, from_ms, to_ms, reason):
+            when = f"between {from_ms / 1000:g} and {to_ms / 1000:g} s after power-on"
+            return f"{device}: {frames} frames of the bus are lost {when}, boot {boot} ({reason})"
         case Happened(device, boot, _, uptime_ms, kind, text):
             return f"{device}: {kind}{text and ': '}{text} ({uptime_ms / 1000:.1f} s after power-on, boot {boot})"
         case Reply(device):

@@ -6,7 +6,7 @@ from host_tools.reader.clocks import Clock, Clocks
 from host_tools.reader.connection import Trust
 from host_tools.reader.events import Mark
 from host_tools.reader.header import Header, read_header
-from host_tools.reader.inbox import BatchEvent, Gap, Happened, ProfileSeen, Reply, Status, Trouble
+from host_tools.reader.inbox import BatchEvent, FramesLost, Gap, Happened, ProfileSeen, Reply, Status, Trouble
 from host_tools.reader.readings import Reading, readings, samples
 from host_tools.reader.stream import Listener, Subscribed, listen
 
@@ -16,6 +16,7 @@ __all__ = [
     "BatchEvent",
     "Clock",
     "Clocks",
+    "FramesLost",
     "Gap",
     "Happened",
     "Header",

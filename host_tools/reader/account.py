@@ -16,6 +16,7 @@ class Totals:
     duplicates: int = 0  # came again
     missing: int = 0  # neither came nor ledgered, though a later one did
     lost: Counter[str] = field(default_factory=Counter)  # ledgered and did not come, by reason
+    frames_lost: int = 0  # of the bus, at the controller: no samples
 
     def __add__(self, other: "Totals") -> "Totals":
         return Totals(
@@ -23,12 +24,14 @@ class Totals:
             self.duplicates + other.duplicates,
             self.missing + other.missing,
             self.lost + other.lost,
+            self.frames_lost + other.frames_lost,
         )
 
     def __str__(self) -> str:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.lost.items()))
         lost = f"{self.lost.total()} lost" + (f" ({reasons})" if reasons else "")
-        return f"{self.received} samples, {self.duplicates} duplicates, {lost}, {self.missing} missing"
+        frames = f", {self.frames_lost} frames lost" if self.frames_lost else ""
+        return f"{self.received} samples, {self.duplicates} duplicates, {lost}, {self.missing} missing{frames}"
 
 
 class Account:
@@ -39,6 +42,7 @@ class Account:
         self._received: dict[_Key, Intervals] = {}
         self._known: dict[_Key, Intervals] = {}  # received or ledgered
         self._lost: dict[_Key, dict[str, Intervals]] = {}
+        self._frames: dict[_Key, tuple[int, int]] = {}  # by boot and from_ms: to_ms, how many
 
     @property
     def boots(self) -> list[int]:
@@ -70,6 +74,16 @@ class Account:
             lost.add(start, stop)
         known.add(first, first + count)
 
+    def frames_lost(self, boot: int, from_ms: int, to_ms: int, frames: int) -> None:
+        """Books frames that the controller lost between two uptimes. What is told again is known by boot and `from_ms`; it may
+        have grown."""
+        self._frames[boot, from_ms] = max(self._frames.get((boot, from_ms), (0, 0)), (to_ms, frames))
+
+    @property
+    def lost_frames(self) -> list[tuple[int, int, int, int]]:
+        """What the device says of lost frames: (boot, from_ms, to_ms, frames), in order."""
+        return [(*key, *told) for key, told in sorted(self._frames.items())]
+
     def missing(self, boot: int, stream: int, first: int | None = None, stop: int | None = None) -> list[tuple[int, int]]:
         """The parts (first, stop) of a boot's stream that neither came nor are ledgered, in order.
 
@@ -95,4 +109,5 @@ class Account:
             self.duplicates,
             sum(stop - first for key in self._known for first, stop in self.missing(*key)),
             sum((self.lost(*key) for key in self._known), Counter()),
+            sum(frames for _, frames in self._frames.values()),
         )

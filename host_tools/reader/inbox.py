@@ -42,6 +42,19 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class FramesLost:
+    """The device says: its controller lost `frames` of the bus between two uptimes of `boot`. The same boot and `from_ms` may
+    come again, with more."""
+
+    device: str
+    boot: int
+    frames: int
+    from_ms: int
+    to_ms: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class ProfileSeen:
     """A profile that was not known yet came; `profile_hash` is its identity in batch headers."""
 
@@ -93,7 +106,7 @@ class Trouble:
     reason: str
 
 
-Event = Status | Gap | Happened | Reply | ProfileSeen | BatchEvent | Trouble
+Event = Status | Gap | FramesLost | Happened | Reply | ProfileSeen | BatchEvent | Trouble
 
 
 class Inbox:
@@ -203,14 +216,14 @@ class Inbox:
             else:
                 self.held.append(held)
 
-    def _gap(self, device: str, fields: dict[str, Any]) -> Gap:
-        least = {"boot": 1, "stream": 0, "first": 0, "count": 1}
-        numbers = [fields.get(name) for name in least]
-        reason = fields.get("reason")
-        good = all(type(number) is int and number >= low for number, low in zip(numbers, least.values(), strict=True))
-        if not isinstance(reason, str) or not good:
-            raise InputError("it does not name boot, stream, first and count as whole numbers and the reason as text")
-        boot, stream, first, count = map(int, numbers)  # type: ignore[arg-type]  # checked in `good`
+    def _gap(self, device: str, fields: dict[str, Any]) -> Gap | FramesLost:
+        if "frames" in fields:
+            boot, frames, from_ms, to_ms = _numbers_of_gap(fields, boot=1, frames=1, from_ms=0, to_ms=0)
+            if self.share is None:
+                self.accounts.setdefault(device, Account()).frames_lost(boot, from_ms, to_ms, frames)
+            return FramesLost(device, boot, frames, from_ms, to_ms, fields["reason"])
+        boot, stream, first, count = _numbers_of_gap(fields, boot=1, stream=0, first=0, count=1)
+        reason = fields["reason"]
         if self.share is None:
             self.accounts.setdefault(device, Account()).ledgered(boot, stream, first, count, reason)
         return Gap(device, boot, stream, first, count, reason, self._stream_name(device, boot, stream))
@@ -243,6 +256,17 @@ class Inbox:
 
 def _is_in(sequence: int, parts: list[tuple[int, int]]) -> bool:
     return any(first <= sequence < stop for first, stop in parts)
+
+
+def _numbers_of_gap(fields: dict[str, Any], **least: int) -> list[int]:
+    """These fields in their order. Raises InputError where one is no whole number or less than it may be, or the reason is no
+    text."""
+    numbers = [fields.get(name) for name in least]
+    good = all(type(number) is int and number >= low for number, low in zip(numbers, least.values(), strict=True))
+    if not isinstance(fields.get("reason"), str) or not good:
+        *names, last = least
+        raise InputError(f"it does not name {', '.join(names)} and {last} as whole numbers and the reason as text")
+    return [number for number in numbers if number is not None]
 
 
 def _happened(device: str, fields: dict[str, Any]) -> Happened:

@@ -64,6 +64,8 @@ class Report:
     undecodable: list[str] = field(default_factory=list)
     lost_after_ack: int = 0  # samples that the broker acknowledged and lost; not in samples_missing
     lost_after_ack_ranges: list[tuple[int, int, int, int]] = field(default_factory=list)  # (boot, stream, first, stop)
+    frames_ledgered: int = 0  # of those dropped, as the device's ledger told the subscriber
+    frames_ledgered_ranges: list[tuple[int, int, int, int]] = field(default_factory=list)  # (boot, from_ms, to_ms, frames)
     reader_reconnects: int = 0  # how often the subscriber's connection broke and was made anew
 
     def as_dict(self) -> dict[str, object]:

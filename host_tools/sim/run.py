@@ -308,6 +308,8 @@ class Simulation:
             undecodable=self.undecodable + report.never_taken(balances),
             lost_after_ack=sum(balance.lost_after_ack() for balance in balances.values()),
             lost_after_ack_ranges=report.after_ack(balances),
+            frames_ledgered=self.account.totals().frames_lost,
+            frames_ledgered_ranges=self.account.lost_frames,
             reader_reconnects=self.reader_reconnects,
         )
 

@@ -21,6 +21,9 @@ def lines(report: Report) -> Iterator[str]:
     yield f"device   heap peak {r.heap_peak:,} bytes, boot {r.boot_ms} ms, {r.restarts} restarts, {r.device_seconds:g} s"
     for reason, count in sorted(r.lost_by_reason.items()):
         yield f"lost     {count:,} samples: {reason}, as the device's ledger says"
+    for number, from_ms, to_ms, frames in r.frames_ledgered_ranges:
+        when = f"between {from_ms / 1000:g} and {to_ms / 1000:g} s of boot {number}"
+        yield f"lost     {frames:,} frames {when}: overrun, as the device's ledger says"
     if r.lost_after_ack:
         yield f"lost     {r.lost_after_ack:,} samples: lost_after_ack, the broker acknowledged them and did not hand them on"
     for death in r.deaths:

@@ -6,6 +6,7 @@ from pigtail.can import mcp2515
 from pigtail.can.bus import Bus
 from pigtail.can.condition import STATES, Condition
 from pigtail.can.mcp2515 import MCP2515
+from pigtail.outbox.ledger import Ledger
 
 ACTIVE, WARNING, PASSIVE, BUS_OFF = 1, 2, 3, 4
 MINUTE = 60_000
@@ -48,7 +49,8 @@ class Scene:
         self.bus.open()
         self.bus.silent = silent
         self.said = []
-        self.condition = Condition(self.bus, lambda kind, text: self.said.append((kind, text)))
+        self.ledger = Ledger()
+        self.condition = Condition(self.bus, lambda kind, text: self.said.append((kind, text)), self.ledger, 7)
         self.now = 0
         self.condition.check(0)
 
@@ -110,6 +112,23 @@ def test_overruns_are_told_with_their_number_and_kept_over_a_fresh_start():
     scene.passes(5000)
     assert scene.said[1:] == [("overrun", "2 more")]
     assert scene.bus.overruns() == 19
+
+
+def test_fault_39_frames_that_the_controller_loses_stand_in_the_ledger_with_the_seconds_in_which_it_did():
+    scene = Scene()
+    scene.passes(1000)
+    scene.can.overruns = 17
+    scene.passes(1000)
+    assert scene.ledger.peek() == (7, 0xFF, 1, 17, 1)
+    scene.passes(70_000)
+    scene.bus.listen()
+    scene.can.overruns = 2
+    scene.passes(1000)
+    scene.can.overruns = 5
+    scene.passes(5500, step=5500)  # the loop was busy with something else
+    assert len(scene.ledger) == 2
+    scene.ledger.acknowledge(scene.ledger.peek())
+    assert scene.ledger.peek() == (7, 0xFF, 72, 5, 7)
 
 
 def test_error_states_are_told_as_they_change():

@@ -131,3 +131,65 @@ def test_another_boot_finds_room_in_a_full_ledger_and_the_oldest_that_goes_is_co
     assert len(ledger) == 8
     assert ledger.peek() == (3, 2, 0, 10, CUT)
     assert ledger.untold == 20
+
+
+def test_lost_frames_are_told_with_their_time_and_are_no_samples():
+    ledger = Ledger(32)
+    ledger.overruns(3, 100, 102, 17)
+    assert _all(ledger) == [(3, 0xFF, 100, 17, 2)]
+    assert ledger.samples == 0
+
+
+def test_lost_frames_join_what_was_lost_less_than_a_minute_before_though_samples_come_between():
+    ledger = Ledger(32)
+    ledger.overruns(1, 10, 11, 5)
+    ledger.add(1, 2, 0, 10, FULL)
+    ledger.overruns(1, 11, 12, 6)
+    ledger.overruns(1, 71, 72, 7)
+    ledger.overruns(1, 132, 133, 8)
+    ledger.overruns(2, 134, 135, 9)
+    lost = [(1, 0xFF, 10, 18, 62), (1, 2, 0, 10, FULL), (1, 0xFF, 132, 8, 1), (2, 0xFF, 134, 9, 1)]
+    assert _all(ledger) == lost
+
+
+def test_lost_frames_leave_room_for_samples_in_a_ledger_that_fills():
+    ledger = Ledger(8)
+    for begin in range(0, 1000, 100):
+        ledger.overruns(1, begin, begin + 1, 5)
+    assert len(ledger) == 4
+    assert _all(ledger)[-1] == (1, 0xFF, 300, 35, 601)
+
+
+def test_lost_frames_beyond_what_a_range_can_say_begin_another_and_none_is_forgotten():
+    ledger = Ledger(4)
+    for begin in range(0, 10_000, 2000):
+        ledger.overruns(1, begin, begin + 1, 600_000)
+    assert [entry[3] for entry in _all(ledger)] == 5 * [600_000]
+    for begin in range(0, 40_000, 4000):
+        ledger.overruns(1, begin, begin + 1, 1)
+    assert [entry[2:] for entry in _all(ledger)] == [
+        (0, 1, 1), (4000, 2, 4001), (12_000, 2, 4001), (20_000, 2, 4001), (28_000, 2, 4001), (36_000, 1, 1),
+    ]  # fmt: skip
+    ledger.overruns(1, 0, 50_000, 1 << 21)
+    assert _all(ledger) == [(1, 0xFF, 50_000 - 4095, (1 << 20) - 1, 4095)]
+
+
+def test_lost_frames_that_find_no_room_are_counted():
+    ledger = Ledger(4)
+    for boot in range(1, 11):
+        ledger.overruns(boot, 5, 6, 10)
+    assert (len(ledger), ledger.untold) == (8, 20)
+
+
+def test_lost_frames_reach_the_flash_at_once_and_more_of_them_in_time():
+    ledger = Ledger(32)
+    ledger.overruns(1, 10, 11, 5)
+    assert ledger.changed == 2
+    ledger.overruns(1, 11, 12, 5)
+    assert ledger.changed == 2
+    ledger.changed = 0
+    ledger.overruns(1, 12, 13, 5)
+    assert ledger.changed == 1
+    ledger.changed = 0
+    ledger.acknowledge(ledger.peek())
+    assert ledger.changed == 1

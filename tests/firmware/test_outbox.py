@@ -398,6 +398,32 @@ def test_ledger_outlives_a_power_cut_and_what_was_told_does_not_come_again(back_
 
 
 @on_both
+def test_lost_frames_are_on_flash_before_the_next_batch_and_outlive_a_power_cut(back_end):
+    outbox = back_end.outbox(1)
+    outbox.tidy(120000)
+    outbox.ledger.overruns(1, 10, 12, 17)
+    _batch(outbox, 1, TELEMETRY, 0, 10, 150)
+    outbox.tidy(121000 + outbox.bound_ms)
+    assert back_end.outbox(2).ledger.peek() == (1, 0xFF, 10, 17, 2)
+
+
+@on_both
+def test_lost_frames_that_go_on_cost_no_write_of_their_own_and_outlive_a_power_cut_two_minutes_later(back_end):
+    outbox = back_end.outbox(1)
+    outbox.ledger.overruns(1, 10, 12, 17)
+    outbox.tidy(120000)
+    saves = []
+    save, outbox.save = outbox.save, lambda: saves.append(save())
+    outbox.ledger.overruns(1, 12, 13, 3)
+    _batch(outbox, 1, TELEMETRY, 0, 10, 150)
+    outbox.tidy(121000 + outbox.bound_ms)
+    assert saves == []
+    outbox.tidy(240000)
+    assert len(saves) == 1
+    assert back_end.outbox(2).ledger.peek() == (1, 0xFF, 10, 20, 3)
+
+
+@on_both
 def test_acknowledgements_outlive_a_power_cut_after_two_minutes(back_end):
     outbox = back_end.outbox(1)
     for first in range(0, 50, 10):

@@ -340,3 +340,32 @@ async def test_speaker_whose_puback_never_comes_ends_the_session():
     await scene.time.passes(21000, step=100)
     with raises(OSError):
         await scene.task
+
+
+async def test_lost_frames_are_told_at_once_and_those_of_the_minute_after_together():
+    scene = Scene().start()
+    scene.ledger.overruns(4, 90, 91, 17)
+    await scene.time.passes(50)
+    gaps = [fields for topic, fields, _ in scene.client.published if topic.endswith("gap")]
+    assert gaps == [{"boot": 4, "frames": 17, "from_ms": 90_000, "to_ms": 91_000, "reason": "overrun"}]
+    for begin in range(91, 131):
+        scene.ledger.overruns(4, begin, begin + 1, 1)
+        await scene.time.passes(1000, step=50)
+    assert scene.topics.count("/gap") == 1
+    await scene.time.passes(21_000, step=50)
+    gaps = [fields for topic, fields, _ in scene.client.published if topic.endswith("gap")]
+    assert gaps[1:] == [{"boot": 4, "frames": 40, "from_ms": 91_000, "to_ms": 131_000, "reason": "overrun"}]
+    assert len(scene.ledger) == 0
+    await stopped(scene.task)
+
+
+async def test_lost_frames_that_grow_do_not_keep_lost_samples_waiting():
+    scene = Scene().start()
+    for begin in 90, 100:
+        scene.ledger.overruns(4, begin, begin + 1, 17)
+        await scene.time.passes(50)
+    scene.ledger.add(1, 8, 5, 2, "flash_full")
+    await scene.time.passes(100)
+    assert scene.topics.count("/gap") == 3
+    assert len(scene.ledger) == 0
+    await stopped(scene.task)

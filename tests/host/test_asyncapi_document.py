@@ -59,6 +59,12 @@ def test_message_as_documented_is_sound_and_seen() -> None:
     assert gone == {"gap: gap", *(f"#/components/schemas/gap/properties/{name}" for name in GAP)}
 
 
+def test_lost_frames_are_a_gap_of_their_own() -> None:
+    lost = {"boot": 1, "frames": 17, "from_ms": 1000, "to_ms": 2000, "reason": "overrun"}
+    assert judged(lost) == ""
+    assert judged(lost | {"stream": 2}) and judged(lost | {"frames": 0}) and judged(lost | {"reason": "flash_full"})
+
+
 def test_topic_field_type_and_word_that_are_not_documented_are_told() -> None:
     assert "no channel has this topic" in judged(GAP, "pigtail/v1/kona/gaps")
     assert "no channel has this topic" in judged(GAP, "pigtail/v2/kona/gap")

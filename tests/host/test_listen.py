@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from batch_encoder import Encoder
 
-from host_tools.reader import recording
+from host_tools.commands.listen import describe
+from host_tools.reader import FramesLost, recording
 from host_tools.reader.connection import Connection
 from host_tools.signals.pack import identity, pack
 from host_tools.signals.profile import Message, Profile, Signal
@@ -246,3 +247,8 @@ def test_full_disk_is_one_line(tmp_path):
 def test_help_has_an_example():
     text = subprocess.run([*PIGTAIL, "listen", "--help"], capture_output=True, text=True, timeout=HANGS_S).stdout
     assert "pigtail listen --format jsonl --out kona.jsonl" in text
+
+
+def test_frames_that_were_lost_are_told_with_their_time() -> None:
+    told = describe(FramesLost("kona", 3, 17, 1000, 2000, "overrun"))
+    assert told == "kona: 17 frames of the bus are lost between 1 and 2 s after power-on, boot 3 (overrun)"

@@ -7,7 +7,17 @@ import pytest
 from batch_encoder import Encoder
 
 from host_tools.errors import InputError
-from host_tools.reader import BatchEvent, Gap, Happened, ProfileSeen, Reply, Status, Totals, Trouble
+from host_tools.reader import (
+    BatchEvent,
+    FramesLost,
+    Gap,
+    Happened,
+    ProfileSeen,
+    Reply,
+    Status,
+    Totals,
+    Trouble,
+)
 from host_tools.reader.inbox import Event, Inbox
 from host_tools.signals.pack import identity, pack
 from host_tools.signals.profile import Message, Profile, Signal
@@ -132,6 +142,28 @@ def test_gap_of_a_stream_that_no_profile_names():
         assert isinstance(event, Gap) and event.stream_name == f"stream {stream}"
 
 
+LOST = {"boot": 1, "frames": 17, "from_ms": 1000, "to_ms": 3000, "reason": "overrun"}
+
+
+def test_lost_frames_are_booked_once_and_are_no_samples():
+    inbox = filled()
+    (event,) = inbox.receive(topic("gap"), json.dumps(LOST).encode())
+    assert event == FramesLost("kona", 1, 17, 1000, 3000, "overrun")
+    for told in (LOST | {"frames": 20, "to_ms": 4000}, LOST, LOST | {"boot": 2, "frames": 1}):
+        list(inbox.receive(topic("gap"), json.dumps(told).encode()))
+    account = inbox.accounts["kona"]
+    assert account.lost_frames == [(1, 1000, 4000, 20), (2, 1000, 3000, 1)]
+    assert str(account.totals()) == "0 samples, 0 duplicates, 0 lost, 0 missing, 21 frames lost"
+    assert str(account.totals() + account.totals()).endswith("42 frames lost")
+    assert list(inbox.missing()) == []
+
+
+def test_lost_frames_told_to_a_share_are_not_booked():
+    inbox = Inbox(share="fleet")
+    (event,) = inbox.receive(topic("gap"), json.dumps(LOST).encode())
+    assert isinstance(event, FramesLost) and inbox.accounts == {}
+
+
 def test_gap_is_named_by_the_profile_of_its_boot():
     """Purposes have other numbers in another profile."""
     other = Profile("other", "1", "none", (Message(0x100, False, "A", (replace(SPEED, purpose="energy"),)),))
@@ -181,6 +213,9 @@ def test_same_sequences_of_another_stream_are_new():
         {"boot": 1, "first": 0, "count": 1, "reason": ""},
         {"boot": 1, "stream": -1, "first": 0, "count": 1, "reason": ""},
         {"boot": 1, "stream": "a", "first": 0, "count": 1, "reason": ""},
+        {"boot": 1, "frames": 17, "from_ms": 1000, "reason": "overrun"},
+        {"boot": 1, "frames": 0, "from_ms": 1000, "to_ms": 3000, "reason": "overrun"},
+        {"boot": 1, "frames": 17, "from_ms": 1000, "to_ms": 3000},
     ],
 )
 def test_gap_with_wrong_fields(fields):

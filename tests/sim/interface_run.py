@@ -1,8 +1,9 @@
-"""A drive in which the device says everything that it has to say: an outage, a power cut, states and Home Assistant, commands run
-and refused. Kept is every message that the broker got, and what it had retained towards the end."""
+"""A drive in which the device says everything that it has to say: an outage, a power cut, lost frames, states and Home Assistant,
+commands run and refused. Kept is every message that the broker got, and what it had retained towards the end."""
 
 import asyncio
 import json
+import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -15,13 +16,14 @@ from host_tools.reader.connection import Address, Connection
 from host_tools.sim import broker, scenario
 from host_tools.sim.run import Simulation
 from host_tools.sim.scenario import Scenario
-from tests.sim.drives import demo_car
+from tests.sim.drives import demo_car, send
 
 SPEED = 3.0
 MOST_S = 600.0  # a machine that is busy takes long to have everything asked
 HEAP = "192k"  # all at once is more than the 128 KiB have room for
 OUTAGE, POWER_CUT_AT, ASKED_FROM = (5.0, 10.0), 7.0, 14.0
 LOOKED = "looked"  # a topic of our own: when it comes, everything that was retained has come
+STOPPED_S = 0.5  # real seconds in which the firmware does not read the bus: its queue runs over
 WAIT_S = 10.0  # real seconds in which a device answers
 TURN_S = 0.05
 LASTS_MS = 600_000
@@ -103,6 +105,9 @@ async def _ask_all(simulation: Simulation, address: Address, heard: Heard) -> No
     """Each command is asked when the one before was answered; again, as a new one, while the device was not ready for it."""
     while simulation.car.now < ASKED_FROM:
         await asyncio.sleep(TURN_S)
+    send(signal.SIGSTOP)(simulation)
+    await asyncio.sleep(STOPPED_S)
+    send(signal.SIGCONT)(simulation)
     for name, arguments, lasts_ms in ASKED:
         while await _ask(simulation, address, heard, name, arguments, lasts_ms) in (None, "clock_unknown"):
             pass

@@ -96,6 +96,9 @@ def test_power_that_stays_after_the_warning_means_five_seconds_unsampled_and_the
     report, _, samples = drive(26.0, at=off, power_cuts=(18.0,))
     assert_cut_costs_at_most(report, RING_LOG_S)
     assert report.frames_dropped > 100, "the controller counts what nobody reads"
+    assert 100 < report.frames_ledgered <= report.frames_dropped
+    lost = [span for boot, *span, _ in report.frames_ledgered_ranges if boot == 1]
+    assert [span for span in lost if 7000 <= span[0] < 9500 and 12_500 <= span[1] < 17_000]
     times = sorted({sample.time_ms for sample in samples if sample.name == "Vehicle.Speed" and sample.time_ms < 17_000})
     ((before, after),) = [pair for pair in itertools.pairwise(times) if pair[1] - pair[0] > 3000]
     assert 7000 < before < 9500 and 4800 < after - before < 7000

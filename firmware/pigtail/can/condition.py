@@ -1,4 +1,5 @@
-"""The bus's condition, looked at once a second: error state, load, overruns, stalled reception. Counted, and told as events."""
+"""The bus's condition, looked at once a second: error state, load, overruns, stalled reception. Counted, and told as events;
+frames that were lost stand in the ledger."""
 
 from micropython import const
 
@@ -11,14 +12,17 @@ STATES = ("stopped", "active", "warning", "passive", "bus_off")
 
 
 class Condition:
-    """Of `bus`; `on_event(kind, text)` is told what changes. `load` is an estimate in percent, of the frames that were heard."""
+    """Of `bus` in `boot`; `on_event(kind, text)` is told what changes, `ledger` when frames were lost. `load` is an
+    estimate in percent, of the frames that were heard."""
 
-    def __init__(self, bus, on_event=None):
+    def __init__(self, bus, on_event=None, ledger=None, boot: int = 0):
         self._bus = bus
+        self._ledger = ledger
+        self._boot = boot
         self._on_event = on_event
         self._recovery = None
         self._at = self._quiet_since = 0
-        self._seen = self._told = self._tells_at = 0
+        self._seen = self._lost = self._told = self._tells_at = 0
         self._quiet_ms = _QUIET_MS
         self._restarted = False
         self.state = 1
@@ -55,6 +59,10 @@ class Condition:
         seen = bus.received + bus.remote + bus.malformed
         heard = seen + overruns - self._seen
         self._seen += heard
+        if overruns != self._lost:
+            if self._ledger is not None:
+                self._ledger.overruns(self._boot, (now_ms - elapsed) // 1000, (now_ms + 999) // 1000, overruns - self._lost)
+            self._lost = overruns
         if overruns != self._told and now_ms >= self._tells_at:
             self._tell("overrun", "%d more" % (overruns - self._told))
             self._told, self._tells_at = overruns, now_ms + _TELL_MS

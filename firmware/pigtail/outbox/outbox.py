@@ -160,7 +160,7 @@ class Outbox:
     def _write(self, batch, payload, count, is_last):
         """Whether the flash took it; its samples then reserve the numbers behind them."""
         batch.log = log = self.logs[batch.stream & 3]
-        if self.ledger.changed:
+        if self.ledger.changed > 1:
             self.save()  # before numbers behind a gap are on flash
         try:
             log.append(batch, memoryview(payload), count, is_last)
@@ -314,4 +314,4 @@ class Outbox:
             self.errors += 1
             return
         self._clean = clean
-        self.ledger.changed = False
+        self.ledger.changed = 0

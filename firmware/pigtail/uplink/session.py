@@ -13,6 +13,8 @@ from time import ticks_diff, ticks_ms
 
 _STATUS_MS = const(10000)
 _ACK_MS = const(20000)
+_FRAMES = const(0xFF)  # in place of a stream in the ledger
+_GROWS_MS = const(60000)  # after lost frames were told, those that follow are told together
 _TOO_LONG = b'{"state": "online", "errors": {"status": "too long"}}'
 
 
@@ -52,11 +54,18 @@ class Gaps:
         self._topic = topic
         self._text = text
         self._said = None
+        self._told_at = None  # when lost frames were last told
 
     def next(self, now):
         self._said = gap = self._ledger.peek()
         if gap:
             fields = {"boot": gap[0], "stream": gap[1], "first": gap[2], "count": gap[3], "reason": gap[4]}
+            if gap[1] == _FRAMES:
+                at = self._told_at
+                if len(self._ledger) == 1 and at is not None and 0 <= ticks_diff(now, at) < _GROWS_MS:
+                    return None
+                self._told_at, until = now, gap[2] + gap[4]
+                fields = {"boot": gap[0], "frames": gap[3], "from_ms": gap[2] * 1000, "to_ms": until * 1000, "reason": "overrun"}
             return self._topic, self._text.of(fields), False
 
     def told(self) -> None:
