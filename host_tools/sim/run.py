@@ -29,7 +29,7 @@ STUCK_S = 60.0  # device seconds that the end of the log may be behind
 STUCK_REAL_S = 10.0  # and as many real ones at least: one of this machine's stalls is a minute at speed 60
 DRAIN_S = 60.0  # device seconds after the log's end in which the outbox gets no emptier: it will not come
 DRAIN_REAL_S = 10.0  # and as many real ones at least
-SETTLE_S = 4.0  # device seconds after the log's end in which the last samples are taken
+SETTLE_S = 4.0  # device seconds after the log's end in which the last samples are taken, on the device's own clock
 CUT_S = 0.2  # device seconds that power stays away
 HOLD_UP_S = 2.0  # device seconds of power after the ignition's warning
 HOLD_UP_REAL_S = 0.25  # and real ones at least: the host's jitter is not the chip's
@@ -56,6 +56,7 @@ class Simulation:
         self.car = VirtualCar(self._cut_short(scenario.frames), known, scenario.speed)
         self._powered_at = math.inf
         self._waited = (0, time.monotonic())  # samples, and since when as many
+        self._turn_at_end = (0, 0)  # boot and uptime (ms) of the sampler's last turn when the end of the log was seen
         self.board: VirtualBoard
         self._listener: Listener
 
@@ -230,8 +231,9 @@ class Simulation:
                     raise SimError(f"the firmware did not open its bus within {BOOT_S:g} s: {self._last_words()}")
                 continue
             if ended_at is None and self._log_is_over():
-                ended_at = self.car.now
-            if ended_at is None and self.car.overdue > max(STUCK_S, STUCK_REAL_S * self.scenario.speed):
+                ended_at, last = self.car.now, self.board.trace()
+                self._turn_at_end = last.boot, last.now_ms
+            if ended_at is None and self.car.overdue > self._stuck_s:
                 raise SimError(f"the firmware does not read its bus any more: {self._last_words()}")
             if ended_at is not None and self._is_settled(self.car.now - ended_at):
                 return self._report()
@@ -245,12 +247,23 @@ class Simulation:
 
     def _is_settled(self, since_s: float) -> bool:
         """All that was taken has come or is accounted for, or for a long time nothing more came."""
-        if since_s < SETTLE_S + 2 * self.scenario.profile.grid_ms / 1000:
+        settle_s = SETTLE_S + 2 * self.scenario.profile.grid_ms / 1000
+        if since_s < settle_s or (self._sampled_ms() < 1000 * settle_s and since_s < self._stuck_s):
             return False
         waiting, now = self.waiting(), time.monotonic()
         if waiting != self._waited[0]:
             self._waited = waiting, now
         return not waiting or now - self._waited[1] > max(DRAIN_S / self.scenario.speed, DRAIN_REAL_S)
+
+    def _sampled_ms(self) -> int:
+        """How long the device has sampled since the end of the log: a machine that is busy may not have let it."""
+        trace, (boot, turn_ms) = self.board.trace(), self._turn_at_end
+        return trace.now_ms - (turn_ms if trace.boot == boot else 0)
+
+    @property
+    def _stuck_s(self) -> float:
+        """Device seconds that the firmware may be behind."""
+        return max(STUCK_S, STUCK_REAL_S * self.scenario.speed)
 
     def waiting(self) -> int:
         """Samples taken and neither delivered nor ledgered: what the outbox must hold, or its ledger has yet to tell."""

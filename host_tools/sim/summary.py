@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from host_tools.sim.report import Report
 
+MOST_RANGES = 4  # of time in which frames were lost: more than these are added up
+
 
 def lines(report: Report) -> Iterator[str]:
     """One line a subject; figures as in the JSON report."""
@@ -21,7 +23,10 @@ def lines(report: Report) -> Iterator[str]:
     yield f"device   heap peak {r.heap_peak:,} bytes, boot {r.boot_ms} ms, {r.restarts} restarts, {r.device_seconds:g} s"
     for reason, count in sorted(r.lost_by_reason.items()):
         yield f"lost     {count:,} samples: {reason}, as the device's ledger says"
-    for number, from_ms, to_ms, frames in r.frames_ledgered_ranges:
+    times = len(r.frames_ledgered_ranges)
+    if times > MOST_RANGES:
+        yield f"lost     {r.frames_ledgered:,} frames, at {times:,} times: overrun, as the device's ledger says"
+    for number, from_ms, to_ms, frames in r.frames_ledgered_ranges if times <= MOST_RANGES else ():
         when = f"between {from_ms / 1000:g} and {to_ms / 1000:g} s of boot {number}"
         yield f"lost     {frames:,} frames {when}: overrun, as the device's ledger says"
     if r.lost_after_ack:

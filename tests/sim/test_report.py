@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace as Fake
 
 import pytest
@@ -14,6 +15,7 @@ from host_tools.sim.board import Life
 from host_tools.sim.delivered import Balance
 from host_tools.sim.run import Simulation
 from host_tools.sim.scenario import Scenario
+from host_tools.sim.summary import lines
 from host_tools.sim.trace import Trace
 
 TELEMETRY, ALERT = 2, 4  # streams
@@ -77,6 +79,28 @@ def test_batch_lost_on_the_way_is_reported_missing(monkeypatch: pytest.MonkeyPat
     assert done.samples_missing > 50
     assert done.samples_taken == done.samples_delivered + done.samples_missing
     assert status(done) == 1
+
+
+def test_run_ends_only_when_the_device_has_sampled_for_some_time_after_the_last_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own clock: a busy machine may stop it for as long as the simulation waits, and it takes more samples then."""
+    simulation = quick()
+    simulation._turn_at_end = 1, 12_000
+    monkeypatch.setattr(Simulation, "waiting", lambda self: 0)
+    settled = []
+    for boot, turn_ms, since_s in ((1, 12_500, 20.0), (2, 500, 20.0), (1, 19_000, 3.0), (1, 19_000, 7.0), (1, 12_500, 61.0)):
+        monkeypatch.setattr(simulation, "board", Fake(trace=partial(Trace, boot, turn_ms)), raising=False)
+        settled.append(simulation._is_settled(since_s))
+    assert settled == [False, False, False, True, True]
+
+
+def test_frames_that_the_ledger_tells_of_are_reported_and_many_are_added_up() -> None:
+    done = asyncio.run(quick().run())
+    some = replace(done, frames_ledgered=17, frames_ledgered_ranges=[(1, 5000, 7000, 17)])
+    assert "lost     17 frames between 5 and 7 s of boot 1: overrun, as the device's ledger says" in lines(some)
+    many = replace(done, frames_ledgered=5, frames_ledgered_ranges=[(1, at, at + 1000, 1) for at in range(0, 500_000, 100_000)])
+    assert [line for line in lines(many) if "overrun" in line] == [
+        "lost     5 frames, at 5 times: overrun, as the device's ledger says"
+    ]
 
 
 def test_each_flaw_gives_status_1() -> None:
