@@ -42,8 +42,8 @@ test-mosquitto: setup  ## what needs a real mosquitto: TLS, shared subscriptions
 test-realtime: setup  ## whole drives at real time that must drop no frame, and a short soak; some minutes
 	@.venv/bin/pytest tests/realtime
 
-soak: setup  ## ten hours of driving at speed 100 with random faults: no leak, nothing missing; some minutes
-	@.venv/bin/python -m host_tools.sim.soak
+soak: setup  ## ten hours (HOURS=...) of driving at speed 100 with random faults: no leak, nothing missing; some minutes
+	@.venv/bin/python -m host_tools.sim.soak $(if $(HOURS),--hours $(HOURS))
 
 test-home-assistant: setup .cache/home-assistant/setup  ## a real Home Assistant shows what the device announces; brings one (400 MB)
 	@HOME_ASSISTANT=1 .venv/bin/pytest -q -rs tests/home_assistant

@@ -1,5 +1,9 @@
 """`make soak`: hours of driving at a hundred times the speed while the link, the connections and the broker fail at random. The
-device's heap must be in the end what it was after the first minute, and no sample may be missing."""
+device's heap must be in the end what it was when each fault had come once, and no sample may be missing.
+
+What grows with the first fault of a kind, and never again: the text of the last failure (64 bytes), the tables of the first
+session that had a window full of packets. So each kind comes once before it is looked at, and both looks come after a reset.
+"""
 
 import argparse
 import asyncio
@@ -29,7 +33,9 @@ EVERY_S = 240.0  # a fault, on average
 LEAST_PAUSE_S = 90.0
 # kind and longest time: those of the link are an outage
 KINDS = (("outage", 120.0), ("outage", 30.0), ("reset", 0.0), ("silence", 90.0), ("broker-stall", 60.0), ("broker-kill", 60.0))
-LEAK = 512  # bytes by which the least heap in use may differ: what has grown once, the text of the last failure
+WARM = (("outage", 30.0), ("silence", 60.0), ("broker-stall", 40.0), ("broker-kill", 20.0), ("reset", 0.0))  # one of each first
+LEAK = 64  # bytes: the text of the last failure may be another
+LOOK_S = 180.0  # without a fault, in which the heap is looked at: the least of many collections, as what waits comes and goes
 PROGRESS_S = 15.0
 _BLOCK = 16  # bytes, of MicroPython's heap with 32-bit words
 _HEAP = re.compile(r"GC: total: \d+, used: (\d+), free: \d+\n.*max free sz: (\d+)")
@@ -37,8 +43,8 @@ _HEAP = re.compile(r"GC: total: \d+, used: (\d+), free: \d+\n.*max free sz: (\d+
 
 @dataclass(frozen=True)
 class Heap:
-    """Of all collections in one minute of the device's time: the least that was in use, and the largest free piece that there was
-    in the worst and in the best case; bytes, without the stand-ins' part."""
+    """Of all collections in some minutes of the device's time: the least that was in use, and the largest free piece that there
+    was in the worst and in the best case; bytes, without the stand-ins' part."""
 
     used: int
     worst_piece: int
@@ -50,7 +56,7 @@ class Heap:
 
 @dataclass(frozen=True)
 class Soak:
-    """What came of it. `first` is the heap in the minute after the first one, `last` that in the last minute."""
+    """What came of it. `first` is the heap when each fault had come once, `last` that in the last minutes."""
 
     report: Report
     struck: Counter[str]
@@ -71,14 +77,20 @@ class Soak:
 
 
 def events(seconds: float, seed: int) -> Iterator[Fault]:
-    """Random faults, one after the other; an "outage" is one of the link."""
+    """One fault of each kind, a calm look, random faults one after the other, a reset and another look; an "outage" is one of
+    the link."""
     chance = random.Random(seed)
     at = CALM_S
+    for kind, length in WARM:
+        yield Fault(kind, at, at + length)
+        at += length + LEAST_PAUSE_S
+    at += LOOK_S
     while True:
         at += max(LEAST_PAUSE_S, chance.expovariate(1 / EVERY_S))
         kind, longest = chance.choice(KINDS)
         end = at + (chance.uniform(longest / 10, longest) if longest else 0.0)
-        if end > seconds - 2 * CALM_S:  # the last minutes are calm as the first is
+        if end > seconds - LOOK_S - 2 * LEAST_PAUSE_S:
+            yield Fault("reset", seconds - LOOK_S - LEAST_PAUSE_S, seconds - LOOK_S - LEAST_PAUSE_S)
             return
         yield Fault(kind, round(at, 1), round(end, 1))
         at = end
@@ -101,7 +113,9 @@ def soak(
     with _own_processor():
         report = asyncio.run(simulation.run(lambda: tick(simulation)))
     found = [(int(used), _BLOCK * int(piece)) for used, piece in _HEAP.findall(simulation.console)]
-    return Soak(report, Counter(fault.kind for fault in struck), _heap(found[60:120]), _heap(found[-60:]))
+    warm_s = CALM_S + sum(length + LEAST_PAUSE_S for _, length in WARM)
+    first, last = (round(at * len(found) / report.device_seconds) for at in (warm_s, warm_s + LOOK_S))
+    return Soak(report, Counter(fault.kind for fault in struck), _heap(found[first:last]), _heap(found[first - last :]))
 
 
 @contextmanager
@@ -126,8 +140,8 @@ def told(soak: Soak) -> Iterator[str]:
     """The figures as lines."""
     yield from lines(soak.report)
     yield "faults   " + ", ".join(f"{count} of {kind}" for kind, count in sorted(soak.struck.items()))
-    yield f"heap     after the first minute: {soak.first}"
-    yield f"heap     in the last minute:     {soak.last}"
+    yield f"heap     when each fault had come once: {soak.first}"
+    yield f"heap     in the last minutes:           {soak.last}"
     yield f"leak     {soak.leaked:,} bytes; soak {'passed' if soak.holds else 'FAILED'}"
 
 

@@ -98,12 +98,17 @@ def test_device_is_given_the_ca_of_a_broker_that_runs_already() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_soak_strikes_one_fault_after_another_and_leaves_both_ends_calm(seed: int) -> None:
+def test_soak_strikes_each_fault_once_and_then_one_after_another_and_leaves_both_looks_calm(seed: int) -> None:
     struck = list(soak.events(36_000, seed))
     assert len(struck) > 60 and {fault.kind for fault in struck} == {kind for kind, _ in soak.KINDS}
     ends = [soak.CALM_S, *(fault.end for fault in struck)]
-    starts = [*(fault.start for fault in struck), 36_000 - soak.CALM_S]
-    assert all(start - end >= soak.CALM_S for end, start in zip(ends, starts, strict=True))
+    starts = [*(fault.start for fault in struck), 36_000 - soak.LOOK_S]
+    pauses = [round(start - end) for end, start in zip(ends, starts, strict=True)]
+    assert min(pauses[1:]) >= soak.LEAST_PAUSE_S
+    first = struck[: len(soak.WARM)]
+    assert {fault.kind for fault in first} == {kind for kind, _ in soak.KINDS}
+    assert pauses[len(first)] >= soak.LEAST_PAUSE_S + soak.LOOK_S
+    assert first[-1].kind == struck[-1].kind == "reset"
     assert struck == list(soak.events(36_000, seed))
 
 
