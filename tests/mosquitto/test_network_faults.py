@@ -83,15 +83,18 @@ def test_fault_23_slow_reader_that_reads_no_more_meets_a_deadline_and_sampling_g
 
 
 def test_fault_23_slow_reader_at_two_kilobytes_a_second(mosquitto: Make) -> None:
-    report, _ = drive(mosquitto(), prepare=lambda scene: setattr(scene.device, "rate", 2048 * SPEED))
+    report, scene = drive(mosquitto(), prepare=lambda scene: setattr(scene.device, "rate", 2048 * SPEED))
     assert_all_came(report)
+    assert scene.device.connections == 1
 
 
 def test_fault_23_slow_network_of_800_ms_round_trip(mosquitto: Make) -> None:
-    report, _ = drive(mosquitto(), prepare=lambda scene: setattr(scene.device, "latency_s", 0.4 / SPEED))
+    report, scene = drive(mosquitto(), prepare=lambda scene: setattr(scene.device, "latency_s", 0.4 / SPEED))
     assert_all_came(report)
+    assert scene.device.connections == 1
 
 
 def test_fault_22_one_byte_at_a_time(mosquitto: Make) -> None:
-    report, _ = drive(mosquitto(), prepare=lambda scene: setattr(scene.device, "piece", 1))
+    report, scene = drive(mosquitto(), prepare=lambda scene: setattr(scene.device, "piece", 1))
     assert_all_came(report)
+    assert scene.device.connections == 1
