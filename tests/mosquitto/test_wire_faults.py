@@ -89,17 +89,14 @@ def test_fault_24_pubacks_are(mosquitto: Make, case: str) -> None:
 
 
 class Then(Tamper):
-    """After the CONNACK come other bytes than the broker's."""
+    """After the CONNACK come other bytes, and then the broker's: who lets them pass keeps its connection."""
 
     def __init__(self, other: bytes) -> None:
         self._other = other
-        self._passed = 0
 
     def down(self, data: bytes) -> bytes:
-        if self._passed >= CONNACK_SIZE:
-            return b""
-        self._passed += len(data)
-        return data[:CONNACK_SIZE] + self._other
+        other, self._other = self._other, b""
+        return data[:CONNACK_SIZE] + other + data[CONNACK_SIZE:]
 
 
 MALFORMED = (
