@@ -1,6 +1,8 @@
 """[[ecus]] and [states] of a vehicle file: read, carried by the packed profile, and what the device makes of them."""
 
 import json
+import textwrap
+
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,13 +34,23 @@ READ = Asking(
     {"charging": State("Vehicle.B", (1, 2))},
 )
 LOADED = """
+import json
 import sys
 from pigtail.signals.profile import Profile
 from pigtail.signals.asking import load
-ecus, states = load(Profile(sys.argv[1]))
-print([(n, rx, e.tx_id, e.is_extended_id, e.prefix, e.sessions, e.safe, e.functional, e.interval_ms) for n, rx, e in ecus])
+ecus, states, requests = load(Profile(sys.argv[1]))
+print(json.dumps(ecus))
 print(states)
+for request in requests:
+    print(request)
 """
+REQUESTS = [
+    {"ecu": "engine", "request": "010d", "period_ms": 1000, "windows": [[0x800, 2]]},
+    {
+        "ecu": "battery", "request": "220101", "period_ms": 5000, "priority": 2, "while": ["awake", "charging"],
+        "windows": [[0x801, 3], [0x802, 11]],
+    },
+]
 
 
 def profile(whom: Asking = READ) -> Profile:
@@ -62,12 +74,29 @@ def test_device_loads_the_same(tmp_path: Path) -> None:
     (tmp_path / "profile.bin").write_bytes(pack(profile()))
     (tmp_path / "script.py").write_text(LOADED)
     said = run([str(tmp_path / "script.py"), str(tmp_path / "profile.bin")]).splitlines()
-    assert said == [
-        "[('engine', 2024, 2016, False, None, b'', (), False, 100), "
-        "('battery', 417001744, 416944369, True, None, b'\\x03', ['charging'], False, 500), "
-        "('gateway', 1552, 1777, False, 16, b'', (), False, 100), ('all', None, 2015, False, None, b'', (), True, 100)]",
-        "{'charging': (1, 2, [1, 2])}",
+    assert json.loads(said[0]) == asking.told(READ)["ecus"]
+    assert said[1:] == ["{'charging': (1, 2, [1, 2])}"]
+
+
+def test_device_loads_the_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "told", lambda whom, told=asking.told: told(whom) | {"requests": REQUESTS})
+    (tmp_path / "profile.bin").write_bytes(pack(profile()))
+    (tmp_path / "script.py").write_text(LOADED)
+    assert run([str(tmp_path / "script.py"), str(tmp_path / "profile.bin")]).splitlines()[2:] == [
+        "('engine', b'\\x01\\r', 1000, 0, ('awake',), (2048, 2))",
+        "('battery', b'\"\\x01\\x01', 5000, 2, ('awake', 'charging'), (2049, 3, 2050, 11))",
     ]
+
+
+@pytest.mark.parametrize("changes", [{"ecu": "all"}, {"ecu": "nobody"}, {"period_ms": 0}, {"request": ""}])
+def test_device_refuses_a_request_that_the_tools_would_not_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
+) -> None:
+    requests = [REQUESTS[0] | changes]
+    monkeypatch.setattr(asking, "told", lambda whom, told=asking.told: told(whom) | {"requests": requests})
+    (tmp_path / "profile.bin").write_bytes(pack(profile()))
+    (tmp_path / "script.py").write_text(f"try:\n{textwrap.indent(LOADED, '    ')}except (ValueError, KeyError): print('refused')")
+    assert run([str(tmp_path / "script.py"), str(tmp_path / "profile.bin")]).splitlines() == ["refused"]
 
 
 def test_device_loads_a_profile_that_allows_nothing(tmp_path: Path) -> None:

@@ -24,11 +24,11 @@ _EXTENDED = const(0x20000000)
 
 
 class Tester:
-    """On `bus`, `asking` is what `signals.asking` says of whom and when. `services` are those that may be asked, as hex; "": the
+    """On `bus`, `asking` is what `signals.asking` says of whom, when and what. `services` are those that may be asked, as hex; "": the
     gate's default. `ignition` is the board's, `tell(kind, text)` takes events. Raises ValueError or KeyError."""
 
     def __init__(self, bus, values, asking, services, ignition, tell):
-        told, states = asking
+        told, states, self.requests = asking
         self._bus = bus
         self._tell = tell
         self._kept = Pair(_MUTE)

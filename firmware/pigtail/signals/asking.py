@@ -1,19 +1,24 @@
-"""Whom the profile's text allows to ask, and by which signals the vehicle's state is known: loaded at the start, where the gate
-may open, and forgotten."""
+"""Whom the profile's text allows to ask, what is asked on schedule, and by which signals the vehicle's state is known: loaded
+at the start, where the gate may open, and forgotten."""
 
 import deflate
 import json
+from binascii import unhexlify
 from pigtail.signals.profile import LOW_HALF, row_of
+
+_AWAKE = ("awake",)
 
 
 def load(profile):
-    """(ECUs as the text has them; states: name to (row, index, raw values)). Raises ValueError or KeyError for a text that is not
-    as the tools write it."""
+    """(ECUs as the text has them; states: name to (row, index, raw values); requests as `diag.poller` has them). Raises ValueError
+    or KeyError for a text that is not as the tools write it."""
     states = {}
     with open(profile.path, "rb") as f:
         f.seek(profile.text_at)
         with deflate.DeflateIO(f, deflate.ZLIB) as text:
             head = json.loads(text.readline())
+            names = {told["name"]: told["name"] for told in head.get("ecus", ()) if "rx_id" in told}
+            requests = [_request(told, names) for told in head.get("requests", ())]
             wanted = head.get("states", {})
             for i in range(profile.signals if wanted else 0):
                 if i and profile.classes[i - 1] & LOW_HALF:
@@ -24,4 +29,16 @@ def load(profile):
                         states[name] = row_of(profile, i), i, wanted[name]["raw"]
     if len(states) < len(wanted):
         raise ValueError("states")  # a profile that the tools have checked has them all
-    return head.get("ecus", ()), states
+    return head.get("ecus", ()), states, requests
+
+
+def _request(told, names):
+    """The same texts and tuples for all where they can be: there may be many."""
+    states = tuple(told.get("while", _AWAKE))
+    windows = tuple([n for window in told["windows"] for n in window])
+    if told["period_ms"] < 1 or not told["request"]:
+        raise ValueError("requests")
+    return (
+        names[told["ecu"]], unhexlify(told["request"]), told["period_ms"], told.get("priority", 0),
+        _AWAKE if states == _AWAKE else states, windows,
+    )  # fmt: skip

@@ -1,0 +1,53 @@
+"""Watches for trouble codes that come after asking began: asking may be what upset the car, so the gate is muted then.
+
+Each ECU is asked for its stored codes before all else, and once a minute: as ISO 14229-1 says, or else SAE J1979, where its id
+is one of that.
+"""
+
+from micropython import const
+from pigtail import once
+
+_PERIOD_MS = const(60000)
+_PRIORITY = const(1000)
+_STORED = b"\x19\x02\x0c"  # pending or confirmed
+_OBD_STORED = b"\x03"
+
+
+class Codes:
+    """Those of one ECU; it takes answers of the poller's."""
+
+    def __init__(self, name, is_obd, guard, tell):
+        self._name = name
+        self._is_obd = is_obd
+        self._guard = guard
+        self._tell = tell
+        self._known = None
+        self._latest = b""
+
+    def heard(self, answer) -> None:
+        if answer == self._latest:
+            return
+        codes = {code for code, _ in once.call("pigtail.diag.dtc", "codes", answer)}
+        self._latest = answer
+        if self._known is None:
+            self._known = codes
+        for code in codes - self._known:
+            self._known.add(code)
+            self._tell("dtc", "%s %s" % (self._name, once.call("pigtail.diag.dtc", "text", code)))
+            self._guard.mute("dtc")
+
+    def instead(self):
+        if self._is_obd:
+            self._is_obd, self._known = False, None
+            return _OBD_STORED
+        return None
+
+
+def requests(servers, guard, tell) -> list:
+    """What the poller is to ask, besides its schedule, of `servers` (name to uds.Server)."""
+    found = []
+    for name, server in servers.items():
+        is_obd = not server.ecu.is_extended_id and server.ecu.tx_id >> 3 == 0x7E0 >> 3
+        taker = Codes(name, is_obd, guard, tell)
+        found.append((name, _STORED, _PERIOD_MS, _PRIORITY, ("awake",), taker))
+    return found

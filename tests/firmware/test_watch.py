@@ -1,0 +1,103 @@
+"""diag/watch: trouble codes that come after asking began mute the gate; those that were there before do not."""
+
+from ecus import server
+from pigtail.diag import watch
+from schedules import Drive, scheduled
+
+STORED, OBD = b"\x19\x02\x0c", b"\x03"
+LEVEL, LEVEL_TOLD = b"\x22\x01\x01", b"\x62\x01\x01\x64"
+HEAD, P0420, U0100 = b"\x59\x02\xff", b"\x04\x20\x00\x08", b"\xc1\x00\x87\x0c"
+MINUTE = 60000
+
+
+def drive_of(*servers):
+    """One ECU that is polled, and watched with the others."""
+    drive = Drive([scheduled("engine", LEVEL, 1000)], *servers, taking=watch.requests)
+    drive.answers(servers[0], LEVEL, LEVEL_TOLD)
+    return drive
+
+
+async def test_new_code_mutes_and_is_named():
+    engine, battery = server(), server(0x7E4, 0x7EC)
+    drive = drive_of(engine, battery)
+    drive.answers(engine, STORED, HEAD + P0420)
+    drive.answers(battery, STORED, HEAD)
+    drive.start()
+    await drive.runs(3 * MINUTE)
+    assert (drive.muted, drive.told) == ([], [])
+    assert 3 <= len(drive.asked_at(STORED, engine)) <= 4
+    drive.answers(battery, STORED, HEAD + U0100)
+    await drive.runs(MINUTE + 1000)
+    assert drive.muted == ["dtc"]
+    assert drive.told == [("dtc", "battery U0100-87")]
+    asked = drive.all_asked()
+    await drive.runs(MINUTE)
+    assert drive.all_asked() == asked
+    drive.guard.unmute()
+    await drive.runs(3 * MINUTE)
+    await drive.stop()
+    assert drive.muted == ["dtc"]
+
+
+async def test_codes_are_asked_for_before_all_else():
+    engine = server()
+    drive = drive_of(engine)
+    drive.answers(engine, STORED, HEAD)
+    await drive.drives(5000)
+    assert [request for _, _, request in drive.asked[:2]] == [STORED, LEVEL]
+
+
+async def test_code_whose_status_changes_is_no_new_one_nor_is_one_that_was_away():
+    engine = server()
+    drive = drive_of(engine)
+    drive.start()
+    for codes in P0420 + U0100, b"\x04\x20\x00\x2f", b"", U0100, P0420:
+        drive.answers(engine, STORED, HEAD + codes)
+        await drive.runs(MINUTE)
+    await drive.stop()
+    assert drive.muted == []
+
+
+async def test_obd_is_asked_where_uds_is_not_supported():
+    for refusal in b"\x7f\x19\x11", None:
+        engine = server()
+        drive = drive_of(engine)
+        if refusal:
+            drive.answers(engine, STORED, refusal)
+        drive.answers(engine, OBD, b"\x43\x01\x04\x20")
+        drive.start()
+        await drive.runs(3 * MINUTE)
+        assert len(drive.asked_at(STORED)) == (1 if refusal else 3)
+        assert drive.muted == []
+        drive.answers(engine, OBD, b"\x43\x02\x04\x20\xc1\x00")
+        await drive.runs(MINUTE + 1000)
+        await drive.stop()
+        assert (drive.muted, drive.told) == (["dtc"], [("dtc", "engine U0100")])
+
+
+async def test_ecu_that_has_neither_is_not_watched_and_says_so():
+    engine, door = server(), server(0x18DA40F1, 0x18DAF140)
+    drive = drive_of(engine, door)
+    drive.answers(engine, STORED, b"\x7f\x19\x11")
+    drive.answers(engine, OBD, b"\x7f\x03\x11")
+    drive.answers(door, STORED, b"\x7f\x19\x12")
+    await drive.drives(5 * MINUTE)
+    assert sorted(drive.told) == [
+        ("unsupported", "battery 19020c: negative 12"), ("unsupported", "engine 03: negative 11"),
+    ]  # fmt: skip
+    assert (len(drive.asked_at(STORED)), len(drive.asked_at(STORED, door))) == (1, 1)
+    assert len(drive.asked_at(OBD)) == 1
+    assert drive.poller.status()["dropped"] == 2
+    assert len(drive.asked_at(LEVEL)) >= 299
+
+
+async def test_answer_that_is_none_of_codes_is_not_taken_for_a_new_one():
+    engine = server()
+    drive = drive_of(engine)
+    drive.answers(engine, STORED, HEAD)
+    drive.start()
+    await drive.runs(MINUTE)
+    drive.answers(engine, STORED, HEAD + P0420[:3])
+    await drive.runs(2 * MINUTE)
+    await drive.stop()
+    assert drive.muted == []
