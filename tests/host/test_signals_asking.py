@@ -2,7 +2,6 @@
 
 import json
 import textwrap
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
