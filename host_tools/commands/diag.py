@@ -1,0 +1,121 @@
+"""`pigtail diag`: asks the car's control units through a device, and says what they told."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from host_tools.broker_options import commanded, trust
+from host_tools.control import NoReply, read_key
+from host_tools.diag import answers, descriptions, lines, trouble
+from host_tools.diag.client import Client, Ecu, Refused
+from host_tools.diag.firmware import Failure
+from host_tools.errors import InputError
+from host_tools.reader import Trust, connection
+from host_tools.reader.inbox import Inbox
+
+EXAMPLES = """\b
+Examples:
+  pigtail diag --device kona --command-key kona.key dtcs
+  pigtail diag --device kona --command-key kona.key --ecu battery read 0101
+  pigtail diag --device kona --command-key kona.key --ecu engine clear
+  pigtail diag --device kona --command-key kona.key gate
+"""
+Rows = list[dict[str, Any]]
+Finds = Callable[[Client, Sequence[Ecu]], Awaitable[Rows]]
+Says = Callable[[dict[str, Any]], Iterator[str]]
+VERBS: dict[str, tuple[Finds, Says]] = {
+    "vin": (answers.vin, lines.vin),
+    "dtcs": (answers.dtcs, lines.dtcs),
+    "snapshot": (answers.snapshot, lines.snapshot),
+    "supported": (answers.supported, lines.supported),
+}
+OTHERS = ("read", "clear", "gate", "allow", "forbid", "unmute")
+
+
+@click.command("diag", epilog=EXAMPLES)
+@commanded
+@click.option("--wait", "wait_s", metavar="SECONDS", type=click.FloatRange(0.1, 3600), default=20.0, show_default=True,
+              help="How long to wait for each reply.")
+@trust
+@click.option("--ecu", metavar="NAME", help="Ask this one alone.  [default: all that the profile names]")
+@click.option("--yes", is_flag=True, help="Clear without asking back.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.argument("verb", metavar="VERB", type=click.Choice([*VERBS, *OTHERS]))
+@click.argument("did", metavar="[DID]", required=False)
+def command(
+    broker: str, device: str, secret: Path, wait_s: float, ca: Path | None, cert: Path | None, key: Path | None,
+    ecu: str | None, yes: bool, as_json: bool, verb: str, did: str | None,
+) -> None:  # fmt: skip
+    """Ask the car's control units: vin, dtcs, snapshot, supported, read DID, clear; gate, allow, forbid, unmute.
+
+    The device asks nothing until its owner allows it (allow; forbid ends it), and its gate lets only reading pass. clear erases
+    the trouble codes of one --ecu, and the snapshots with them. gate shows what was sent; unmute ends a mute. Ends with status
+    1 where one of those asked does not answer.
+    """
+    number = _did(verb, did)
+    if verb == "clear" and ecu is None:
+        raise InputError("clear: say with --ecu whose trouble codes are to be cleared")
+    Inbox(device)  # refuses a name that cannot be a device
+    client = Client(connection.parse(broker, Trust(ca, cert, key)), device, read_key(secret), wait_s)
+    try:
+        text, content, is_whole = asyncio.run(_run(client, verb, ecu, number, yes))
+    except (NoReply, Refused) as error:
+        click.echo(f"pigtail: {error}", err=True)
+        sys.exit(1)
+    click.echo(json.dumps(content) if as_json else "\n".join(text))
+    sys.exit(0 if is_whole else 1)
+
+
+async def _run(client: Client, verb: str, name: str | None, did: int, yes: bool) -> tuple[list[str], object, bool]:
+    """Lines, the same as JSON, and whether all have answered."""
+    if verb == "gate":
+        told = await client.gate()
+        return list(lines.gate(told)), told, True
+    if verb in OTHERS[3:]:
+        await (client.unmute() if verb == "unmute" else client.allow(verb == "allow"))
+        return [f"{verb}: done"], {"done": verb}, True
+    ecus = await client.ecus(name)
+    kind: Says
+    if verb == "read":
+        rows, kind = await answers.read(client, ecus, did), lines.read
+    elif verb == "clear":
+        rows, kind = await _clear(client, ecus[0], yes), lines.dtcs
+    else:
+        rows, kind = await VERBS[verb][0](client, ecus), VERBS[verb][1]
+    return list(lines.told(rows, kind)), {"ecus": rows}, not any("failure" in row for row in rows)
+
+
+async def _clear(client: Client, ecu: Ecu, yes: bool) -> Rows:
+    """What the ECU has once its codes are cleared. What it has before is shown first."""
+    before = await answers.dtcs(client, [ecu])
+    click.echo("\n".join(lines.told(before, lines.dtcs)), err=True)
+    if "failure" in before[0]:
+        return before
+    if not yes:
+        click.echo("Clearing erases them with their snapshots, and resets the car's readiness for emission tests.", err=True)
+        if click.prompt(f"Type {ecu.name} to clear them", default="", show_default=False, err=True) != ecu.name:
+            raise Refused("nothing was cleared")
+    try:
+        await client.clear(ecu, trouble.CLEARS[before[0]["by"]])
+    except Failure as failure:
+        raise Refused(f"{ecu.name} did not clear them: {descriptions.failure(failure.code, failure.nrc)}") from failure
+    return await answers.dtcs(client, [ecu])
+
+
+def _did(verb: str, text: str | None) -> int:
+    if (verb == "read") != (text is not None):
+        raise InputError("read takes an identifier of four hex digits, such as F190; the other verbs take none")
+    if text is None:
+        return 0
+    try:
+        number = int(text, 16)
+    except ValueError:
+        number = -1
+    if len(text) != 4 or number < 0:
+        raise InputError(f"read: {text!r} is no identifier: give four hex digits, such as F190")
+    return number

@@ -1,0 +1,106 @@
+"""The verbs of `pigtail diag`: what each finds out, as JSON has it. An ECU without an answer has a `failure` in its place."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from host_tools.diag import descriptions, firmware, parameters, trouble
+from host_tools.diag.client import Client, Ecu
+from host_tools.diag.firmware import Failure
+
+Fields = dict[str, Any]
+_VIN_SIZE, _CALIBRATION_SIZE = 17, 16
+_READ = 0x22
+_READ_VIN = b"\x22\xf1\x90"
+
+
+async def each(ecus: Sequence[Ecu], ask: Callable[[Ecu], Awaitable[Mapping[str, object]]]) -> list[Fields]:
+    """What `ask` finds out of each."""
+    found = []
+    for ecu in ecus:
+        who = {"ecu": ecu.name, "id": f"{ecu.tx_id:03X}"}
+        try:
+            found.append({**who, **await ask(ecu)})
+        except Failure as failure:
+            found.append({**who, "failure": descriptions.failure(failure.code, failure.nrc)})
+    return found
+
+
+async def dtcs(client: Client, ecus: Sequence[Ecu]) -> list[Fields]:
+    """The trouble codes of each."""
+
+    async def ask(ecu: Ecu) -> Fields:
+        return (await trouble.memory(client, ecu)).fields()
+
+    return await each(ecus, ask)
+
+
+async def snapshot(client: Client, ecus: Sequence[Ecu]) -> list[Fields]:
+    """What each keeps with its codes."""
+
+    async def ask(ecu: Ecu) -> Fields:
+        return {"snapshots": [kept.fields() for kept in await trouble.snapshots(client, ecu)]}
+
+    return await each(ecus, ask)
+
+
+async def supported(client: Client, ecus: Sequence[Ecu]) -> list[Fields]:
+    """The parameters of service 01 that each has."""
+
+    async def ask(ecu: Ecu) -> Fields:
+        async def one(request: bytes) -> bytes:
+            return await client.ask(ecu, request)
+
+        pids = await firmware.discover(one, 1)
+        return {"parameters": [{"pid": f"{pid:02X}", "names": parameters.names(pid)} for pid in pids]}
+
+    return await each(ecus, ask)
+
+
+async def vin(client: Client, ecus: Sequence[Ecu]) -> list[Fields]:
+    """The number of the first that tells one, and its calibrations; else what came of each."""
+    found: list[Fields] = []
+    for ecu in ecus:
+        found += await each([ecu], lambda ecu: _identity(client, ecu))
+        if "vin" in found[-1]:
+            return found[-1:]
+    return found
+
+
+async def read(client: Client, ecus: Sequence[Ecu], did: int) -> list[Fields]:
+    """The data of an identifier."""
+
+    async def ask(ecu: Ecu) -> Fields:
+        answer = await client.ask(ecu, bytes((_READ, did >> 8, did & 0xFF)))
+        data = answer[3:]
+        return {"did": f"{did:04X}", "data": data.hex(), "text": _text(data)}
+
+    return await each(ecus, ask)
+
+
+async def _identity(client: Client, ecu: Ecu) -> Fields:
+    calibrations: list[str] = []
+    if ecu.is_obd:
+        try:
+            (number,) = firmware.texts(await client.ask(ecu, firmware.VIN), _VIN_SIZE) or [""]
+        except (Failure, ValueError):
+            number = await _uds_vin(client, ecu)
+        try:
+            calibrations = firmware.texts(await client.ask(ecu, firmware.CALIBRATIONS), _CALIBRATION_SIZE)
+        except Failure:
+            calibrations = []  # not every ECU has such
+    else:
+        number = await _uds_vin(client, ecu)
+    return {"vin": number, "calibrations": calibrations}
+
+
+async def _uds_vin(client: Client, ecu: Ecu) -> str:
+    number = _text((await client.ask(ecu, _READ_VIN))[3:].strip(b"\0 \xff"))
+    if number is None:
+        raise Failure("form")
+    return number
+
+
+def _text(data: bytes) -> str | None:
+    """The data as a text, where they are one."""
+    is_text = data.isascii() and data.decode("ascii", "replace").isprintable() and len(data) > 1
+    return data.decode("ascii") if is_text else None

@@ -1,0 +1,116 @@
+"""The device's own readers of answers, firmware/pigtail/diag/dtc.py and obd.py, run here: what they say is said once.
+
+They are plain Python but for `const` and for `Failure`, which stand for the device's own.
+"""
+
+import builtins
+from collections.abc import Awaitable, Callable, Mapping
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from host_tools.paths import FIRMWARE
+
+
+class Failure(Exception):
+    """A request that came to nothing: `code` as in firmware/pigtail/diag/isotp.py, with the `nrc` of a negative answer."""
+
+    def __init__(self, code: str, nrc: int = 0) -> None:
+        super().__init__(f"{code} {nrc:02x}" if nrc else code)
+        self.code = code
+        self.nrc = nrc
+
+
+def _load(name: str, given: Mapping[str, object]) -> Any:
+    def importing(wanted: str, *_: object) -> object:
+        return given[wanted]
+
+    path = FIRMWARE / "pigtail" / "diag" / f"{name}.py"
+    module = ModuleType(f"pigtail.diag.{name}")
+    module.__dict__["__builtins__"] = {**vars(builtins), "__import__": importing}
+    exec(compile(path.read_text(encoding="utf-8"), path, "exec"), module.__dict__)
+    return module
+
+
+_GIVEN: dict[str, object] = {
+    "micropython": SimpleNamespace(const=lambda value: value),
+    "pigtail.diag.isotp": SimpleNamespace(Failure=Failure),
+}
+_dtc = _load("dtc", _GIVEN)
+_obd = _load("obd", _GIVEN | {"pigtail.diag": SimpleNamespace(dtc=_dtc)})
+
+STATUS: tuple[str, ...] = _dtc.STATUS
+VIN: bytes = _obd.VIN
+CALIBRATIONS: bytes = _obd.CALIBRATIONS
+
+
+def code_text(code: int) -> str:
+    """A trouble code as a mechanic reads it."""
+    text: str = _dtc.text(code)
+    return text
+
+
+def status_names(byte: int) -> list[str]:
+    """The names of the status bits that are set (ISO 14229-1, D.2)."""
+    names: list[str] = _dtc.status(byte)
+    return names
+
+
+def codes(answer: bytes) -> list[tuple[int, int | None]]:
+    """(code, status) of an answer for codes; SAE J1979 has no status. Raises Failure."""
+    found: list[tuple[int, int | None]] = _read(_dtc.codes, answer)
+    return found
+
+
+def codes_request(mask: int) -> bytes:
+    """For the codes with one of these status bits."""
+    request: bytes = _dtc.request(mask)
+    return request
+
+
+def snapshot_request(code: int) -> bytes:
+    """For all snapshots of a code."""
+    request: bytes = _dtc.snapshot_request(code)
+    return request
+
+
+def snapshot(answer: bytes) -> dict[int, bytes]:
+    """What a snapshot's answer has by the number of its record, identifiers and data together. Only the maker knows where
+    data end, so the last record has all that follows. Raises Failure."""
+    _, _, records = _read(_dtc.snapshot, answer, {})
+    return {number: record.get(None, b"") for number, record in records.items()}
+
+
+def texts(answer: bytes, size: int) -> list[str]:
+    """The texts of `size` characters in an answer of service 09. Raises Failure."""
+    found: list[str] = _read(_obd.texts, answer, size)
+    return found
+
+
+def frozen_request(pid: int) -> bytes:
+    """For a parameter of the freeze frame."""
+    request: bytes = _obd.frozen_request(pid)
+    return request
+
+
+def value(answer: bytes) -> bytes:
+    """The data of the one parameter in an answer of service 01 or 02. Raises Failure."""
+    (data,) = _read(_obd.values, answer, {}).values()
+    found: bytes = data
+    return found
+
+
+async def discover(ask: Callable[[bytes], Awaitable[bytes]], service: int) -> list[int]:
+    """All parameters that an ECU has in service 01 or 02. Raises Failure."""
+    try:
+        found: list[int] = await _obd.discover(ask, service)
+    except IndexError as error:
+        raise Failure("form") from error
+    return found
+
+
+def _read(reader: Callable[..., Any], answer: bytes, *rest: object) -> Any:
+    """What a device would lose an answer by is an answer of the wrong form here, too."""
+    try:
+        return reader(answer, *rest)
+    except IndexError as error:
+        raise Failure("form") from error

@@ -1,0 +1,91 @@
+"""What the verbs found out, as lines for people."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from host_tools.diag import descriptions
+from host_tools.reader.lines import printable
+
+Fields = dict[str, Any]
+
+
+def told(rows: Iterable[Fields], lines: Callable[[Fields], Iterator[str]]) -> Iterator[str]:
+    """The lines of each ECU, or why it has none."""
+    for row in rows:
+        if "failure" in row:
+            yield printable(f"{row['ecu']} ({row['id']}): {row['failure']}")
+        else:
+            yield from map(printable, lines(row))
+
+
+def dtcs(row: Fields) -> Iterator[str]:
+    """One line a code: what it is called, what it means, and whether it is there now."""
+    count = len(row["codes"])
+    yield f"{row['ecu']} ({row['id']}): {_count(count, 'trouble code')}"
+    wide = max((len(code["description"]) for code in row["codes"]), default=0)
+    for code in row["codes"]:
+        states = ", ".join(code["states"]) or "stored"
+        yield f"  {code['code']:<8}  {code['description']:<{wide}}  {states}"
+
+
+def snapshot(row: Fields) -> Iterator[str]:
+    """A code and what was kept with it."""
+    if not row["snapshots"]:
+        yield f"{row['ecu']} ({row['id']}): no snapshot"
+    for kept in row["snapshots"]:
+        meaning = descriptions.code(kept["code"])
+        yield f"{row['ecu']} ({row['id']}): {kept['code']}{meaning and '  '}{meaning}"
+        for value in kept["values"]:
+            yield f"  {value['name'] or 'PID ' + value['pid']:<28} {_value(value)}"
+        for number, data in kept["records"].items():
+            yield f"  record {number}: {_hex(data)}"
+        if not (kept["values"] or kept["records"]):
+            yield "  nothing was kept with it"
+
+
+def supported(row: Fields) -> Iterator[str]:
+    """One line a parameter."""
+    yield f"{row['ecu']} ({row['id']}): {_count(len(row['parameters']), 'parameter')} of service 01"
+    for parameter in row["parameters"]:
+        yield f"  {parameter['pid']}  {', '.join(parameter['names']) or '-'}"
+
+
+def vin(row: Fields) -> Iterator[str]:
+    """The number, who told it, and its calibrations."""
+    yield f"{row['vin']}  from {row['ecu']} ({row['id']})"
+    for calibration in row["calibrations"]:
+        yield f"  calibration {calibration}"
+
+
+def read(row: Fields) -> Iterator[str]:
+    """The bytes, and what they are as a text."""
+    text = row["text"]
+    yield f"{row['ecu']} ({row['id']}) {row['did']}: {_hex(row['data'])}" + ("" if text is None else f"  {text!r}")
+
+
+def gate(told: Fields, now_s: float | None = None) -> Iterator[str]:
+    """The state of the gate: who may be asked, what was refused, and the last frames that went out."""
+    now_s = time.time() if now_s is None else now_s
+    state = "open" if told["open"] else "shut"
+    yield f"gate {state}" + (f", muted: {told['muted']}" if told["muted"] else "") + f"; {_count(told['sent'], 'frame')} sent"
+    for ecu in told["ecus"]:
+        answers = "many answer" if ecu.get("rx_id") is None else f"answers at {ecu['rx_id']:03X}"
+        yield printable(f"  may ask {ecu['name']} at {ecu['tx_id']:03X}, {answers}")
+    for reason, count in sorted(told["refused"].items()):
+        yield printable(f"  refused {count} times: {descriptions.NOT_ASKED.get(reason, reason)}")
+    for age_ms, identifier, data in told["log"]:
+        yield f"  {time.strftime('%H:%M:%S', time.localtime(now_s - age_ms / 1000))}  {identifier:03X}  {_hex(data)}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+
+
+def _hex(data: str) -> str:
+    return bytes.fromhex(data).hex(" ").upper()
+
+
+def _value(value: Fields) -> str:
+    number = value["value"]
+    return f"{number:g} {value['unit']}".strip() if isinstance(number, int | float) else str(number)

@@ -1,0 +1,141 @@
+"""Trouble codes and what was kept with them: by ISO 14229-1 (19), or SAE J1979 (03, 07, 0A, and 02 for the freeze frame)."""
+
+from dataclasses import dataclass, replace
+
+from host_tools.diag import descriptions, firmware, parameters
+from host_tools.diag.client import Client, Ecu
+from host_tools.diag.firmware import Failure
+
+UDS, OBD = "uds", "obd"
+CLEARS = {UDS: b"\x14\xff\xff\xff", OBD: b"\x04"}
+_MASK = 0x8D  # lamp, confirmed, pending, test failed
+_SERVICES = ((b"\x03", "confirmed"), (b"\x07", "pending"), (b"\x0a", "permanent"))
+_STORED_BY = 2  # the parameter of a freeze frame that is the code it was kept for
+
+
+@dataclass(frozen=True)
+class Code:
+    """One code; `states` as a mechanic says them, `status` the byte of ISO 14229-1, None where SAE J1979 told of it."""
+
+    number: int
+    states: tuple[str, ...]
+    status: int | None = None
+
+    @property
+    def text(self) -> str:
+        """P0420, or U0100-87 with a failure type."""
+        return firmware.code_text(self.number)
+
+    def fields(self) -> dict[str, object]:
+        """As JSON."""
+        bits = None if self.status is None else firmware.status_names(self.status)
+        return {"code": self.text, "description": descriptions.code(self.text), "states": list(self.states), "status": bits}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What an ECU keeps, and by which of both it was asked."""
+
+    by: str
+    codes: tuple[Code, ...]
+
+    def fields(self) -> dict[str, object]:
+        """As JSON."""
+        return {"by": self.by, "codes": [code.fields() for code in self.codes]}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was kept with a code: `records` of the maker's form, or the `values` of a freeze frame."""
+
+    code: str
+    records: dict[int, bytes]
+    values: tuple[parameters.Value, ...] = ()
+
+    def fields(self) -> dict[str, object]:
+        """As JSON."""
+        records = {str(number): data.hex() for number, data in self.records.items()}
+        return {"code": self.code, "records": records, "values": [value.fields() for value in self.values]}
+
+
+async def memory(client: Client, ecu: Ecu) -> Memory:
+    """The codes of an ECU. Raises Failure."""
+    try:
+        answer = await client.ask(ecu, firmware.codes_request(_MASK))
+    except Failure as failure:
+        if not ecu.is_obd or failure.code not in ("negative", "no_answer", "service"):
+            raise
+        return Memory(OBD, await _obd(client, ecu, _SERVICES))
+    found = [Code(number, _states(status or 0), status) for number, status in firmware.codes(answer)]
+    if ecu.is_obd:
+        found = await _with_permanent(client, ecu, found)
+    return Memory(UDS, tuple(found))
+
+
+async def snapshots(client: Client, ecu: Ecu) -> list[Snapshot]:
+    """What an ECU keeps with its codes. Raises Failure."""
+    kept = await memory(client, ecu)
+    if kept.by == OBD:
+        frame = await _freeze_frame(client, ecu)
+        return [frame] if frame else []
+    found = []
+    for code in kept.codes:
+        try:
+            answer = await client.ask(ecu, firmware.snapshot_request(code.number))
+            found.append(Snapshot(code.text, firmware.snapshot(answer)))
+        except Failure as failure:
+            if failure.code != "negative":
+                raise
+            found.append(Snapshot(code.text, {}))
+    return found
+
+
+def _states(status: int) -> tuple[str, ...]:
+    names = firmware.status_names(status)
+    return tuple(said for name, said in descriptions.STATUS.items() if name in names)
+
+
+async def _with_permanent(client: Client, ecu: Ecu, found: list[Code]) -> list[Code]:
+    """Emission control units say by SAE J1979 alone which codes only the car itself may erase."""
+    try:
+        permanent = {code.number for code in await _obd(client, ecu, _SERVICES[2:])}
+    except Failure:
+        return found
+    plain = [code.number & 0xFFFF00 for code in found]
+    told = [replace(c, states=(*c.states, "permanent")) if n in permanent else c for c, n in zip(found, plain, strict=True)]
+    return told + [Code(number, ("permanent",)) for number in sorted(permanent - set(plain))]
+
+
+async def _obd(client: Client, ecu: Ecu, services: tuple[tuple[bytes, str], ...]) -> tuple[Code, ...]:
+    """The first of the services must answer, the others need not be there."""
+    states: dict[int, tuple[str, ...]] = {}
+    for place, (request, state) in enumerate(services):
+        try:
+            rows = firmware.codes(await client.ask(ecu, request))
+        except Failure:
+            if not place:
+                raise
+            continue
+        for number, _ in rows:
+            states[number] = (*states.get(number, ()), state)
+    return tuple(Code(number, said) for number, said in states.items())
+
+
+async def _freeze_frame(client: Client, ecu: Ecu) -> Snapshot | None:
+    async def ask(request: bytes) -> bytes:
+        return await client.ask(ecu, request)
+
+    try:
+        pids = await firmware.discover(ask, 2)
+        stored_by = firmware.value(await ask(firmware.frozen_request(_STORED_BY)))
+    except Failure as failure:
+        if failure.code == "negative":
+            return None
+        raise
+    if not any(stored_by):
+        return None
+    values: list[parameters.Value] = []
+    for pid in pids:
+        if pid != _STORED_BY:
+            values += parameters.decode(pid, firmware.value(await ask(firmware.frozen_request(pid))))
+    return Snapshot(firmware.code_text(int.from_bytes(stored_by[:2], "big") << 8), {}, tuple(values))

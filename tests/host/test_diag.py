@@ -1,0 +1,327 @@
+"""`pigtail diag`: what a mechanic reads, from a device that answers as SPEC section 4 has it, with no car behind it."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import pytest
+
+from host_tools.control.message import mac
+from host_tools.diag import answers, lines, parameters
+from host_tools.diag.client import Client, Ecu, Refused
+from host_tools.diag.descriptions import CODES, failure
+from host_tools.diag.firmware import Failure, code_text, codes
+from host_tools.errors import InputError
+from host_tools.reader import Reply
+from host_tools.reader.connection import Address, Connection
+from host_tools.sim import broker
+
+KEY = bytes(range(32))
+PIGTAIL = [sys.executable, "-c", "from host_tools.cli import main; main()"]
+HANGS_S = 120  # nothing here takes as long, however busy the machine is
+ECUS = [
+    {"name": "engine", "tx_id": 0x7E0, "rx_id": 0x7E8}, {"name": "battery", "tx_id": 0x7E4, "rx_id": 0x7EC},
+    {"name": "door", "tx_id": 0x18DA40F1, "rx_id": 0x18DAF140}, {"name": "all", "tx_id": 0x7DF, "rx_id": None},
+]  # fmt: skip
+ENGINE, BATTERY, DOOR = (Ecu(told["name"], told["tx_id"], told["rx_id"]) for told in ECUS[:3])  # type: ignore[arg-type]
+GATE = {
+    "open": True, "muted": "", "sent": 12, "refused": {"vehicle": 3}, "ecus": ECUS,
+    "log": [[1500, 0x7E0, "0319028d00000000"], [500, 0x7E0, "3000000000000000"]],
+}  # fmt: skip
+MEMORY = "59028d" + "0420002f" + "c100870c" + "1a2b3c08"
+VIN = b"KMHK381GFLU000001".hex()
+
+
+def reply(command: Mapping[str, Any], **fields: object) -> dict[str, object]:
+    return {"id": command["id"], "command": command["command"], "ok": True, "result": {}} | fields
+
+
+@dataclass
+class Car:
+    """`says`: (ECU's name, request) to the answer in hex, or why there is none; what is not in it is not answered."""
+
+    says: dict[tuple[str, str], str]
+    gate: dict[str, object] = field(default_factory=lambda: dict(GATE))
+    heard: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+
+    def answer(self, command: Mapping[str, Any]) -> dict[str, object]:
+        """The device's reply."""
+        name, given = command["command"], command["arguments"]
+        self.heard.append((name, given))
+        if name == "gate":
+            return reply(command, result=self.gate)
+        if name in ("allow", "unmute"):
+            return reply(command)
+        told = self.says.get((given["ecu"], given["request"]), "no_answer")
+        if name == "clear" and not told.startswith("no"):
+            self.says[given["ecu"], "19028d"] = "59028d"
+        try:
+            bytes.fromhex(told)
+        except ValueError:
+            return {"id": command["id"], "command": name, "ok": False, "reason": "failed", "text": told}
+        return reply(command, result={"answer": told} if name == "ask" else {})
+
+
+class Beside(Client):
+    """Has the car beside it, without a broker."""
+
+    def __init__(self, car: Car) -> None:
+        super().__init__(Address("127.0.0.1", 1), "kona", KEY, 1.0)
+        object.__setattr__(self, "car", car)
+
+    async def _send(self, command: str, arguments: Mapping[str, object]) -> Reply:
+        car: Car = self.car  # type: ignore[attr-defined]
+        told = car.answer({"id": "x", "command": command, "arguments": dict(arguments)})
+        return Reply("kona", "x", command, bool(told["ok"]), told.get("result", {}), told.get("reason", ""), told.get("text", ""))  # type: ignore[arg-type]
+
+
+def said(car: Car, verb: Callable[..., Awaitable[list[dict[str, Any]]]], kind: Callable[..., Any], *ecus: Ecu) -> list[str]:
+    """The lines of a verb."""
+
+    async def run() -> list[dict[str, Any]]:
+        return await verb(Beside(car), ecus)
+
+    rows = asyncio.run(run())
+    assert json.loads(json.dumps(rows)) == rows
+    return list(lines.told(rows, kind))
+
+
+def test_trouble_codes_as_a_mechanic_reads_them() -> None:
+    car = Car({("engine", "19028d"): MEMORY, ("battery", "19028d"): "59028d", ("door", "19028d"): "negative 11"})
+    assert said(car, answers.dtcs, lines.dtcs, ENGINE, BATTERY, DOOR) == [
+        "engine (7E0): 3 trouble codes",
+        "  P0420     catalyst system efficiency below threshold, bank 1                confirmed, pending, test failed",
+        "  U0100-87  lost communication with engine control module A: missing message  confirmed, pending",
+        "  P1A2B-3C" + " " * 68 + "confirmed",
+        "battery (7E4): no trouble codes",
+        "door (18DA40F1): refused, it does not have this service (11)",
+    ]
+
+
+def test_codes_by_sae_j1979_where_there_is_no_uds() -> None:
+    for refusal in "negative 11", "no_answer":
+        says = {("engine", "19028d"): refusal, ("engine", "03"): "4302042001710000", ("engine", "07"): "47010171"}
+        car = Car(says | {("engine", "0a"): "4a010420"})
+        assert said(car, answers.dtcs, lines.dtcs, ENGINE) == [
+            "engine (7E0): 2 trouble codes",
+            "  P0420     catalyst system efficiency below threshold, bank 1  confirmed, permanent",
+            "  P0171     system too lean, bank 1                             confirmed, pending",
+        ]
+
+
+def test_permanent_codes_beside_those_of_uds() -> None:
+    car = Car({("engine", "19028d"): "59028d04200028", ("engine", "0a"): "4a0204200171"})
+    assert said(car, answers.dtcs, lines.dtcs, ENGINE)[1:] == [
+        "  P0420     catalyst system efficiency below threshold, bank 1  confirmed, permanent",
+        "  P0171     system too lean, bank 1                             permanent",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("shut", "the gate is shut: `pigtail diag allow` opens it"), ("muted", "asking is muted"),
+        ("vehicle", "the vehicle is not awake"), ("other_tester", "another tester"), ("no_answer", "no answer"),
+        ("negative 22", "refused, conditions are not right (22)"), ("negative 9a", "refused (9A)"), ("what", "what"),
+    ],
+)  # fmt: skip
+def test_why_there_is_no_answer(text: str, words: str) -> None:
+    (line,) = said(Car({("door", "19028d"): text}), answers.dtcs, lines.dtcs, DOOR)
+    assert line.startswith(f"door (18DA40F1): {words}")
+
+
+def test_gate_that_is_shut_is_not_asked_again_by_other_services() -> None:
+    car = Car({("engine", "19028d"): "shut"})
+    said(car, answers.dtcs, lines.dtcs, ENGINE)
+    assert len(car.heard) == 1
+
+
+@pytest.mark.parametrize("answer", ["59", "5902", "59028d0420", "43", "4303042001"])
+def test_answer_that_is_none_is_said_to_be_none(answer: str) -> None:
+    car = Car({("engine", "19028d"): answer})
+    assert said(car, answers.dtcs, lines.dtcs, ENGINE) == ["engine (7E0): its answer cannot be read"]
+
+
+def test_names_from_the_network_do_not_steer_the_terminal() -> None:
+    odd = Ecu("en\x1b[31mgine", 0x7E0, 0x7E8)
+    assert "\x1b" not in said(Car({}), answers.dtcs, lines.dtcs, odd)[0]
+
+
+def test_vin_of_the_first_that_tells_it_with_its_calibrations() -> None:
+    calibrations = b"CAL-1".ljust(16, b"\0") + b"CAL-2".ljust(16)
+    says = {("battery", "0902"): "490201" + VIN, ("battery", "0904"): "490402" + calibrations.hex()}
+    assert said(Car(says), answers.vin, lines.vin, ENGINE, BATTERY, DOOR) == [
+        "KMHK381GFLU000001  from battery (7E4)", "  calibration CAL-1", "  calibration CAL-2",
+    ]  # fmt: skip
+    says = {("door", "22f190"): "62f190" + VIN}
+    assert said(Car(says), answers.vin, lines.vin, ENGINE, DOOR) == ["KMHK381GFLU000001  from door (18DA40F1)"]
+    assert said(Car({}), answers.vin, lines.vin, ENGINE, DOOR) == ["engine (7E0): no answer", "door (18DA40F1): no answer"]
+
+
+def test_parameters_are_those_of_the_bit_masks_by_name() -> None:
+    says = {("engine", "0100"): "4100" + "08180001", ("engine", "0120"): "4120" + "80000000"}
+    assert said(Car(says), answers.supported, lines.supported, ENGINE) == [
+        "engine (7E0): 4 parameters of service 01", "  05  CoolantTemperature", "  0C  EngineSpeed", "  0D  Speed",
+        "  21  DistanceWithMIL",
+    ]  # fmt: skip
+
+
+def test_freeze_frame_by_sae_j1979() -> None:
+    says = {
+        ("engine", "19028d"): "negative 11", ("engine", "03"): "43010420", ("engine", "020000"): "420000" + "48180000",
+        ("engine", "020200"): "4202000420", ("engine", "020500"): "4205005a", ("engine", "020c00"): "420c001af8",
+        ("engine", "020d00"): "420d0032",
+    }  # fmt: skip
+    assert said(Car(says), answers.snapshot, lines.snapshot, ENGINE) == [
+        "engine (7E0): P0420  catalyst system efficiency below threshold, bank 1",
+        "  CoolantTemperature           50 celsius", "  EngineSpeed                  1726 rpm",
+        "  Speed                        50 km/h",
+    ]  # fmt: skip
+    empty = says | {("engine", "020200"): "4202000000"}
+    assert said(Car(empty), answers.snapshot, lines.snapshot, ENGINE) == ["engine (7E0): no snapshot"]
+
+
+def test_snapshot_by_uds_is_the_maker_s_bytes() -> None:
+    says = {("door", "19028d"): "59028d" + "c100870c" + "04200008", ("door", "1904c10087ff"): "5904c100870c" + "0101" + "010264"}
+    assert said(Car(says | {("door", "1904042000ff"): "negative 31"}), answers.snapshot, lines.snapshot, DOOR) == [
+        "door (18DA40F1): U0100-87  lost communication with engine control module A: missing message",
+        "  record 1: 01 02 64",
+        "door (18DA40F1): P0420  catalyst system efficiency below threshold, bank 1",
+        "  nothing was kept with it",
+    ]
+
+
+def test_parameter_without_a_formula_or_cut_short_is_hex() -> None:
+    assert parameters.decode(0xC8, b"\1\2") == [parameters.Value(0xC8, "", "01 02", "")]
+    assert parameters.decode(0x0C, b"\x1a") == [parameters.Value(0x0C, "", "1a", "")]
+    assert [value.value for value in parameters.decode(0x0C, b"\x1a\xf8")] == [1726]
+
+
+def test_descriptions_are_of_codes_that_there_are() -> None:
+    for text in CODES:
+        number = "PCBU".index(text[0]) << 22 | int(text[1]) << 20 | int(text[2:], 16) << 8
+        assert code_text(number) == text
+    assert "generic" not in failure("negative", 0x31)
+
+
+def test_device_s_own_reader_raises_our_failure() -> None:
+    with pytest.raises(Failure) as caught:
+        codes(b"\x59\x02\xff\x01")
+    assert caught.value.code == "form"
+
+
+def test_whom_a_verb_asks() -> None:
+    client = Beside(Car({}))
+    assert [ecu.name for ecu in asyncio.run(client.ecus(None))] == ["engine", "battery", "door"]
+    assert [ecu.name for ecu in asyncio.run(client.ecus("door"))] == ["door"]
+    for name in "nobody", "all":
+        with pytest.raises(InputError, match="give one of engine, battery, door"):
+            asyncio.run(client.ecus(name))
+    with pytest.raises(InputError, match="its profile names no ecus"):
+        asyncio.run(Beside(Car({}, GATE | {"ecus": []})).ecus(None))
+
+
+@pytest.mark.parametrize(("reason", "words"), [("unknown_command", "newer firmware"), ("expired", "to ask: expired late")])
+def test_device_that_refuses_the_command(reason: str, words: str) -> None:
+    class Old(Beside):
+        async def _send(self, command: str, arguments: Mapping[str, object]) -> Reply:
+            return Reply("kona", "x", command, False, {}, reason, "late")
+
+    with pytest.raises(Refused, match=words):
+        asyncio.run(Old(Car({})).ask(ENGINE, b"\x03"))
+
+
+def test_reply_that_no_device_sends() -> None:
+    class Odd(Beside):
+        async def _send(self, command: str, arguments: Mapping[str, object]) -> Reply:
+            return Reply("kona", "x", command, True, {"answer": 7}, "", "")
+
+    with pytest.raises(Refused, match="replies what no device does"):
+        asyncio.run(Odd(Car({})).ask(ENGINE, b"\x03"))
+
+
+def test_gate_is_told_as_a_garage_wants_it() -> None:
+    told = list(lines.gate(GATE | {"muted": "dtc"}, 1_700_000_000))
+    assert told[0] == "gate open, muted: dtc; 12 frames sent"
+    assert told[1] == "  may ask engine at 7E0, answers at 7E8"
+    assert told[4] == "  may ask all at 7DF, many answer"
+    assert told[5].startswith("  refused 3 times: the vehicle is not awake")
+    assert told[6].endswith("  7E0  03 19 02 8D 00 00 00 00") and len(told) == 8
+
+
+def served(car: Car, directory: Path, use: Callable[[broker.Broker], Awaitable[None]]) -> None:
+    """Runs `use` beside a device at a real broker."""
+
+    async def serve(client: aiomqtt.Client) -> None:
+        async for told in client.messages:
+            assert isinstance(told.payload, bytes)
+            envelope = json.loads(told.payload)
+            assert envelope["mac"] == mac(KEY, "kona", envelope["body"])
+            await client.publish("pigtail/v1/kona/reply", json.dumps(car.answer(json.loads(envelope["body"]))).encode(), qos=1)
+
+    async def main() -> None:
+        async with broker.start(None, directory=directory) as running, Connection(running.address) as client:
+            await client.subscribe("pigtail/v1/kona/command", qos=1)
+            serving = asyncio.create_task(serve(client))
+            try:
+                await use(running)
+            finally:
+                serving.cancel()
+                await asyncio.gather(serving, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(main(), HANGS_S))
+
+
+def pigtail(url: str, tmp_path: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    (tmp_path / "key").write_text(KEY.hex())
+    place = ["--broker", url, "--device", "kona", "--command-key", str(tmp_path / "key")]
+    return subprocess.run([*PIGTAIL, "diag", *place, *arguments], capture_output=True, text=True, timeout=HANGS_S, input=typed)
+
+
+def test_command_line_over_a_broker(tmp_path: Path) -> None:
+    car = Car({("engine", "19028d"): MEMORY, ("engine", "14ffffff"): "54", ("battery", "220101"): "620101" + b"Hi".hex()})
+
+    async def use(running: broker.Broker) -> None:
+        async def run(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+            return await asyncio.to_thread(pigtail, running.url, tmp_path, *arguments, typed=typed)
+
+        ran = await run("dtcs", "--ecu", "engine")
+        assert ran.returncode == 0 and "U0100-87  lost communication" in ran.stdout, ran.stderr
+        ran = await run("--json", "dtcs")
+        told = json.loads(ran.stdout)["ecus"]
+        assert ran.returncode == 1 and told[0]["codes"][0]["code"] == "P0420" and told[1]["failure"] == "no answer"
+        ran = await run("read", "0101", "--ecu", "battery")
+        assert (ran.returncode, ran.stdout) == (0, "battery (7E4) 0101: 48 69  'Hi'\n")
+        ran = await run("clear", "--ecu", "engine", typed="battery\n")
+        assert (ran.returncode, ran.stdout) == (1, "") and "nothing was cleared" in ran.stderr
+        assert "clear" not in [name for name, _ in car.heard]
+        ran = await run("clear", "--ecu", "engine", typed="engine\n")
+        assert (ran.returncode, ran.stdout) == (0, "engine (7E0): no trouble codes\n"), ran.stderr
+        assert ("clear", {"ecu": "engine", "request": "14ffffff"}) in car.heard
+        for verb, command in ("allow", {"requests": True}), ("forbid", {"requests": False}), ("unmute", {}):
+            ran = await run(verb)
+            assert (ran.returncode, car.heard[-1]) == (0, ("unmute" if verb == "unmute" else "allow", command))
+        ran = await run("gate")
+        assert ran.returncode == 0 and ran.stdout.startswith("gate open; 12 frames sent\n")
+
+    served(car, tmp_path, use)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["read"], "read takes an identifier"), (["read", "F19"], "'F19' is no identifier"), (["read", "wxyz"], "'wxyz' is no"),
+        (["dtcs", "F190"], "the other verbs take none"), (["clear"], "say with --ecu"), (["dance"], "'dance' is not one of"),
+        (["dtcs", "--device", "a/b"], "a/b"), (["gate"], "broker"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_status_2(arguments: list[str], words: str, tmp_path: Path) -> None:
+    ran = pigtail("mqtt://127.0.0.1:1", tmp_path, *arguments)  # the last one is good, but there is no broker
+    assert ran.returncode == 2 and ran.stdout == "" and words in ran.stderr
+    assert ran.stderr.startswith("pigtail: error: ") and ran.stderr.count("\n") == 1
