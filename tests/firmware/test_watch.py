@@ -12,7 +12,7 @@ MINUTE = 60000
 
 def drive_of(*servers):
     """One ECU that is polled, and watched with the others."""
-    drive = Drive([scheduled("engine", LEVEL, 1000)], *servers, taking=watch.requests)
+    drive = Drive([scheduled("engine", LEVEL, 1000, priority=5)], *servers, taking=watch.requests)
     drive.answers(servers[0], LEVEL, LEVEL_TOLD)
     return drive
 
