@@ -1,5 +1,6 @@
 """Asks through a device: each request is a signed command, and passes the device's gate."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from host_tools.reader import Reply
 from host_tools.reader.connection import Address
 
 _NEGATIVE = re.compile(r"negative ([0-9a-f]{2})")
+_PASSING = ("under_way", "ecu_budget", "budget", "queue")
+_TIMES, _PAUSE_S = 6, 0.3
 _OBD = range(0x7E0, 0x7E8)  # ISO 15765-4: physical requests
 
 
@@ -61,8 +64,13 @@ class Client:
         return named
 
     async def ask(self, ecu: Ecu, request: bytes) -> bytes:
-        """The positive answer. Raises Failure where there is none, and what `gate` raises."""
-        reply = await self._send("ask", {"ecu": ecu.name, "request": request.hex()})
+        """The positive answer; where the device is just asking by its schedule, it is told again. Raises Failure where there is
+        none, and what `gate` raises."""
+        for _ in range(_TIMES):
+            reply = await self._send("ask", {"ecu": ecu.name, "request": request.hex()})
+            if reply.ok or reply.text not in _PASSING:
+                break
+            await asyncio.sleep(_PAUSE_S)
         return _answer(reply, self.device)
 
     async def clear(self, ecu: Ecu, request: bytes) -> None:

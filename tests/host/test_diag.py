@@ -142,6 +142,23 @@ def test_gate_that_is_shut_is_not_asked_again_by_other_services() -> None:
     assert len(car.heard) == 1
 
 
+def test_ecu_that_the_schedule_is_asking_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Waking(Car):
+        def answer(self, command: Mapping[str, Any]) -> dict[str, object]:
+            told = super().answer(command)
+            self.says["engine", "22f190"] = "62f19041"
+            return told
+
+    monkeypatch.setattr("host_tools.diag.client._PAUSE_S", 0)
+    for reason in "under_way", "ecu_budget", "budget", "queue":
+        car = Waking({("engine", "22f190"): reason})
+        assert asyncio.run(Beside(car).ask(ENGINE, b"\x22\xf1\x90")) == b"\x62\xf1\x90A"
+    car = Car({("engine", "22f190"): "under_way"})
+    with pytest.raises(Failure, match="under_way"):
+        asyncio.run(Beside(car).ask(ENGINE, b"\x22\xf1\x90"))
+    assert len(car.heard) == 6
+
+
 @pytest.mark.parametrize("answer", ["59", "5902", "59028d0420", "43", "4303042001"])
 def test_answer_that_is_none_is_said_to_be_none(answer: str) -> None:
     car = Car({("engine", "19028d"): answer})
