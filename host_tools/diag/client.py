@@ -15,6 +15,7 @@ from host_tools.reader.connection import Address
 _NEGATIVE = re.compile(r"negative ([0-9a-f]{2})")
 _PASSING = ("under_way", "ecu_budget", "budget", "queue")
 _TIMES, _PAUSE_S = 6, 0.3
+_LOG = 32  # frames that a device keeps of what it sent
 _OBD = range(0x7E0, 0x7E8)  # ISO 15765-4: physical requests
 
 
@@ -46,12 +47,17 @@ class Client:
     wait_s: float
 
     async def gate(self) -> dict[str, Any]:
-        """The state of the gate, as the device tells it. Raises Refused, NoReply, BrokerError."""
-        return dict((await self._done("gate", {})).result)
+        """The state of the gate as the device tells it, with all of its log. Raises Refused, NoReply, BrokerError."""
+        told = dict((await self._done("gate", {"skip": 0})).result)
+        page = told["log"]
+        while page and len(told["log"]) < _LOG:  # a reply has room for some
+            page = (await self._done("gate", {"skip": len(told["log"])})).result["log"]
+            told["log"] = [*page, *told["log"]]
+        return told
 
     async def ecus(self, name: str | None) -> list[Ecu]:
         """Those that can be asked, or the one of that name. Raises InputError for none."""
-        every = [Ecu(told["name"], told["tx_id"], told.get("rx_id")) for told in (await self.gate())["ecus"]]
+        every = [Ecu(*told) for told in (await self._done("gate", {"skip": _LOG})).result["ecus"]]
         found = [ecu for ecu in every if ecu.rx_id is not None]
         known = ", ".join(ecu.name for ecu in found)
         if not found:
@@ -113,4 +119,6 @@ def _answer(reply: Reply, device: str, is_wanted: bool = True) -> bytes:
 def _refused(reply: Reply, device: str) -> Refused:
     if reply.reason == "unknown_command":
         return Refused(f"{device} does not know the command {reply.command}: it needs newer firmware")
+    if reply.text == "requests are not allowed":
+        return Refused(f"{device} asks nothing: its owner must allow it first, with `pigtail diag allow`")
     return Refused(f"{device} refuses to {reply.command}: {reply.reason} {reply.text}".strip())

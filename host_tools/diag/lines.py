@@ -69,9 +69,8 @@ def gate(told: Fields, now_s: float | None = None) -> Iterator[str]:
     now_s = time.time() if now_s is None else now_s
     state = "open" if told["open"] else "shut"
     yield f"gate {state}" + (f", muted: {told['muted']}" if told["muted"] else "") + f"; {_count(told['sent'], 'frame')} sent"
-    for ecu in told["ecus"]:
-        answers = "many answer" if ecu.get("rx_id") is None else f"answers at {ecu['rx_id']:03X}"
-        yield printable(f"  may ask {ecu['name']} at {ecu['tx_id']:03X}, {answers}")
+    for name, tx_id, rx_id in told["ecus"]:
+        yield printable(f"  may ask {name} at {tx_id:03X}, {'many answer' if rx_id is None else f'answers at {rx_id:03X}'}")
     for reason, count in sorted(told["refused"].items()):
         yield printable(f"  refused {count} times: {descriptions.NOT_ASKED.get(reason, reason)}")
     for age_ms, identifier, data in told["log"]:

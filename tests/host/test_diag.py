@@ -25,11 +25,8 @@ from host_tools.sim import broker
 KEY = bytes(range(32))
 PIGTAIL = [sys.executable, "-c", "from host_tools.cli import main; main()"]
 HANGS_S = 120  # nothing here takes as long, however busy the machine is
-ECUS = [
-    {"name": "engine", "tx_id": 0x7E0, "rx_id": 0x7E8}, {"name": "battery", "tx_id": 0x7E4, "rx_id": 0x7EC},
-    {"name": "door", "tx_id": 0x18DA40F1, "rx_id": 0x18DAF140}, {"name": "all", "tx_id": 0x7DF, "rx_id": None},
-]  # fmt: skip
-ENGINE, BATTERY, DOOR = (Ecu(told["name"], told["tx_id"], told["rx_id"]) for told in ECUS[:3])  # type: ignore[arg-type]
+ECUS = [["engine", 0x7E0, 0x7E8], ["battery", 0x7E4, 0x7EC], ["door", 0x18DA40F1, 0x18DAF140], ["all", 0x7DF, None]]
+ENGINE, BATTERY, DOOR = Ecu("engine", 0x7E0, 0x7E8), Ecu("battery", 0x7E4, 0x7EC), Ecu("door", 0x18DA40F1, 0x18DAF140)
 GATE = {
     "open": True, "muted": "", "sent": 12, "refused": {"vehicle": 3}, "ecus": ECUS,
     "log": [[1500, 0x7E0, "0319028d00000000"], [500, 0x7E0, "3000000000000000"]],
@@ -55,7 +52,10 @@ class Car:
         name, given = command["command"], command["arguments"]
         self.heard.append((name, given))
         if name == "gate":
-            return reply(command, result=self.gate)
+            log, skip = self.gate["log"], given["skip"]
+            assert isinstance(log, list)
+            end = max(0, len(log) - skip)
+            return reply(command, result=self.gate | {"log": log[max(0, end - 16) : end]})
         if name in ("allow", "unmute"):
             return reply(command)
         told = self.says.get((given["ecu"], given["request"]), "no_answer")
@@ -270,6 +270,22 @@ def test_gate_is_told_as_a_garage_wants_it() -> None:
     assert told[4] == "  may ask all at 7DF, many answer"
     assert told[5].startswith("  refused 3 times: the vehicle is not awake")
     assert told[6].endswith("  7E0  03 19 02 8D 00 00 00 00") and len(told) == 8
+
+
+def test_log_of_the_gate_is_read_page_by_page() -> None:
+    for kept in 0, 2, 16, 20, 32:
+        log = [[n, 0x7E0, f"{n:016x}"] for n in range(kept, 0, -1)]
+        told = asyncio.run(Beside(Car({}, GATE | {"log": log})).gate())
+        assert told["log"] == log and told["ecus"] == ECUS
+
+
+def test_device_whose_owner_has_allowed_nothing() -> None:
+    class Quiet(Beside):
+        async def _send(self, command: str, arguments: Mapping[str, object]) -> Reply:
+            return Reply("kona", "x", command, False, {}, "bad_arguments", "requests are not allowed")
+
+    with pytest.raises(Refused, match="kona asks nothing: its owner must allow it first"):
+        asyncio.run(Quiet(Car({})).ecus(None))
 
 
 def served(car: Car, directory: Path, use: Callable[[broker.Broker], Awaitable[None]]) -> None:

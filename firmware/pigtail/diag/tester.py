@@ -24,8 +24,8 @@ _EXTENDED = const(0x20000000)
 
 
 class Tester:
-    """On `bus`, `asking` is what `signals.asking` says of whom, when and what. `services` are those that may be asked, as hex; "": the
-    gate's default. `ignition` is the board's, `tell(kind, text)` takes events. Raises ValueError or KeyError."""
+    """On `bus`, `asking` is what `signals.asking` says of whom, when and what. `services` are those that may be asked, as hex;
+    "": the gate's default. `ignition` is the board's, `tell(kind, text)` takes events. Raises ValueError or KeyError."""
 
     def __init__(self, bus, values, asking, services, ignition, tell):
         told, states, self.requests = asking

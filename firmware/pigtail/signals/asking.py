@@ -10,8 +10,8 @@ _AWAKE = ("awake",)
 
 
 def load(profile):
-    """(ECUs as the text has them; states: name to (row, index, raw values); requests as `diag.poller` has them). Raises ValueError
-    or KeyError for a text that is not as the tools write it."""
+    """(ECUs as the text has them; states: name to (row, index, raw values); requests as `diag.poller` has them). Raises
+    ValueError or KeyError for a text that is not as the tools write it."""
     states = {}
     with open(profile.path, "rb") as f:
         f.seek(profile.text_at)
