@@ -17,6 +17,8 @@ from host_tools.diag.firmware import Failure
 from host_tools.errors import InputError
 from host_tools.reader import Trust, connection
 from host_tools.reader.inbox import Inbox
+from host_tools.signals.find import find
+from host_tools.signals.profile import ON_CHANGE, Profile
 
 EXAMPLES = """\b
 Examples:
@@ -43,13 +45,15 @@ OTHERS = ("read", "clear", "gate", "allow", "forbid", "unmute")
               help="How long to wait for each reply.")
 @trust
 @click.option("--ecu", metavar="NAME", help="Ask this one alone.  [default: all that the profile names]")
+@click.option("--profile", "named", metavar="PROFILE",
+              help="Names the values that read finds: a vehicle's name, a vehicle file or a packed profile.")
 @click.option("--yes", is_flag=True, help="Clear without asking back.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.argument("verb", metavar="VERB", type=click.Choice([*VERBS, *OTHERS]))
 @click.argument("did", metavar="[DID]", required=False)
 def command(
     broker: str, device: str, secret: Path, wait_s: float, ca: Path | None, cert: Path | None, key: Path | None,
-    ecu: str | None, yes: bool, as_json: bool, verb: str, did: str | None,
+    ecu: str | None, named: str | None, yes: bool, as_json: bool, verb: str, did: str | None,
 ) -> None:  # fmt: skip
     """Ask the car's control units: vin, dtcs, snapshot, supported, read DID, clear; gate, allow, forbid, unmute.
 
@@ -60,10 +64,11 @@ def command(
     number = _did(verb, did)
     if verb == "clear" and ecu is None:
         raise InputError("clear: say with --ecu whose trouble codes are to be cleared")
+    profile = find(named, ON_CHANGE, lambda line: click.echo(line, err=True)) if named else None
     Inbox(device)  # refuses a name that cannot be a device
     client = Client(connection.parse(broker, Trust(ca, cert, key)), device, read_key(secret), wait_s)
     try:
-        text, content, is_whole = asyncio.run(_run(client, verb, ecu, number, yes))
+        text, content, is_whole = asyncio.run(_run(client, verb, ecu, number, profile, yes))
     except (NoReply, Refused) as error:
         click.echo(f"pigtail: {error}", err=True)
         sys.exit(1)
@@ -71,7 +76,9 @@ def command(
     sys.exit(0 if is_whole else 1)
 
 
-async def _run(client: Client, verb: str, name: str | None, did: int, yes: bool) -> tuple[list[str], object, bool]:
+async def _run(
+    client: Client, verb: str, name: str | None, did: int, profile: Profile | None, yes: bool
+) -> tuple[list[str], object, bool]:
     """Lines, the same as JSON, and whether all have answered."""
     if verb == "gate":
         told = await client.gate()
@@ -82,7 +89,7 @@ async def _run(client: Client, verb: str, name: str | None, did: int, yes: bool)
     ecus = await client.ecus(name)
     kind: Says
     if verb == "read":
-        rows, kind = await answers.read(client, ecus, did), lines.read
+        rows, kind = await answers.read(client, ecus, did, profile), lines.read
     elif verb == "clear":
         rows, kind = await _clear(client, ecus[0], yes), lines.dtcs
     else:

@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from host_tools.diag import descriptions, firmware, parameters, trouble
+from host_tools.diag import descriptions, firmware, parameters, trouble, values
 from host_tools.diag.client import Client, Ecu
 from host_tools.diag.firmware import Failure
+from host_tools.signals.profile import Profile
 
 Fields = dict[str, Any]
 _VIN_SIZE, _CALIBRATION_SIZE = 17, 16
@@ -66,13 +67,14 @@ async def vin(client: Client, ecus: Sequence[Ecu]) -> list[Fields]:
     return found
 
 
-async def read(client: Client, ecus: Sequence[Ecu], did: int) -> list[Fields]:
-    """The data of an identifier."""
+async def read(client: Client, ecus: Sequence[Ecu], did: int, profile: Profile | None = None) -> list[Fields]:
+    """The data of an identifier, and the values in it that the profile names."""
 
     async def ask(ecu: Ecu) -> Fields:
-        answer = await client.ask(ecu, bytes((_READ, did >> 8, did & 0xFF)))
-        data = answer[3:]
-        return {"did": f"{did:04X}", "data": data.hex(), "text": _text(data)}
+        request = bytes((_READ, did >> 8, did & 0xFF))
+        answer = await client.ask(ecu, request)
+        found = values.named(profile, ecu.name, request, answer) if profile else []
+        return {"did": f"{did:04X}", "data": answer[3:].hex(), "text": _text(answer[3:]), "values": found}
 
     return await each(ecus, ask)
 

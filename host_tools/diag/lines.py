@@ -59,9 +59,11 @@ def vin(row: Fields) -> Iterator[str]:
 
 
 def read(row: Fields) -> Iterator[str]:
-    """The bytes, and what they are as a text."""
+    """The bytes, what they are as a text, and the values in them."""
     text = row["text"]
     yield f"{row['ecu']} ({row['id']}) {row['did']}: {_hex(row['data'])}" + ("" if text is None else f"  {text!r}")
+    for value in row["values"]:
+        yield f"  {value['name']:<28} {_value(value)}"
 
 
 def gate(told: Fields, now_s: float | None = None) -> Iterator[str]:

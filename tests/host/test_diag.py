@@ -20,6 +20,7 @@ from host_tools.diag.firmware import Failure, code_text, codes
 from host_tools.errors import InputError
 from host_tools.reader import Reply
 from host_tools.reader.connection import Address, Connection
+from host_tools.signals.find import find
 from host_tools.sim import broker
 
 KEY = bytes(range(32))
@@ -231,6 +232,63 @@ def test_device_s_own_reader_raises_our_failure() -> None:
     with pytest.raises(Failure) as caught:
         codes(b"\x59\x02\xff\x01")
     assert caught.value.code == "form"
+
+
+VEHICLE = """
+[vehicle]
+name = "planted"
+version = "1"
+vehicle = "any"
+model_years = "all"
+source = "none"
+tried = "never"
+[[ecus]]
+name = "battery"
+tx_id = 0x7E4
+rx_id = 0x7EC
+[[requests]]
+ecu = "battery"
+request = "220101"
+period_ms = 1000
+[[requests.signals]]
+path = "Vehicle.Level"
+datatype = "float"
+unit = "percent"
+start = 8
+length = 16
+scale = 0.5
+purpose = "x"
+[[requests.signals]]
+path = "Vehicle.Mode"
+datatype = "string"
+start = 24
+length = 8
+labels = { 2 = "fast" }
+purpose = "x"
+[[requests.signals]]
+path = "Vehicle.Late"
+datatype = "uint8"
+start = 32
+length = 8
+purpose = "x"
+optional = true
+"""
+
+
+def test_values_of_an_identifier_that_the_profile_names(tmp_path: Path) -> None:
+    (tmp_path / "planted.toml").write_text(VEHICLE)
+    profile = find(tmp_path / "planted.toml", 1000, pytest.fail)
+    answer = "620101ff012c02"
+    car = Car({("battery", "220101"): answer, ("engine", "220101"): answer, ("battery", "220102"): "62010201"})
+
+    async def read(client: Client, ecus: list[Ecu]) -> list[dict[str, Any]]:
+        return [row for did in (0x0101, 0x0102) for row in await answers.read(client, ecus, did, profile)]
+
+    assert said(car, read, lines.read, BATTERY) == [
+        "battery (7E4) 0101: FF 01 2C 02", "  Vehicle.Level                150 percent",
+        "  Vehicle.Mode                 fast", "battery (7E4) 0102: 01",
+    ]  # fmt: skip
+    assert said(car, read, lines.read, ENGINE) == ["engine (7E0) 0101: FF 01 2C 02", "engine (7E0): no answer"]
 
 
 def test_whom_a_verb_asks() -> None:
