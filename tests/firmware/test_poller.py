@@ -319,12 +319,12 @@ async def test_peers_ecu_that_fails_leaves_nothing_to_the_next():
 
 async def test_peers_out_of_range_value_is_flagged_and_corrupts_nothing():
     with open("/profile.bin", "wb") as f:
-        f.write(pack([(0x7FE, [Signal(0, 8), Signal(8, 16), Signal(24, 8)])], limits=[RANGE]))
+        f.write(pack([(0x800, [Signal(0, 8), Signal(8, 16), Signal(24, 8)])], limits=[RANGE]))
     profile = Profile("/profile.bin")
     values = Values(profile)
     table = Table(profile, values)
     engine = server()
-    drive = Drive([scheduled("engine", LEVEL, 1000, windows=(0x7FE, 3))], engine)
+    drive = Drive([scheduled("engine", LEVEL, 1000, windows=(0x800, 3))], engine)
 
     drive.poller._put = table.decode
     drive.answers(engine, LEVEL, b"\x62\x01\x01\x07\xff\xff\x09")
