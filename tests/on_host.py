@@ -13,7 +13,7 @@ from typing import Any
 
 from host_tools.paths import FIRMWARE
 
-MODULES = ["can.tx_guard", "diag.isotp", "diag.uds", "diag.dtc", "diag.obd"]
+MODULES = ["can.tx_guard", "diag.isotp", "diag.uds", "diag.dids", "diag.dtc", "diag.obd"]
 POINTERS = {"ptr8": "B", "ptr32": "i"}
 _HALF = 2**29
 

@@ -67,12 +67,12 @@ class App:
 
         asking, services = self._asking
         try:
-            self._tester = tester = Tester(self._bus, self._values, asking, services, board.ignition, self._events.add)
+            tester = Tester(self._bus, self._values, asking, services, board.ignition, self._events.add, self._take)
         except (ValueError, KeyError) as error:
             self.config_error = "requests: " + str(error)
             return
-        self._asking = None
-        once.shed(tester, tester.guard)
+        self._tester, self._asking = tester, None
+        once.shed(tester, tester.guard, tester.poller)
         if self._commands:
             self._commands.tester = tester
 
@@ -81,7 +81,7 @@ class App:
         return Session(*parts, self._urgent, self._speakers)
 
     async def _read_bus(self, beat):
-        bus, table, sampler, keeper = self._bus, self._table, self._sampler, self._keeper
+        bus, sampler, keeper = self._bus, self._sampler, self._keeper
         condition = self._condition
         if not bus.rate:
             await once.call("pigtail.can.autobaud", "search", bus, beat, self._events.add)
@@ -93,15 +93,21 @@ class App:
                 await sleep_ms(_BUS_TURN_MS)
                 continue
             filled = bus.drain()
-            i, aside = 0, table.decode(bus.slots, filled) if filled else 0
-            while i < aside:
-                i = table.aside.follow(bus.slots, i, aside)
-                sampler.changes(table.aside.events, table.aside.changed)
+            if filled:
+                self._take(bus.slots, filled)
             now_ms = uptime.ms()
             sampler.run(now_ms)
             condition.check(now_ms)
             beat()
             await sleep_ms(_BUS_TURN_MS)
+
+    def _take(self, slots, filled):
+        """Frames that came, or answers that look like them."""
+        table, i = self._table, 0
+        aside = table.decode(slots, filled)
+        while i < aside:
+            i = table.aside.follow(slots, i, aside)
+            self._sampler.changes(table.aside.events, table.aside.changed)
 
     def status(self) -> dict:
         """What the device says of itself, published on `status`. Texts are cut short: it must fit one packet."""
@@ -172,6 +178,8 @@ class App:
         if self._tester:
             supervisor.heartbeats.append(self._tester.guard.beat)
             supervisor.add("tester", self._tester.run)
+            if self._tester.poller:
+                supervisor.add("poller", self._tester.poller.run)
         if self._profile:  # without one there is nothing to take, but status and configuration still work
             supervisor.add("bus", self._read_bus)
             supervisor.add("keeper", self._keeper.run)

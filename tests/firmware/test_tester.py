@@ -79,7 +79,7 @@ class Scene:
         self.can = Controller()
         self.said = []
         self.bus = Bus(self.can, 500_000)
-        self.tester = tester.Tester(self.bus, None, (ecus, {}, []), "", lambda: ignition, self._hear_of)
+        self.tester = tester.Tester(self.bus, None, (ecus, {}, []), "", lambda: ignition, self._hear_of, None)
         self.bus.open(None, self.tester.ids())
         self.task = None
 
@@ -282,7 +282,7 @@ def test_codes_are_cleared_by_a_permission_for_once():
 def test_what_may_never_be_asked_cannot_be_configured():
     for services in "11", "2e", "xyz":
         try:
-            tester.Tester(Bus(Controller(), 500_000), None, (ECUS, {}, []), services, lambda: True, None)
+            tester.Tester(Bus(Controller(), 500_000), None, (ECUS, {}, []), services, lambda: True, None, None)
             raise AssertionError(services)
         except ValueError:
             pass

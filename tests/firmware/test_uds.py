@@ -1,7 +1,7 @@
 """diag/uds: requests through the real gate, the answers that belong to them, and those that do not."""
 
 from ecus import CONTINUE, EXTENDED, Asked, Bench, ecu, segmented, server
-from pigtail.diag import uds
+from pigtail.diag import dids, uds
 from pigtail.diag.isotp import Failure
 from runner import raises
 
@@ -288,7 +288,7 @@ async def test_request_that_is_cancelled_leaves_nothing_behind():
 async def test_tester_present_with_and_without_an_answer():
     e = server()
     bench = Bench(e)
-    assert await answered(bench, e, b"\x7e\x00", request=uds.TESTER_PRESENT) == b"\x7e\x00"
+    assert await answered(bench, e, b"\x7e\x00", request=b"\x3e\x00") == b"\x7e\x00"
     await bench.runs(100)
     bench.client.tell(e, b"\x3e\x80")
     assert bench.sent[1:] == [(0x7E0, b"\2\x3e\x80\0\0\0\0\0")]
@@ -308,14 +308,14 @@ def test_what_an_answer_begins_with():
 
 def test_several_identifiers_in_one_answer():
     wanted = [(0xF190, 2), (0x0101, 3), (0xF18C, None)]
-    assert uds.read([did for did, _ in wanted]).hex() == "22f1900101f18c"
+    assert dids.read([did for did, _ in wanted]).hex() == "22f1900101f18c"
     whole = bytes.fromhex("62 f190 0102 0101 070809 f18c aabb")
-    assert uds.data(whole, wanted) == {0xF190: b"\1\2", 0x0101: b"\7\x08\x09", 0xF18C: b"\xaa\xbb"}
-    assert uds.data(b"\x62\x01\x01\7\x08\x09", wanted) == {0x0101: b"\7\x08\x09"}
-    assert uds.data(b"\x62\xf1\x8c", wanted) == {0xF18C: b""}
+    assert dids.data(whole, wanted) == {0xF190: b"\1\2", 0x0101: b"\7\x08\x09", 0xF18C: b"\xaa\xbb"}
+    assert dids.data(b"\x62\x01\x01\7\x08\x09", wanted) == {0x0101: b"\7\x08\x09"}
+    assert dids.data(b"\x62\xf1\x8c", wanted) == {0xF18C: b""}
     for wrong in b"\x62", b"\x62\xf1\x90\1", b"\x62\xf1\x91\1\2", b"\x62\x01\x01\1\2\3\xf1\x90\1\2", b"\x62\x01\x01\1\2\3\4":
         with raises(Failure) as caught:
-            uds.data(wrong, wanted)
+            dids.data(wrong, wanted)
         assert caught.error.code == "form"
 
 

@@ -208,8 +208,8 @@ def test_requests_are_those_of_udsoncan() -> None:
                 kind.reportDTCExtendedDataRecordByDTCNumber, dtc=0x042000, extended_data_record_number=1
             ),
         ),
-        (M.uds.read([0xF190, 0x0101]), ReadDataByIdentifier.make_request([0xF190, 0x0101], {0xF190: "17s", 0x0101: "H"})),
-        (M.uds.TESTER_PRESENT, TesterPresent.make_request()),
+        (M.dids.read([0xF190, 0x0101]), ReadDataByIdentifier.make_request([0xF190, 0x0101], {0xF190: "17s", 0x0101: "H"})),
+        (b"\x3e\x00", TesterPresent.make_request()),
     ):  # fmt: skip
         assert ours == theirs.get_payload()
 
@@ -252,4 +252,4 @@ def test_snapshots_and_identifiers_mean_what_udsoncan_says() -> None:
     answer = bytes.fromhex("62 010c1af8 01057b")
     response = udsoncan.Response.from_payload(answer)
     values = ReadDataByIdentifier.interpret_response(response, [0x010C, 0x0105], config).service_data.values
-    assert M.uds.data(answer, [(0x010C, 2), (0x0105, 1)]) == {did: value[0] for did, value in values.items()}
+    assert M.dids.data(answer, [(0x010C, 2), (0x0105, 1)]) == {did: value[0] for did, value in values.items()}

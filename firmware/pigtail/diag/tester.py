@@ -25,10 +25,11 @@ _EXTENDED = const(0x20000000)
 
 class Tester:
     """On `bus`, `asking` is what `signals.asking` says of whom, when and what. `services` are those that may be asked, as hex;
-    "": the gate's default. `ignition` is the board's, `tell(kind, text)` takes events. Raises ValueError or KeyError."""
+    "": the gate's default. `ignition` is the board's, `tell(kind, text)` takes events, `put(slots, filled)` what was answered, as
+    `can.bus` has frames. Raises ValueError or KeyError."""
 
-    def __init__(self, bus, values, asking, services, ignition, tell):
-        told, states, self.requests = asking
+    def __init__(self, bus, values, asking, services, ignition, tell, put):
+        told, states, requests = asking
         self._bus = bus
         self._tell = tell
         self._kept = Pair(_MUTE)
@@ -43,12 +44,19 @@ class Tester:
             if ecu.functional:
                 self.functional[one["name"]] = ecu
             else:
-                self.servers[one["name"]] = Server(ecu, one["rx_id"], ecu.prefix)
+                self.servers[one["name"]] = Server(ecu, one["rx_id"], one.get("rx_prefix", ecu.prefix))
         self._isotp = Isotp(self.guard, list(self.servers.values()))
         self._client = Client(self.guard, self._isotp)
         self._ears = Ears(self.guard, ecus)
         bus.muted = bool(muted)
         bus.taps += [self._ears.take, self._isotp.take]
+        self.poller = None
+        if requests:
+            from pigtail.diag import watch
+            from pigtail.diag.poller import Poller
+
+            requests = watch.requests(self.servers, self.guard, tell) + requests
+            self.poller = Poller(self._client, self.servers, requests, self.vehicle.state, put, tell)
 
     def ids(self) -> list:
         """What must be heard beside the profile: answers, and the requests of another tester."""
@@ -85,7 +93,10 @@ class Tester:
 
     def status(self) -> dict:
         guard = self.guard
-        return {"open": guard.is_open, "muted": guard.muted, "sent": guard.sent, "refused": guard.refused}
+        status = {"open": guard.is_open, "muted": guard.muted, "sent": guard.sent, "refused": guard.refused}
+        if self.poller:
+            status.update(self.poller.status())
+        return status
 
     def unmute(self) -> None:
         """The owner says that it may ask again. Raises OSError where flash refuses: then it stays mute."""

@@ -8,7 +8,6 @@ from asyncio import sleep_ms
 from micropython import const
 from pigtail.diag.isotp import Channel, Failure
 
-TESTER_PRESENT = b"\x3e\x00"
 _NEGATIVE, _BUSY, _PENDING = const(0x7F), const(0x21), const(0x78)
 _P2_STAR_MS = const(5000)  # after a response pending
 _BUSY_TIMES = const(3)  # how often a request is sent to a server that is busy
@@ -158,27 +157,3 @@ class Client:
         if not reason:
             self._isotp.asked()
         return reason
-
-
-def read(dids) -> bytes:
-    """The request for data by up to three identifiers."""
-    request = bytearray(b"\x22")
-    for did in dids:
-        request.append(did >> 8)
-        request.append(did & 0xFF)
-    return bytes(request)
-
-
-def data(answer, lengths):
-    """{did: data} of an answer to `read`. `lengths` are the (did, length of its data) that were asked for, in that order; the
-    last one's may be None. ECUs leave out what they do not have. Raises Failure when the answer cannot be taken apart."""
-    found, at = {}, 1
-    for did, length in lengths:
-        if len(answer) < at + 2 or answer[at] << 8 | answer[at + 1] != did:
-            continue
-        end = len(answer) if length is None else at + 2 + length
-        found[did] = answer[at + 2 : end]
-        at = end
-    if at != len(answer) or not found:
-        raise Failure("form")
-    return found
