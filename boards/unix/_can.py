@@ -4,7 +4,7 @@ The car sends a greeting of 20 bytes, at which time begins, and then 20-byte rec
 (0.1 ms), u32 id, u32 data length + 256 for a 29-bit id + 512 for a remote frame, data padded to eight bytes. A record arrives
 when its time has come, into the queue if there is room and else as an overrun, whenever the firmware looks: a stall costs
 exactly what it would on the chip. The car speaks at PIGTAIL_CAN_BITRATE (0: at whatever rate it is asked); at another rate
-nothing but errors is heard.
+nothing but errors is heard. What is sent, and the answers to it, take the wire of their own in _wire.py.
 """
 
 import ffi
@@ -16,6 +16,7 @@ from utime import ticks_diff, ticks_us
 
 from _map import mapped
 from _meter import busy, meter
+from _wire import QUEUE, Wire, receive
 
 _RECORD = micropython.const(20)
 _INBOX = micropython.const(64)  # records
@@ -27,11 +28,12 @@ _setitimer = ffi.open("libc.so.6").func("i", "setitimer", "ipp")
 
 
 @micropython.viper
-def _arrive(inbox: ptr32, queue: ptr32, filters: ptr32, state: ptr32, now: int) -> int:
-    # state: 0 next record, 1 records, 2 queue head, 3 depth, 4 size, 5 arrived, 6 received, 7 overrun, 8 filtered, 9 filters
-    pos = state[0]
+def _arrive(inbox: ptr32, at: ptr32, queue: ptr32, filters: ptr32, state: ptr32, now: int) -> int:
+    # at: 0 next record, 1 records; state: as well, 2 queue head, 3 depth, 4 size, 5 arrived, 6 received, 7 overrun, 8 filtered,
+    # 9 filters
+    pos = at[0]
     came = 0
-    while pos < state[1]:
+    while pos < at[1]:
         w = ptr32(int(inbox) + pos * 20)
         if w[0] > now:
             break
@@ -60,7 +62,7 @@ def _arrive(inbox: ptr32, queue: ptr32, filters: ptr32, state: ptr32, now: int) 
             q[2] = w[3]
             q[3] = w[4]
             state[3] += 1
-    state[0] = pos
+    at[0] = pos
     state[5] += came
     return came
 
@@ -88,7 +90,7 @@ class CAN:
     RECV_ERR_FULL, RECV_ERR_OVERRUN = 1, 2
     IRQ_RX, IRQ_TX, IRQ_STATE = 1, 2, 4
     FILTERS_MAX = 16
-    TX_QUEUE_LEN = 3
+    TX_QUEUE_LEN = QUEUE
 
     def __init__(self, id, bitrate, mode=0, **timing):
         size = int(os.getenv("PIGTAIL_RX_QUEUE") or "64")
@@ -100,8 +102,10 @@ class CAN:
         data = bytearray(8)
         self._data = data
         self._views = [memoryview(data)[:n] for n in range(9)]
-        self._counters = [0] * 5
+        self._counters = [0] * 6
         self._seen = 0
+        self._ailing = mapped("/run/wire", 2)
+        self._wire = None
         self._overruns = 0
         self._socket = None
         self._irq = None
@@ -113,6 +117,9 @@ class CAN:
         self._mode = mode
         self._wrong = bool(self._spoken) and abs(bitrate - self._spoken) * 50 > self._spoken
         self._began = None
+        self._bitrate = bitrate
+        self._offs = self._ailing[1]
+        self._tell()
 
     def deinit(self):
         """Deaf from now on, with the queue empty; the wire stays, and what comes meanwhile goes by."""
@@ -121,6 +128,7 @@ class CAN:
             self._state[7] += self._state[3]  # what nobody has fetched is lost
             self._state[3] = self._state[9] = 0
         self._mode = None
+        self._tell()
 
     def set_filters(self, filters):
         """None accepts all; else up to FILTERS_MAX (identifier, mask, flags). The bus is heard from the first call on."""
@@ -137,6 +145,7 @@ class CAN:
             self._filters[3 * i + 2] = 1 if flags & self.FLAG_EXT_ID else 0
         if self._socket is None:
             self._attach()
+            self._tell()
         if self._began is None:
             self._began = self._state[5]
 
@@ -162,27 +171,33 @@ class CAN:
         self._last = us
         self._now += self._rest // 100
         self._rest %= 100
-        state = self._state
         came = 0
-        while True:
-            came += _arrive(self._inbox, self._queue, self._filters, state, self._now)
-            if state[0] < state[1] or not self._refill():
-                break
+        wire = self._wire
+        if wire:
+            at = wire.due(self._now)
+            while at >= 0:
+                came += self._advance(at)
+                n = _arrive(wire.answers, wire.at, self._queue, self._filters, self._state, at)
+                self._counters[5] += n
+                came += n
+                at = wire.due(self._now)
+        came += self._advance(self._now)
         if came and self._irq:
             micropython.schedule(self._irq, self)
 
-    def _refill(self):
-        got = self._socket.readinto(self._inbox)
-        if not got:
-            return False
-        while got % _RECORD:  # the stream was cut inside a record: its rest is on the way
-            more = self._socket.readinto(memoryview(self._inbox)[got:], _RECORD - got % _RECORD)
-            if more == 0:  # the car is gone
-                return False
-            got += more or 0
-        self._state[0] = 0
-        self._state[1] = got // _RECORD
-        return True
+    def _advance(self, now):
+        """What the car sends by itself has arrived up to `now`."""
+        state = self._state
+        came = 0
+        while True:
+            came += _arrive(self._inbox, state, self._queue, self._filters, state, now)
+            if state[0] < state[1]:
+                return came
+            got = receive(self._socket, self._inbox)
+            if not got:
+                return came
+            state[0] = 0
+            state[1] = got
 
     def recv(self, arg=None):
         if self._began is None or self._mode is None:
@@ -215,17 +230,45 @@ class CAN:
         counters[4] = self._now
         meter.bus(counters)
 
+    def _tell(self):
+        """The car learns of a new mode, from the first one on in which frames are acknowledged."""
+        if self._wire is None:
+            if self._socket is None or self._mode != self.MODE_NORMAL or not os.getenv("PIGTAIL_WIRE"):
+                return
+            self._wire = Wire(self._ailing)
+        self._look()
+        self._wire.tell(self.MODE_SLEEP if self._mode is None else self._mode, self._bitrate, self._now)
+
     def send(self, id, data, flags=0):
-        raise OSError("this board cannot transmit yet")
+        """Its place in the queue, None when that is full; OSError in the silent modes, in bus-off and without a wire."""
+        if self._wire is None or self._mode != self.MODE_NORMAL or self.state() == self.STATE_BUS_OFF:
+            raise OSError("this controller does not transmit now")
+        extended = flags & self.FLAG_EXT_ID
+        if len(data) > 8 or not 0 <= id <= (0x1FFFFFFF if extended else 0x7FF):
+            raise ValueError("frame")
+        self._look()
+        return self._wire.send(id, len(data) | (256 if extended else 0) | (512 if flags & self.FLAG_RTR else 0), data)
 
     def state(self):
-        return self.STATE_STOPPED if self._mode is None else self.STATE_ACTIVE
+        if self._mode is None:
+            return self.STATE_STOPPED
+        if self._wire is None or self._mode != self.MODE_NORMAL:
+            return self.STATE_ACTIVE
+        if self._offs != self._ailing[1]:
+            return self.STATE_BUS_OFF
+        return self.STATE_PASSIVE if self._wire.is_passive() else self.STATE_ACTIVE
 
     def get_counters(self, list=None):
         if list is None:
             list = [0] * 8
         for i in range(6):
             list[i] = 0
+        state = self.state()
+        if state >= self.STATE_PASSIVE:
+            list[0] = 128 if state == self.STATE_PASSIVE else 255
+        if self._wire:
+            self._look()
+            list[5] = self._wire.waiting()
         if self._wrong and self._began is not None:
             self._look()
             list[1] = min(127, self._state[5] - self._began)

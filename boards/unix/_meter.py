@@ -1,7 +1,8 @@
 """What the bench would measure on a real board from outside: written to /run/meter.bin, never seen by the firmware.
 
-Seven u32: frames arrived at the controller, handed to the firmware, overrun, filtered out, time in 0.1 ms of the last look,
-largest heap in use after a collection (bytes), ms from power-on to the first set filter.
+Eight u32: frames arrived at the controller, handed to the firmware, overrun, filtered out, time in 0.1 ms of the last look,
+largest heap in use after a collection (bytes), ms from power-on to the first set filter, and those of the arrived frames
+that are answers to the device's own.
 """
 
 import utime
@@ -13,14 +14,15 @@ busy = array("I", [0, 0])  # 0.1 ms that flash chips would have been busy since 
 
 class _Meter:
     def __init__(self):
-        self._row = array("I", [0] * 7)
+        self._row = array("I", [0] * 8)
         self._file = None
 
     def bus(self, counters):
-        """`counters`: the five figures of the bus, in the order of the row."""
+        """`counters`: the figures of the bus, in the order of the row, the last one last."""
         row = self._row
         for i in range(5):
             row[i] = counters[i]
+        row[7] = counters[5]
         self._write()
 
     def heap(self, used):

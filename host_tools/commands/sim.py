@@ -58,7 +58,7 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
             click.option("--key", metavar="FILE", type=_A_FILE, help="Its key."),
             click.option("--outage", "outages", metavar="START:END", multiple=True, help="Cut the link (again for more)."),
             click.option("--fault", "faults", metavar="KIND@WHEN", multiple=True,
-                         help="Do this on the way to the broker (again for more); the kinds are below."),
+                         help="Do this on the way to the broker or on the bus (again for more); the kinds are below."),
             click.option("--power-cut", "power_cuts", metavar="T", multiple=True, type=click.FloatRange(0),
                          help="Kill the firmware at T and start it again (again for more)."),
             click.option("--ignition-off", "ignition_offs", metavar="T", multiple=True, type=click.FloatRange(0),

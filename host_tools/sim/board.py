@@ -1,9 +1,9 @@
 """The virtual board: the firmware's own process, started from its flash image and started again when it dies.
 
 In the run's folder lie the chips `flash.img` and perhaps `outbox.img`, and what the firmware sees only through its board:
-`link` (the Wi-Fi, `1` or `0`), `ignition` (the same) and `names` (what the name server does, see boards/unix/socket.py); and
-what it does not see: `taken.bin` and `acked.bin` (the witness), `meter.bin` (what the controller saw), `*.wear` (what the chips
-went through), `device.log` (the console).
+`link` (the Wi-Fi, `1` or `0`), `ignition` (the same), `names` (what the name server does, see boards/unix/socket.py) and `wire`
+(what ails the bus for a device that sends, see boards/unix/_wire.py); and what it does not see: `taken.bin` and `acked.bin` (the
+witness), `meter.bin` (what the controller saw), `*.wear` (what the chips went through), `device.log` (the console).
 """
 
 import asyncio
@@ -43,6 +43,7 @@ class Meter(NamedTuple):
     looked: int = 0
     heap_peak: int = 0
     boot_ms: int = 0
+    answered: int = 0  # of the arrived, answers to the device's own frames
 
 
 @dataclass
@@ -90,12 +91,13 @@ def compiled() -> tuple[Path, Path]:
 
 
 class VirtualBoard:
-    """One board in `folder`, which holds its flash.img. `can_port` is where the virtual car listens; `rtc` and `ticks` as in a
-    scenario."""
+    """One board in `folder`, which holds its flash.img. `can_port` is where the virtual car listens, `wire_port` where its ECUs
+    do; `rtc` and `ticks` as in a scenario."""
 
     def __init__(
         self, folder: Path, device: str, can_port: int, heap: str, speed: float, modules: Path,
         rtc: int | None = None, ticks: int | None = None, bitrate: int = 0, tells_heap: bool = False,
+        wire_port: int = 0,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.lives: list[Life] = []
@@ -108,6 +110,7 @@ class VirtualBoard:
             "PIGTAIL_SIM": str(folder),
             "PIGTAIL_BOARD": str(modules),
             "PIGTAIL_CAN": str(can_port),
+            "PIGTAIL_WIRE": str(wire_port or ""),
             "PIGTAIL_CAN_BITRATE": str(bitrate),
             "PIGTAIL_SPEED": f"{speed:g}",
             "PIGTAIL_RX_QUEUE": str(int(str(facts()["rx_queue"])) * max(1, int(speed / QUICK))),
@@ -122,6 +125,7 @@ class VirtualBoard:
         self.link(True)
         (self.folder / "ignition").write_bytes(b"1")
         (self.folder / "names").write_bytes(b"1")
+        (self.folder / "wire").write_bytes(bytes(2))
 
     def link(self, up: bool) -> None:
         """Puts the Wi-Fi up or down, as the firmware sees it."""
@@ -138,6 +142,18 @@ class VirtualBoard:
         """What the name server does: knows every name ("1") or none ("0"), or says nothing ("?")."""
         with (self.folder / "names").open("r+b") as level:
             level.write(state.encode())
+
+    def wire(self, ails: int) -> None:
+        """What ails the bus for a device that sends: nothing (0), nobody acknowledges (1), it is error-passive (2)."""
+        with (self.folder / "wire").open("r+b") as state:
+            state.write(bytes([ails]))
+
+    def throw_off_the_bus(self) -> None:
+        """Its controller goes bus-off, unless it is in a silent mode."""
+        with (self.folder / "wire").open("r+b") as state:
+            times = state.read(2)[1]
+            state.seek(1)
+            state.write(bytes([(times + 1) & 0xFF]))
 
     def cut_power(self) -> None:
         """Ends the process at once; it stays away until `restore_power`."""
@@ -223,9 +239,9 @@ class VirtualBoard:
             row = (self.folder / "meter.bin").read_bytes()
         except FileNotFoundError:
             return Meter()
-        if len(row) != 28:
+        if len(row) != 32:
             return Meter()
-        meter = Meter(*struct.unpack("<7I", row))
+        meter = Meter(*struct.unpack("<8I", row))
         return meter._replace(heap_peak=max(0, meter.heap_peak - STAND_INS))
 
     def trace(self) -> Trace:

@@ -1,4 +1,5 @@
-"""What goes wrong between the device and its broker, apart from the link: parsed from `KIND@WHEN`, and done at its time."""
+"""What goes wrong between the device and its broker, apart from the link, and on the bus of a device that sends: parsed from
+`KIND@WHEN`, and done at its time."""
 
 import itertools
 import re
@@ -17,8 +18,11 @@ SPANS = {
     "dns-fail": "no name is known",
     "broker-stall": "the broker's process is stopped",
     "broker-kill": "kill -9, and started again at the end; its messages are on disk",
+    "no-ack": "no ECU acknowledges what the device sends",
+    "error-passive": "its controller is error-passive, if it takes part in the bus",
 }
-MOMENTS = {"reset": "all connections are reset"}
+MOMENTS = {"reset": "all connections are reset", "bus-off": "its controller goes bus-off, if it takes part in the bus"}
+_AILS = {"no-ack": 1, "error-passive": 2}
 _FAULT = re.compile(r"([a-z-]+)@(\d+(?:\.\d+)?)(?::(\d+(?:\.\d+)?))?")
 _EXAMPLE = "give KIND@START:END in seconds, such as silence@10:20, or reset@10"
 
@@ -91,6 +95,10 @@ class Faults:
             self._board.names("?" if on else "1")
         elif kind == "dns-fail":
             self._board.names("0" if on else "1")
+        elif kind == "bus-off":
+            self._board.throw_off_the_bus()
+        elif kind in _AILS:
+            self._board.wire(_AILS[kind] if on else 0)
         elif process and kind == "broker-stall":
             process.stop(on)
         elif process and kind == "broker-kill":

@@ -67,6 +67,10 @@ class Report:
     frames_ledgered: int = 0  # of those dropped, as the device's ledger told the subscriber
     frames_ledgered_ranges: list[tuple[int, int, int, int]] = field(default_factory=list)  # (boot, from_ms, to_ms, frames)
     reader_reconnects: int = 0  # how often the subscriber's connection broke and was made anew
+    frames_sent: int = 0  # that the device put on the bus
+    frames_sent_by_id: dict[str, int] = field(default_factory=dict)  # id in hexadecimal
+    frames_answered: int = 0  # of the offered ones, what the ECUs answered and came while the device was on
+    acknowledging_from: float | None = None  # device seconds: from then on it may have acknowledged frames; None: never
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""

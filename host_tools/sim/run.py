@@ -23,6 +23,7 @@ from host_tools.sim.car import Hearing, VirtualCar
 from host_tools.sim.delivered import Balance, Delivered, Stream
 from host_tools.sim.faults import Fault, Faults
 from host_tools.sim.scenario import Scenario
+from host_tools.sim.wire import Wire
 
 BOOT_S = 30.0  # real seconds until the firmware must have opened its bus
 STUCK_S = 60.0  # device seconds that the end of the log may be behind
@@ -54,6 +55,7 @@ class Simulation:
         self.utc_at_start = time.time()
         known = frozenset(m.arbitration_id | (1 << 29 if m.is_extended_id else 0) for m in scenario.profile.messages)
         self.car = VirtualCar(self._cut_short(scenario.frames), known, scenario.speed)
+        self.wire = Wire(self.car)
         self._powered_at = math.inf
         self._waited = (0, time.monotonic())  # samples, and since when as many
         self._turn_at_end = (0, 0)  # boot and uptime (ms) of the sampler's last turn when the end of the log was seen
@@ -97,6 +99,8 @@ class Simulation:
             ap = await stack.enter_async_context(access_point.start(address, ("127.0.0.1", clock.port)))
             port = await self.car.start()
             stack.push_async_callback(self.car.stop)
+            wire_port = await self.wire.start()
+            stack.push_async_callback(self.wire.stop)
             secure = security.of_another(server.address, s.trust) if s.broker else ours
             config = self._config(server.address, ap, secure.config)
             size = int(str(facts()["flash_size"]))
@@ -104,7 +108,9 @@ class Simulation:
             if s.flash_size:
                 image.blank(folder / "outbox.img", s.flash_size)
             clocks = s.rtc, s.ticks
-            self.board = VirtualBoard(folder, self.device, port, s.heap, s.speed, modules, *clocks, s.bitrate, s.tells_heap)
+            self.board = VirtualBoard(
+                folder, self.device, port, s.heap, s.speed, modules, *clocks, s.bitrate, s.tells_heap, wire_port
+            )  # fmt: skip
             if server.kind == "external":
                 stack.push_async_callback(self._tidy, server.address)
             return await self._play(server, ap, tick)
@@ -223,8 +229,8 @@ class Simulation:
             for task in tasks:
                 if task.done() and (error := task.exception()):
                     raise error
-            if self.car.failure:
-                raise self.car.failure
+            if failure := self.car.failure or self.wire.failure:
+                raise failure
             tick()
             if not self.car.attached.is_set():
                 if time.monotonic() - self._powered_at > BOOT_S:
@@ -278,9 +284,9 @@ class Simulation:
         return self._listener.accounts.get(self.device, Account())
 
     def _arrived(self, hearing: Hearing) -> int:
-        """Frames that the controller saw in the life that this hearing belongs to."""
+        """Frames of the feed that the controller saw in the life that this hearing belongs to."""
         lives = [life for life in self.board.lives if life.started <= hearing.at]
-        return lives[-1].meter.arrived
+        return lives[-1].meter.arrived - lives[-1].meter.answered
 
     def _report(self) -> report.Report:
         board, car, delivered = self.board, self.car, self.delivered
@@ -293,7 +299,7 @@ class Simulation:
         deaths = report.deaths(board.lives, balances, delivered.spans, car)
         lost = sum((balance.by_reason() for balance in balances.values()), Counter[str]())
         return report.Report(
-            frames_offered=car.offered(arrived),
+            frames_offered=car.offered(arrived) + meter.answered,
             frames_received=meter.received,
             frames_dropped=meter.overrun,
             frames_unknown=car.unknown(arrived),
@@ -324,6 +330,10 @@ class Simulation:
             frames_ledgered=self.account.totals().frames_lost,
             frames_ledgered_ranges=self.account.lost_frames,
             reader_reconnects=self.reader_reconnects,
+            frames_sent=self.wire.sent.total(),
+            frames_sent_by_id=dict(self.wire.sent),
+            frames_answered=meter.answered,
+            acknowledging_from=self.wire.acknowledging_from,
         )
 
 

@@ -267,7 +267,7 @@ def test_car_that_goes_in_the_middle_of_a_record_leaves_a_silent_bus(drive) -> N
     assert drive((record(0, 1, b"\7") + bytes(7), GONE), script).splitlines()[-1] == "[]"
 
 
-def test_sending_raises(drive) -> None:
+def test_sending_raises_in_a_silent_mode(drive) -> None:
     script = """
 try:
     can.send(1, b"")
@@ -275,7 +275,7 @@ try:
 except OSError as error:
     print(error)
 """
-    assert drive(b"", script) == "this board cannot transmit yet"
+    assert drive(b"", script) == "this controller does not transmit now"
 
 
 def test_controller_tells_its_state_and_waiting_frames(drive) -> None:
@@ -317,6 +317,6 @@ attach(); print(called); passes(5); can.recv(); sleep_ms(1); print(called)
 def test_meter_shows_what_the_controller_saw(drive, tmp_path: Path) -> None:
     drive(numbered(100), "attach([(0x100, 0x7FF, 0)]); passes(99); pull()")
     arrived, received, overrun, filtered, looked, *_ = struct.unpack(
-        "<7I", (tmp_path / "meter.bin").read_bytes()
+        "<8I", (tmp_path / "meter.bin").read_bytes()
     )
     assert (arrived, received, overrun, filtered, looked) == (100, QUEUE, 100 - QUEUE, 0, 990)

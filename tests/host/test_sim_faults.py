@@ -64,6 +64,9 @@ class Ends:
         ("dns-fail@5:7", [("until", 5), ("names", "0"), ("until", 7), ("names", "1")]),
         ("broker-stall@5:7", [("until", 5), ("stop", True), ("until", 7), ("stop", False)]),
         ("broker-kill@5:7", [("until", 5), ("kill",), ("until", 7), ("start",)]),
+        ("bus-off@5", [("until", 5), ("throw_off_the_bus",)]),
+        ("no-ack@5:7", [("until", 5), ("wire", 1), ("until", 7), ("wire", 0)]),
+        ("error-passive@5:7", [("until", 5), ("wire", 2), ("until", 7), ("wire", 0)]),
     ],
 )
 def test_fault_is_struck_and_undone(text: str, done: list[object]) -> None:

@@ -56,6 +56,7 @@ def assert_books_balance(report: Report) -> None:
     assert report.samples_delivered + report.samples_accounted_lost == report.samples_taken > 0
     assert report.restarts == 0 and not report.undecodable
     assert 0 < report.heap_peak <= 128 * 1024
+    assert report.frames_sent == 0 and report.acknowledging_from is None  # nobody allowed it
 
 
 @needs_data

@@ -1,0 +1,224 @@
+"""boards/unix/_wire: what the controller sends reaches the car's ECUs, and their answers come among the rest by their time."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import can
+import pytest
+from on_device import run
+
+from host_tools.sim.car import VirtualCar
+from host_tools.sim.wire import Answer, Wire
+
+PRELUDE = """
+import os, vfs
+from utime import sleep_ms
+vfs.mount(vfs.VfsPosix(os.getenv("RUN")), "/run")
+import _can
+us = [1000]  # the time that the controller sees
+_can.ticks_us = lambda: us[0] & 0x3FFFFFFF
+can = _can.CAN(0, 500000, mode=_can.CAN.MODE_NORMAL)
+can.set_filters(None)
+def passes(ms):
+    us[0] += 1000 * ms
+def pull():
+    got = []
+    while True:
+        frame = can.recv()
+        if frame is None:
+            return got
+        got.append((frame[0], bytes(frame[1])))
+def ids():
+    sleep_ms(200)  # for what comes through the sockets
+    return [hex(frame[0]) for frame in pull()]
+def ails(what, offs=0):
+    with open("/run/wire", "r+b") as file:
+        file.write(bytes([what, offs]))
+def health():
+    counters = can.get_counters()
+    return can.state(), counters[0], counters[5]
+"""
+REQUEST = bytes.fromhex("0322f190cccccccc")
+
+
+def feed() -> Iterator[can.Message]:
+    """A frame every 10 ms."""
+    for n in range(1000):
+        yield can.Message(n / 100, 0x100, False, data=n.to_bytes(2, "big"))
+
+
+class Served:
+    """The car and its wire in a thread of their own."""
+
+    def __init__(self, answer: Answer | None) -> None:
+        self.car = VirtualCar(feed(), frozenset(), 1.0)
+        self.wire = Wire(self.car, answer)
+        self._ready = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        assert self._ready.wait(20)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self.ports = self._loop.run_until_complete(self._start())
+        self._ready.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._stop())
+        self._loop.close()
+
+    async def _start(self) -> tuple[int, int]:
+        return await self.car.start(), await self.wire.start()
+
+    async def _stop(self) -> None:
+        await self.wire.stop()
+        await self.car.stop()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Iterator:
+    """drive(script, answer): what the script says on a board whose ECUs answer so."""
+    served: list[Served] = []
+
+    def start(script: str, answer: Answer | None = None) -> list[str]:
+        served.append(Served(answer))
+        can_port, wire_port = served[-1].ports
+        said = run(["-c", PRELUDE + script], RUN=tmp_path, PIGTAIL_CAN=can_port, PIGTAIL_WIRE=wire_port)
+        return said.strip().splitlines()
+
+    start.served = served  # type: ignore[attr-defined]
+    yield start
+    for each in served:
+        each.close()
+
+
+def answers(*after_ms: float) -> Answer:
+    """An ECU that answers each request by so many frames at these times after it, of ids 0x700 + n."""
+
+    def answer(frame: can.Message) -> Sequence[can.Message]:
+        return [
+            can.Message(frame.timestamp + ms / 1000, 0x700 + n, False, data=b"\x03\x7f\x22\x31") for n, ms in enumerate(after_ms)
+        ]
+
+    return answer
+
+
+def test_frame_reaches_the_ecu_with_its_time_and_its_bytes(drive) -> None:
+    said = drive(
+        f"passes(25); print(can.send(0x7E4, {REQUEST!r}), can.send(0x18DA10F1, b'', can.FLAG_EXT_ID)); print(ids())"
+    )
+    wire = drive.served[0].wire
+    assert said == ["0 1", str(["0x100"] * 3)]
+    assert [(f.arbitration_id, f.is_extended_id, bytes(f.data)) for f in wire.log] == [
+        (0x7E4, False, REQUEST),
+        (0x18DA10F1, True, b""),
+    ]
+    assert dict(wire.sent) == {"7E4": 1, "18DA10F1": 1}
+    assert [round(f.timestamp, 4) for f in wire.log] == [0.0253, 0.0256]  # 131 bits at 500 kbit/s each
+    assert wire.acknowledging_from == 0.0
+
+
+def test_answers_come_in_order_of_time_among_what_the_car_sends(drive) -> None:
+    script = f"""
+passes(5); can.send(0x7E4, {REQUEST!r}); print(ids()); passes(50); print(ids())
+can.send(0x7E4, {REQUEST!r}); passes(10); print(ids()); passes(30); print(ids())
+"""
+    said = drive(script, answers(39, 1, 12, 2))
+    assert said == [
+        str(["0x100"]),
+        str(["0x701", "0x703", "0x100", "0x702", "0x100", "0x100", "0x100", "0x700", "0x100"]),
+        str(["0x701", "0x703", "0x100"]),
+        str(["0x702", "0x100", "0x100", "0x100", "0x700"]),
+    ]
+
+
+def test_answer_that_comes_after_its_time_arrives_at_once(drive) -> None:
+    said = drive(f"can.send(0x7E4, {REQUEST!r}); passes(35); pull(); sleep_ms(200); passes(1); print(ids())", answers(1))
+    assert said == [str(["0x700"])]
+
+
+def test_answers_are_counted_apart(drive, tmp_path: Path) -> None:
+    drive(f"can.send(0x7E4, {REQUEST!r}); sleep_ms(200); passes(5); pull()", answers(1, 2, 3))
+    row = memoryview((tmp_path / "meter.bin").read_bytes()).cast("I")
+    assert (row[0], row[7]) == (4, 3)
+
+
+def test_fourth_frame_in_a_row_finds_the_queue_full(drive) -> None:
+    script = f"""
+print([can.send(0x7E4, {REQUEST!r}) for _ in range(4)], health())
+passes(1); print(health(), can.send(0x7E4, {REQUEST!r}))
+"""
+    assert drive(script) == ["[0, 1, 2, None] (1, 0, 3)", "(1, 0, 0) 0"]
+    assert drive.served[0].wire.sent.total() == 4
+
+
+def test_frames_that_no_controller_takes_are_refused(drive) -> None:
+    script = """
+for identity, size, flags in ((0x800, 0, 0), (0x20000000, 0, can.FLAG_EXT_ID), (1, 9, 0)):
+    try:
+        print(can.send(identity, bytes(size), flags))
+    except ValueError:
+        print("refused")
+"""
+    assert drive(script) == ["refused"] * 3
+
+
+def test_silent_controller_neither_sends_nor_acknowledges(drive) -> None:
+    script = f"""
+passes(5); can.deinit(); can.init(500000, can.MODE_SILENT); can.set_filters(None)
+try:
+    can.send(0x7E4, {REQUEST!r})
+except OSError:
+    print("silent")
+"""
+    assert drive(script.replace("passes(5); ", "")) == ["silent"]
+    assert not drive.served[0].wire.sent
+
+
+def test_frame_that_nobody_acknowledges_makes_the_controller_passive_and_goes_out_later(drive) -> None:
+    script = f"""
+print(health()); ails(1); print(health()); can.send(0x7E4, {REQUEST!r}); passes(20); print(health())
+ails(0); passes(20); print(ids()[:1], health()); passes(1); print(health())
+"""
+    assert drive(script) == ["(1, 0, 0)", "(1, 0, 0)", "(3, 128, 1)", "['0x100'] (1, 0, 1)", "(1, 0, 0)"]
+    assert [round(frame.timestamp, 4) for frame in drive.served[0].wire.log] == [0.0403]
+
+
+def test_bus_off_lasts_until_the_controller_is_started_anew(drive) -> None:
+    script = f"""
+ails(0, 1); print(health())
+try:
+    can.send(0x7E4, {REQUEST!r})
+except OSError:
+    print("refused")
+can.deinit(); can.init(500000, can.MODE_SILENT); can.set_filters(None); print(health()); ails(0, 2); print(health())
+can.deinit(); can.init(500000, can.MODE_NORMAL); can.set_filters(None); print(health(), can.send(0x7E4, {REQUEST!r}))
+"""
+    assert drive(script) == ["(4, 255, 0)", "refused", "(1, 0, 0)", "(1, 0, 0)", "(1, 0, 0) 0"]
+
+
+def test_error_passive_controller_still_sends(drive) -> None:
+    assert drive(f"ails(2); print(health(), can.send(0x7E4, {REQUEST!r}))") == ["(3, 128, 0) 0"]
+
+
+def test_sending_allocates_nothing(drive) -> None:
+    script = f"""
+import micropython
+frame = bytearray({REQUEST!r})
+can.recv(); can.send(0x7E4, frame); passes(5)
+micropython.heap_lock()
+can.send(0x7E4, frame); passes(5); can.send(0x7E4, frame)
+micropython.heap_unlock()
+print("no memory")
+"""
+    assert drive(script, answers(1)) == ["no memory"]
