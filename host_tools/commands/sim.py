@@ -12,6 +12,7 @@ import click
 from host_tools.errors import InputError
 from host_tools.reader import Trust
 from host_tools.sim import scenario, security
+from host_tools.sim.ecus.file import load_all
 from host_tools.sim.faults import MOMENTS, SPANS, parse_all
 from host_tools.sim.report import Report
 from host_tools.sim.run import Simulation
@@ -32,6 +33,7 @@ Examples:
   pigtail sim --for 120 --outage 20:90 --power-cut 50 --power-cut 70 --flash-size 256k
   pigtail sim --tls --load 4000 --fault reset@20 --fault broker-stall@30:40
   pigtail sim --fault dns-hang@10:40 --fault reset@12
+  pigtail sim --ecu host_tools/sim/ecus/demo.toml --fault bus-off@20
   pigtail sim --log drive.log.gz --profile car.dbc --outage 5:12 --json report.json
 """
 
@@ -59,6 +61,8 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
             click.option("--outage", "outages", metavar="START:END", multiple=True, help="Cut the link (again for more)."),
             click.option("--fault", "faults", metavar="KIND@WHEN", multiple=True,
                          help="Do this on the way to the broker or on the bus (again for more); the kinds are below."),
+            click.option("--ecu", "ecus", metavar="FILE", multiple=True, type=_A_FILE,
+                         help="ECUs that answer what the device asks, see docs/diagnostics.md (again for more)."),
             click.option("--power-cut", "power_cuts", metavar="T", multiple=True, type=click.FloatRange(0),
                          help="Kill the firmware at T and start it again (again for more)."),
             click.option("--ignition-off", "ignition_offs", metavar="T", multiple=True, type=click.FloatRange(0),
@@ -81,6 +85,7 @@ def build(
     seconds: float | None, broker: str | None, outages: tuple[str, ...], power_cuts: tuple[float, ...],
     ignition_offs: tuple[float, ...], flash_size: str, bitrate: int | None, heap: str, faults: tuple[str, ...], tls: str,
     ca: Path | None, cert: Path | None, key: Path | None, settings: tuple[str, ...],
+    ecus: tuple[Path, ...],
 ) -> scenario.Scenario:  # fmt: skip
     """The scenario of these options. Raises InputError."""
     if seconds is None and not logs:
@@ -104,6 +109,7 @@ def build(
         bitrate=bitrate or 0,
         heap=scenario.heap(heap),
         config=scenario.settings(settings),
+        ecus=load_all(ecus),
     )
 
 
@@ -114,7 +120,7 @@ def command(out: Path | None, **chosen: object) -> None:
     """Boot the firmware against a virtual car; account for every frame and every sample.
 
     All times are device seconds. Ends with status 1 when a sample is missing that nothing explains, came twice or was lost
-    by a broker that had acknowledged it, a message could not be decoded, or the flash was misused.
+    by a broker that had acknowledged it, a message could not be decoded, the flash was misused, or an alarm went off.
     """
     if out is not None:
         _writable(out)
@@ -130,7 +136,7 @@ def status(report: Report) -> int:
     """Exit status that a report deserves."""
     faults = any(chip["faults"] for chip in report.flash.values())
     lost = report.samples_missing or report.lost_after_ack
-    return 1 if lost or report.duplicates or report.undecodable or faults else 0
+    return 1 if lost or report.duplicates or report.undecodable or faults or report.alarms else 0
 
 
 def _writable(path: Path) -> None:

@@ -71,6 +71,8 @@ class Report:
     frames_sent_by_id: dict[str, int] = field(default_factory=dict)  # id in hexadecimal
     frames_answered: int = 0  # of the offered ones, what the ECUs answered and came while the device was on
     acknowledging_from: float | None = None  # device seconds: from then on it may have acknowledged frames; None: never
+    alarms: int = 0  # frames to an ECU while that sets off the alarm
+    ecus: dict[str, dict[str, int]] = field(default_factory=dict)  # by name: requests asked, answered, …
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""

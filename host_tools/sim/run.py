@@ -21,6 +21,7 @@ from host_tools.sim import access_point, broker, faults, image, report, security
 from host_tools.sim.board import QUICK, VirtualBoard, compiled, facts
 from host_tools.sim.car import Hearing, VirtualCar
 from host_tools.sim.delivered import Balance, Delivered, Stream
+from host_tools.sim.ecus import Ecus
 from host_tools.sim.faults import Fault, Faults
 from host_tools.sim.scenario import Scenario
 from host_tools.sim.wire import Wire
@@ -55,7 +56,8 @@ class Simulation:
         self.utc_at_start = time.time()
         known = frozenset(m.arbitration_id | (1 << 29 if m.is_extended_id else 0) for m in scenario.profile.messages)
         self.car = VirtualCar(self._cut_short(scenario.frames), known, scenario.speed)
-        self.wire = Wire(self.car)
+        self.ecus = Ecus(scenario.ecus)
+        self.wire = Wire(self.car, self.ecus.answer)
         self._powered_at = math.inf
         self._waited = (0, time.monotonic())  # samples, and since when as many
         self._turn_at_end = (0, 0)  # boot and uptime (ms) of the sampler's last turn when the end of the log was seen
@@ -334,6 +336,8 @@ class Simulation:
             frames_sent_by_id=dict(self.wire.sent),
             frames_answered=meter.answered,
             acknowledging_from=self.wire.acknowledging_from,
+            alarms=self.ecus.alarms,
+            ecus={ecu.facts.name: dict(ecu.counts) for ecu in self.ecus.ecus},
         )
 
 

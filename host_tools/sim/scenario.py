@@ -18,6 +18,7 @@ from host_tools.signals import find
 from host_tools.signals.profile import Profile
 from host_tools.sim import drive, security
 from host_tools.sim.board import facts
+from host_tools.sim.ecus.facts import Facts
 from host_tools.sim.faults import Fault
 from host_tools.sim.image import BLOCK_SIZE
 
@@ -41,7 +42,7 @@ class Scenario:
     the machine's own ticks. `tls` is one of security.SERVER and MUTUAL for a broker of our own, `trust` the files for one at
     mqtts://; one of our own is `durable` when it keeps on disk what it has acknowledged. A drive of some `seconds`
     that is quick (see board.QUICK) is driven in so many `laps`, one after another. A device that `tells_heap` prints what
-    MicroPython knows of its heap on its console, once a second."""
+    MicroPython knows of its heap on its console, once a second. `ecus` answer what the device sends."""
 
     profile: Profile
     frames: Iterator[can.Message]
@@ -63,6 +64,7 @@ class Scenario:
     durable: bool = True
     laps: int = 1
     tells_heap: bool = False
+    ecus: tuple[Facts, ...] = ()
 
 
 def outage(text: str) -> Outage:

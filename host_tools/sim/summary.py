@@ -22,6 +22,10 @@ def lines(report: Report) -> Iterator[str]:
         ids = ", ".join(f"{count:,} as {identity}" for identity, count in sorted(r.frames_sent_by_id.items()))
         since = f"acknowledging from {r.acknowledging_from:.1f} s on" if r.acknowledging_from is not None else "not acknowledging"
         yield f"sent     {r.frames_sent:,} frames ({ids or 'none'}), {r.frames_answered:,} in answer; {since}"
+    for name, counts in r.ecus.items():
+        yield f"ecu      {name}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items() if count or what == "asked")
+    if r.alarms:
+        yield f"alarms   {r.alarms:,}: ECUS WERE ASKED WHILE THAT SETS OFF THE ALARM"
     per_sample = f"{r.bytes_per_sample:.2f} bytes per sample" if r.bytes_per_sample else "no sample"
     yield f"wire     {r.bytes_published:,} bytes of batches, {per_sample}, broker {r.broker}"
     yield f"device   heap peak {r.heap_peak:,} bytes, boot {r.boot_ms} ms, {r.restarts} restarts, {r.device_seconds:g} s"
