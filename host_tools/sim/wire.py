@@ -36,7 +36,7 @@ class Wire:
 
     async def start(self) -> int:
         """Listens; returns the port."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.get_running_loop().create_server(lambda: _Line(self._take), "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
@@ -45,34 +45,45 @@ class Wire:
         if self._server:
             self._server.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        began = self._car.hearings[-1].began
+    def _take(self, record: bytes) -> bytes:
+        """What is answered to one record."""
         try:
-            while True:
-                writer.write(self._take(began, await reader.readexactly(_RECORD.size)))
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the device lost power; it will be back
+            return self._heard(self._car.hearings[-1].began, record)  # what the device's time counts from
         except Exception as error:
             self.failure = error  # the simulation tells
-        finally:
-            writer.close()
+            return b""
 
-    def _take(self, began: float, record: bytes) -> bytes:
-        """What is answered to one record of a device whose time began `began` s after the car's."""
+    def _heard(self, began: float, record: bytes) -> bytes:
         at, identity, code, data = _RECORD.unpack(record)
         now = began + at / _UNITS
         if code & _MODE:
             if identity == _NORMAL and self.acknowledging_from is None:
                 self.acknowledging_from = now
             return b""
-        frame = can.Message(
-            now, identity, bool(code & _EXTENDED), bool(code & _REMOTE), dlc=code & 15, data=data[: code & 15]
-        )  # fmt: skip
-        self.sent[f"{identity:0{8 if frame.is_extended_id else 3}X}"] += 1
+        is_extended, is_remote = bool(code & _EXTENDED), bool(code & _REMOTE)
+        frame = can.Message(now, identity, is_extended, is_remote, dlc=code & 15, data=data[: code & 15])
+        self.sent[f"{identity:0{8 if is_extended else 3}X}"] += 1
         self.log.append(frame)
         answers = sorted(self._answer(frame) if self._answer else (), key=lambda answer: answer.timestamp)
         return b"".join(_packed(answer, began) for answer in answers)
+
+
+class _Line(asyncio.Protocol):
+    """One life of the device. No stream: that would keep from us what came right before power was cut."""
+
+    def __init__(self, take: Callable[[bytes], bytes]) -> None:
+        self._take = take
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._rest += data
+        while len(self._rest) >= _RECORD.size:
+            record, self._rest = self._rest[: _RECORD.size], self._rest[_RECORD.size :]
+            self._transport.write(self._take(record))
 
 
 def _packed(frame: can.Message, began: float) -> bytes:

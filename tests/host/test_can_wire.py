@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import can
 import pytest
 from on_device import run
 
+from host_tools.paths import ROOT
 from host_tools.sim.car import VirtualCar
+from host_tools.sim.ecus import Ecus
+from host_tools.sim.ecus.file import load
 from host_tools.sim.wire import Answer, Wire
 
 PRELUDE = """
@@ -81,6 +85,10 @@ class Served:
         await asyncio.gather(*others, return_exceptions=True)
 
     def close(self) -> None:
+        """Ends it; the device is gone by then, and all that it sent is there."""
+        if not self._thread.is_alive():
+            return
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.1), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -94,6 +102,8 @@ def drive(tmp_path: Path) -> Iterator:
         served.append(Served(answer))
         can_port, wire_port = served[-1].ports
         said = run(["-c", PRELUDE + script], RUN=tmp_path, PIGTAIL_CAN=can_port, PIGTAIL_WIRE=wire_port)
+        served[-1].close()
+        assert served[-1].wire.failure is None
         return said.strip().splitlines()
 
     start.served = served  # type: ignore[attr-defined]
@@ -143,8 +153,12 @@ can.send(0x7E4, {REQUEST!r}); passes(10); print(ids()); passes(30); print(ids())
 
 
 def test_answer_that_comes_after_its_time_arrives_at_once(drive) -> None:
-    said = drive(f"can.send(0x7E4, {REQUEST!r}); passes(35); pull(); sleep_ms(200); passes(1); print(ids())", answers(1))
-    assert said == [str(["0x700"])]
+    def slowly(frame: can.Message) -> Sequence[can.Message]:
+        time.sleep(0.5)
+        return answers(1)(frame)
+
+    script = f"can.send(0x7E4, {REQUEST!r}); passes(35); print(len(pull())); sleep_ms(900); passes(1); print(ids())"
+    assert drive(script, slowly) == ["4", str(["0x700"])]
 
 
 def test_answers_are_counted_apart(drive, tmp_path: Path) -> None:
@@ -222,3 +236,60 @@ micropython.heap_unlock()
 print("no memory")
 """
     assert drive(script, answers(1)) == ["no memory"]
+
+
+STACK = """
+import asyncio, os, vfs
+vfs.mount(vfs.VfsPosix(os.getenv("RUN")), "/run")
+from machine import CAN
+from pigtail.can.bus import Bus
+from pigtail.can.tx_guard import DEFAULT, Ecu, TxGuard
+from pigtail.diag import dtc, isotp, uds
+can = CAN(0, 500000, mode=CAN.MODE_NORMAL)
+bus = Bus(can, 500000)
+bus.open()
+battery = uds.Server(Ecu(0x7E4), 0x7EC, pad=0xCC)
+motor = uds.Server(Ecu(0x7E2), 0x7EA)
+everyone = Ecu(0x7DF, functional=True)
+guard = TxGuard([battery.ecu, motor.ecu, everyone], DEFAULT, lambda: "awake", None)
+guard.open(can.send)
+stack = isotp.Isotp(guard, (battery, motor))
+bus.taps.append(stack.take)
+client = uds.Client(guard, stack)
+async def read():
+    while True:
+        if not bus.drain():
+            stack.take(bus.slots, 0)
+        guard.beat()
+        await asyncio.sleep_ms(1)
+async def main():
+    asyncio.create_task(read())
+    print(bytes((await client.ask(battery, uds.read([0xF190])))[3:]).decode())
+    print(len(await client.ask(battery, uds.read([0x0105]))))
+    try:
+        await client.ask(battery, uds.read([0xF1FF]))
+    except isotp.Failure as failure:
+        print(failure)
+    print([dtc.codes(answer) for answer in await client.ask_all(everyone, (battery, motor), dtc.request(0xFF))])
+    print(guard.sent, sum(stack.counts.values()), bus.overruns())
+asyncio.run(main())
+"""
+
+
+def test_device_asks_two_ecus_beside_what_the_car_sends(tmp_path: Path) -> None:
+    ecus = Ecus(load(ROOT / "host_tools" / "sim" / "ecus" / "demo.toml"))
+    served = Served(ecus.answer)
+    try:
+        said = run(["-c", STACK], RUN=tmp_path, PIGTAIL_CAN=served.ports[0], PIGTAIL_WIRE=served.ports[1])
+    finally:
+        served.close()
+    assert said.split("\n")[:-1] == [
+        "PIGTAIL0DEMO00001",
+        "27",
+        "negative 31",
+        "[[], [(270336, 47)]]",
+        "6 0 0",
+    ]
+    assert served.wire.sent == {"7E4": 5, "7DF": 1}
+    counts = [{k: n for k, n in ecu.counts.items() if n} for ecu in ecus.ecus]
+    assert counts == [{"asked": 4, "answered": 4}, {"asked": 1, "answered": 1}]

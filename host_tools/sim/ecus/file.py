@@ -58,9 +58,10 @@ def load_all(paths: Sequence[Path]) -> tuple[Facts, ...]:
     ecus: list[Facts] = []
     for path in paths:
         for fresh in load(path):
-            same = [ecu.name for ecu in ecus if _asked_at(ecu) == _asked_at(fresh)]
-            if same:
+            if same := [ecu.name for ecu in ecus if _asked_at(ecu) == _asked_at(fresh)]:
                 raise InputError(f"{path}: {fresh.name} is asked at {fresh.tx_id:#x} like {same[0]}: give it an id of its own")
+            if fresh.name in [ecu.name for ecu in ecus]:
+                raise InputError(f"{path}: there is an ecu {fresh.name} already: give it a name of its own")
             ecus.append(fresh)
     return tuple(ecus)
 
