@@ -36,7 +36,7 @@ class Wire:
 
     async def start(self) -> int:
         """Listens; returns the port."""
-        self._server = await asyncio.get_running_loop().create_server(lambda: _Line(self._take), "127.0.0.1", 0)
+        self._server = await asyncio.get_running_loop().create_server(lambda: _Line(self.take), "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
@@ -45,8 +45,8 @@ class Wire:
         if self._server:
             self._server.close()
 
-    def _take(self, record: bytes) -> bytes:
-        """What is answered to one record."""
+    def take(self, record: bytes) -> bytes:
+        """What is answered to one record of the device, in records."""
         try:
             return self._heard(self._car.hearings[-1].began, record)  # what the device's time counts from
         except Exception as error:
