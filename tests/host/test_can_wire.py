@@ -248,9 +248,9 @@ from pigtail.diag import dtc, isotp, uds
 can = CAN(0, 500000, mode=CAN.MODE_NORMAL)
 bus = Bus(can, 500000)
 bus.open()
-battery = uds.Server(Ecu(0x7E4), 0x7EC, pad=0xCC)
+battery = uds.Server(Ecu(0x7E4), 0x7EC)
 motor = uds.Server(Ecu(0x7E2), 0x7EA)
-everyone = Ecu(0x7DF, functional=True)
+everyone = Ecu(0x7DF, False, None, b"", (), True)  # by position: private names are short on the device
 guard = TxGuard([battery.ecu, motor.ecu, everyone], DEFAULT, lambda: "awake", None)
 guard.open(can.send)
 stack = isotp.Isotp(guard, (battery, motor))
