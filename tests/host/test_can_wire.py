@@ -1,10 +1,13 @@
 """boards/unix/_wire: what the controller sends reaches the car's ECUs, and their answers come among the rest by their time."""
 
 import asyncio
+import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import can
 import pytest
@@ -95,13 +98,14 @@ class Served:
 
 @pytest.fixture
 def drive(tmp_path: Path) -> Iterator:
-    """drive(script, answer): what the script says on a board whose ECUs answer so."""
+    """drive(script, answer, mode): what the script says on a board whose ECUs answer so; the controller starts in that mode."""
     served: list[Served] = []
 
-    def start(script: str, answer: Answer | None = None) -> list[str]:
+    def start(script: str, answer: Answer | None = None, mode: str = "MODE_NORMAL") -> list[str]:
         served.append(Served(answer))
         can_port, wire_port = served[-1].ports
-        said = run(["-c", PRELUDE + script], RUN=tmp_path, PIGTAIL_CAN=can_port, PIGTAIL_WIRE=wire_port)
+        whole = PRELUDE.replace("MODE_NORMAL", mode) + script
+        said = run(["-c", whole], RUN=tmp_path, PIGTAIL_CAN=can_port, PIGTAIL_WIRE=wire_port)
         served[-1].close()
         assert served[-1].wire.failure is None
         return said.strip().splitlines()
@@ -187,16 +191,48 @@ for identity, size, flags in ((0x800, 0, 0), (0x20000000, 0, can.FLAG_EXT_ID), (
     assert drive(script) == ["refused"] * 3
 
 
-def test_silent_controller_neither_sends_nor_acknowledges(drive) -> None:
+def test_controller_acknowledges_and_sends_from_when_it_leaves_the_silent_mode(drive) -> None:
     script = f"""
-passes(5); can.deinit(); can.init(500000, can.MODE_SILENT); can.set_filters(None)
-try:
-    can.send(0x7E4, {REQUEST!r})
-except OSError:
-    print("silent")
+def sends():
+    try:
+        return can.send(0x7E4, {REQUEST!r})
+    except OSError:
+        return "silent"
+def starts(mode):
+    can.deinit(); can.init(500000, mode); can.set_filters(None)
+passes(5); print(sends()); starts(can.MODE_NORMAL); print(sends()); passes(5); starts(can.MODE_SILENT); print(sends())
+passes(5); starts(can.MODE_NORMAL); print(sends())
 """
-    assert drive(script.replace("passes(5); ", "")) == ["silent"]
-    assert not drive.served[0].wire.sent
+    assert drive(script, mode="MODE_SILENT") == ["silent", "0", "silent", "0"]
+    wire = drive.served[0].wire
+    assert [round(frame.timestamp, 4) for frame in wire.log] == [0.0053, 0.0153]
+    assert wire.acknowledging_from == 0.005
+
+
+def test_controller_that_stays_silent_makes_no_wire(drive, tmp_path: Path) -> None:
+    drive("passes(50); pull(); can.deinit(); can.init(500000, can.MODE_SILENT); can.set_filters(None)", mode="MODE_SILENT")
+    assert drive.served[0].wire.acknowledging_from is None and not drive.served[0].wire.log
+    assert (tmp_path / "wire").exists() and not (tmp_path / "answers.bin").exists()
+
+
+def test_answers_of_two_requests_come_in_order_of_time(drive) -> None:
+    def answer(frame: can.Message) -> Sequence[can.Message]:
+        after_ms = 50 if frame.arbitration_id == 0x7E4 else 5
+        return [can.Message(frame.timestamp + after_ms / 1000, frame.arbitration_id + 8, False)]
+
+    script = f"""
+passes(1); pull(); can.send(0x7E4, {REQUEST!r}); sleep_ms(200); passes(1); can.send(0x7E2, {REQUEST!r}); print(ids())
+passes(70); print([identity for identity in ids() if identity != "0x100"])
+"""
+    assert drive(script, answer)[1] == str(["0x7ea", "0x7ec"])
+
+
+def test_times_of_a_later_life_count_from_its_own_beginning() -> None:
+    car = SimpleNamespace(hearings=[SimpleNamespace(began=0.0), SimpleNamespace(began=100.0)])
+    wire = Wire(cast(Any, car), answers(2))
+    said = wire.take(struct.pack("<III8s", 50_000, 0x7E4, 8, REQUEST))
+    assert struct.unpack("<III8s", said) == (50_020, 0x700, 4, b"\x03\x7f\x22\x31\0\0\0\0")
+    assert [frame.timestamp for frame in wire.log] == [105.0] and wire.failure is None
 
 
 def test_frame_that_nobody_acknowledges_makes_the_controller_passive_and_goes_out_later(drive) -> None:

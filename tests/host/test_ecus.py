@@ -1,5 +1,6 @@
 """The virtual car's ECUs, in their own time: what they say to each service, when, in which frames, and how they misbehave."""
 
+import re
 from pathlib import Path
 
 import can
@@ -187,8 +188,8 @@ def test_one_code_is_cleared_alone(car: Car) -> None:
 def test_all_who_have_something_to_say_answer_a_functional_request() -> None:
     ecus = Ecus(load(DEMO))
 
-    def asks(data: str) -> list[tuple[int, str]]:
-        said = ecus.answer(can.Message(0.0, EVERYONE, False, data=bytes.fromhex(data)))
+    def asks(data: str, at: float = 0.0) -> list[tuple[int, str]]:
+        said = ecus.answer(can.Message(at, EVERYONE, False, data=bytes.fromhex(data)))
         return [(message.arbitration_id, bytes(message.data).hex()) for message in said]
 
     assert asks("0322f190") == [(0x7EA, "101462f190504947"), (0x7EC, "101462f190504947")]
@@ -196,7 +197,8 @@ def test_all_who_have_something_to_say_answer_a_functional_request() -> None:
     assert asks("020100") == [(0x7EA, "0641008018000300")]
     assert asks("03220301") == [(0x7EA, "0562030101250000")]
     assert asks("021101") == []
-    assert asks("300000") == []  # a flow control to everyone
+    assert asks("300000", 0.5) == []  # a flow control to everyone
+    assert len(ecus.answer(can.Message(0.6, 0x7E4, False, data=b"\x30\0\0"))) == 2
 
 
 def test_fixed_addressing_answers_its_own_functional_id(tmp_path: Path) -> None:
@@ -415,6 +417,11 @@ def test_bad_file_is_one_line_that_says_where(tmp_path: Path, text: str, said: s
         load(path)
     line = str(caught.value)
     assert line.startswith(f"{path}: ") and said in line and "\n" not in line
+
+
+def test_example_of_the_documentation_is_a_file(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "diagnostics.md").read_text(), re.DOTALL)
+    assert Car(tmp_path, example).asks("220110", 20, 0x7E4) == "62011001"
 
 
 def test_two_ecus_that_could_not_be_told_apart_are_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from host_tools.sim.summary import lines
 from tests.sim.drives import assert_books_balance, drive
 
 DEMO = ROOT / "host_tools" / "sim" / "ecus" / "demo.toml"
-MODE, NORMAL = 1024, 0
+MODE, NORMAL, SLEEP = 1024, 0, 1
 
 
 def test_device_without_permission_sends_no_frame_and_acknowledges_none() -> None:
@@ -31,6 +31,7 @@ def test_frames_sent_stand_in_the_report_and_an_alarm_is_status_1(tmp_path: Path
 
     def asks(simulation: Simulation) -> None:
         """As the device's controller would."""
+        simulation.wire.take(struct.pack("<III8s", 20_000, SLEEP, MODE, b""))
         simulation.wire.take(struct.pack("<III8s", 30_000, NORMAL, MODE, b""))
         answer = simulation.wire.take(struct.pack("<III8s", 35_000, 0x7E4, 8, bytes.fromhex("0322f190")))
         at, rx_id, code, data = struct.unpack("<III8s", answer)
