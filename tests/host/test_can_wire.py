@@ -281,14 +281,14 @@ from machine import CAN
 from pigtail.can.bus import Bus
 from pigtail.can.tx_guard import DEFAULT, Ecu, TxGuard
 from pigtail.diag import dtc, isotp, uds
-can = CAN(0, 500000, mode=CAN.MODE_NORMAL)
+can = CAN(0, 500000, mode=CAN.MODE_SILENT)
 bus = Bus(can, 500000)
 bus.open()
 battery = uds.Server(Ecu(0x7E4), 0x7EC)
 motor = uds.Server(Ecu(0x7E2), 0x7EA)
 everyone = Ecu(0x7DF, False, None, b"", (), True)  # by position: private names are short on the device
 guard = TxGuard([battery.ecu, motor.ecu, everyone], DEFAULT, lambda: "awake", None)
-guard.open(can.send)
+bus.let_send(guard)
 stack = isotp.Isotp(guard, (battery, motor))
 bus.taps.append(stack.take)
 client = uds.Client(guard, stack)
@@ -307,7 +307,7 @@ async def main():
     except isotp.Failure as failure:
         print(failure)
     print([dtc.codes(answer) for answer in await client.ask_all(everyone, (battery, motor), dtc.request(0xFF))])
-    print(guard.sent, sum(stack.counts.values()), bus.overruns())
+    print(guard.sent, sum(stack.counts.values()))
 asyncio.run(main())
 """
 
@@ -324,7 +324,7 @@ def test_device_asks_two_ecus_beside_what_the_car_sends(tmp_path: Path) -> None:
         "27",
         "negative 31",
         "[[], [(270336, 47)]]",
-        "6 0 0",
+        "6 0",
     ]
     assert served.wire.sent == {"7E4": 5, "7DF": 1}
     counts = [{k: n for k, n in ecu.counts.items() if n} for ecu in ecus.ecus]

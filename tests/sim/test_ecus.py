@@ -4,13 +4,17 @@ import struct
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from host_tools.commands.sim import status
 from host_tools.paths import ROOT
+from host_tools.signals import pack
+from host_tools.signals.asking import Asking, Ecu
 from host_tools.sim.ecus.file import load, load_all
 from host_tools.sim.faults import parse_all
 from host_tools.sim.run import Simulation
 from host_tools.sim.summary import lines
-from tests.sim.drives import assert_books_balance, drive
+from tests.sim.drives import assert_books_balance, demo_car, drive
 
 DEMO = ROOT / "host_tools" / "sim" / "ecus" / "demo.toml"
 MODE, NORMAL, SLEEP = 1024, 0, 1
@@ -24,6 +28,16 @@ def test_device_without_permission_sends_no_frame_and_acknowledges_none() -> Non
     assert report.ecus == {"battery": {"asked": 0, "answered": 0}, "motor": {"asked": 0, "answered": 0}}
     assert not simulation.wire.log and report.alarms == 0 and status(report) == 0
     assert not [line for line in lines(report) if line.startswith(("sent", "alarms"))]
+
+
+@pytest.mark.parametrize(("trouble", "reason"), [("bus-off@5", "bus_off"), ("error-passive@5:8", "transmit_errors")])
+def test_device_with_permission_acknowledges_and_falls_silent_when_it_is_thrown_off_the_bus(trouble: str, reason: str) -> None:
+    profile = replace(demo_car(), asking=Asking((Ecu("battery", 0x7E4, 0x7EC), Ecu("motor", 0x7E2, 0x7EA))))
+    config = {"requests.profile": f"{pack.identity(pack.pack(profile)):08x}"}
+    report, simulation, _ = drive(10.0, profile=profile, ecus=load_all([DEMO]), faults=parse_all([trouble]), config=config)
+    assert_books_balance(report)
+    assert report.acknowledging_from is not None and 0 < report.acknowledging_from < 5
+    assert simulation.status["gate"] == {"open": False, "muted": reason, "sent": report.frames_sent, "refused": {}}
 
 
 def test_frames_sent_stand_in_the_report_and_an_alarm_is_status_1(tmp_path: Path) -> None:
