@@ -92,7 +92,9 @@ def drive(tmp_path: Path) -> Iterator:
     """drive(stream or pieces of it, script): what a script says on a board that hears these records."""
     cars: list[Car] = []
 
-    def start(stream: bytes | tuple[bytes, ...], script: str, speed: float = 1.0, late_s: float = 0.0) -> str:
+    def start(
+        stream: bytes | tuple[bytes, ...], script: str, speed: float = 1.0, late_s: float = 0.0, bitrate: int = 0
+    ) -> str:
         cars.append(Car(*([stream] if isinstance(stream, bytes) else stream), late_s=late_s))
         said = run(
             ["-c", PRELUDE + script],
@@ -100,6 +102,7 @@ def drive(tmp_path: Path) -> Iterator:
             RUN=tmp_path,
             PIGTAIL_CAN=cars[-1].port,
             PIGTAIL_RX_QUEUE=QUEUE,
+            PIGTAIL_CAN_BITRATE=bitrate,
         )
         return said.strip()
 
@@ -299,10 +302,10 @@ can.set_filters(None); passes(10); print(numbers(pull()))
 @pytest.mark.parametrize(("asked", "heard"), [(125_000, 10), (126_000, 10), (500_000, 0)])
 def test_wrong_bit_rate_hears_errors_only(drive, asked: int, heard: int) -> None:
     script = f"""
-can._spoken = 125000; can.init({asked}, can.MODE_SILENT)
+can.init({asked}, can.MODE_SILENT)
 attach(); passes(9); print(len(pull()), can.get_counters()[1])
 """
-    assert drive(numbered(50), script) == f"{heard} {10 - heard}"
+    assert drive(numbered(50), script, bitrate=125_000) == f"{heard} {10 - heard}"
 
 
 def test_handler_is_called_when_frames_have_come(drive) -> None:
