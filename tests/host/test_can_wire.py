@@ -276,11 +276,12 @@ print("no memory")
 
 STACK = """
 import asyncio, os, vfs
+from binascii import hexlify
 vfs.mount(vfs.VfsPosix(os.getenv("RUN")), "/run")
 from machine import CAN
 from pigtail.can.bus import Bus
 from pigtail.can.tx_guard import DEFAULT, Ecu, TxGuard
-from pigtail.diag import dtc, isotp, uds
+from pigtail.diag import isotp, uds
 can = CAN(0, 500000, mode=CAN.MODE_SILENT)
 bus = Bus(can, 500000)
 bus.open()
@@ -300,13 +301,13 @@ async def read():
         await asyncio.sleep_ms(1)
 async def main():
     asyncio.create_task(read())
-    print(bytes((await client.ask(battery, uds.read([0xF190])))[3:]).decode())
-    print(len(await client.ask(battery, uds.read([0x0105]))))
+    print(bytes((await client.ask(battery, b"\\x22\\xf1\\x90"))[3:]).decode())
+    print(len(await client.ask(battery, b"\\x22\\x01\\x05")))
     try:
-        await client.ask(battery, uds.read([0xF1FF]))
+        await client.ask(battery, b"\\x22\\xf1\\xff")
     except isotp.Failure as failure:
         print(failure)
-    print([dtc.codes(answer) for answer in await client.ask_all(everyone, (battery, motor), dtc.request(0xFF))])
+    print([hexlify(answer) for answer in await client.ask_all(everyone, (battery, motor), b"\\x19\\x02\\xff")])
     print(guard.sent, sum(stack.counts.values()))
 asyncio.run(main())
 """
@@ -323,7 +324,7 @@ def test_device_asks_two_ecus_beside_what_the_car_sends(tmp_path: Path) -> None:
         "PIGTAIL0DEMO00001",
         "27",
         "negative 31",
-        "[[], [(270336, 47)]]",
+        "[b'5902ff', b'5902ff0420002f']",
         "6 0",
     ]
     assert served.wire.sent == {"7E4": 5, "7DF": 1}
