@@ -166,7 +166,8 @@ def test_example_in_the_documentation_is_what_is_told(tmp_path: Path) -> None:
 def test_standard_parameters_are_those_of_obdb_but_for_its_known_defects() -> None:
     """In each place that both know; a defect is told and the standard's scale taken."""
     lines: list[str] = []
-    obdb.load(SETS / "SAEJ1979" / "signalset.json", lines.append)
+    taken = {signal.name: signal for signal in obdb.load(SETS / "SAEJ1979" / "signalset.json", lines.append).signals}
+    assert (taken["LONGFT2"].offset, taken["EQ_RAT"].scale) == (-100, 2 / 65536)
     corrected = {line.split()[1]: line.split("it says ")[1].split(", SAE")[0] for line in lines if "which is taken" in line}
     trims = {name for name, formula in corrected.items() if formula == "unsigned × 0.78125 - 128"}
     assert trims == {
