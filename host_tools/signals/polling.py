@@ -4,7 +4,7 @@
 ecu = "battery"         name of one of the [[ecus]]
 request = "220101"      its bytes; one that reads values: see services
 period_ms = 1000        how often, also the period of its signals
-priority = 1            of those that are due at once the greatest goes first; 0 when nothing is said
+priority = 1            among those that are due it counts as so many periods late; 0 when nothing is said
 while = ["awake"]       the vehicle's states in which it is asked: awake, as when nothing is said, or what is `safe` for the ECU
 [[requests.signals]]    one signal in the answer each, keys as in [[signals]], without dbc and period_ms, and
 start = 32              bits from behind the identifier to its most significant bit, the highest bit of a byte first;

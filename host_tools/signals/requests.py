@@ -27,8 +27,8 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """`request` goes to the ECU of that name every `period_ms` while the vehicle is in one of the `states`; of those that are
-    due at once the one with the greatest `priority` goes first."""
+    """`request` goes to the ECU of that name every `period_ms` while the vehicle is in one of the `states`; among
+    those that are due it counts as `priority` periods late."""
 
     ecu: str
     request: bytes

@@ -162,6 +162,18 @@ def test_vin_is_asked_and_nobody_but_the_gate_reaches_for_send():
     Scene().runs(steps)
 
 
+def test_extended_addressing_has_the_ecus_address_on_the_way_there_and_ours_on_the_way_back():
+    body = {"name": "body", "tx_id": 0x6F1, "rx_id": 0x660, "prefix": 0x60, "rx_prefix": 0xF1}
+
+    async def steps(scene):
+        await scene.opens()
+        server = scene.tester.servers["body"]
+        assert (server.ecu.prefix, server.rx_prefix) == (0x60, 0xF1)
+        assert scene.tester.servers["mixed"].rx_prefix == 0x12
+
+    Scene((body, {"name": "mixed", "tx_id": 0x6F2, "rx_id": 0x662, "prefix": 0x12})).runs(steps)
+
+
 def test_functional_request_is_answered_by_whom_it_reaches():
     async def steps(scene):
         scene.can.answers = {b"\x03": frames(0x7EC, b"\x43\x01\x04\x20") + frames(0x7EA, b"\x43\x00")}
