@@ -8,3 +8,4 @@ VEHICLES = FIRMWARE / "vehicles"
 BOARDS = ROOT / "boards"
 CACHE = ROOT / ".cache"  # what was fetched; survives `make clean`
 BUILD = ROOT / "build"  # what was made; `make clean` removes it
+VIRTUAL_BOARDS = BUILD / "boards"  # a folder each, see sim/standing.py

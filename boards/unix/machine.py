@@ -17,6 +17,7 @@ DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
 _RESET_STATUS = 42  # exit status by which the host knows a reset from a crash
+_BOOTLOADER_STATUS = 44
 _WDT_REAL_US = 2_000_000  # least real time before a watchdog bites: below it the host's own jitter would
 _SPEED = float(os.getenv("PIGTAIL_SPEED") or "1")
 _TELLS_HEAP = bool(os.getenv("PIGTAIL_TELLS_HEAP"))  # on the console, whenever the watchdog is fed: after a collection
@@ -28,6 +29,15 @@ _setitimer = _libc.func("i", "setitimer", "ipp")
 
 def reset():
     _exit(_RESET_STATUS)
+
+
+def bootloader(timeout=0):
+    """In the ROM's loader there is no MicroPython until power is cut."""
+    _exit(_BOOTLOADER_STATUS)
+
+
+def soft_reset():
+    raise SystemExit
 
 
 def reset_cause():

@@ -11,21 +11,23 @@ import contextlib
 import os
 import signal
 import struct
+import subprocess
 import time
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from host_tools.errors import SimError
 from host_tools.paths import BOARDS, BUILD, FIRMWARE
 from host_tools.sim import trace
 from host_tools.sim.child import bound
+from host_tools.sim.serial_port import SerialPort
 from host_tools.sim.trace import Trace
 from host_tools.toolchain import build, micropython, names
 
-# 42: boards/unix/machine.py; 43: boards/unix/_boot.py
-_DEATHS = {-signal.SIGKILL: "power_cut", -signal.SIGALRM: "watchdog", 42: "reset", 43: "recovery"}
+# 42, 44: boards/unix/machine.py; 43: boards/unix/_boot.py
+_DEATHS = {-signal.SIGKILL: "power_cut", -signal.SIGALRM: "watchdog", 42: "reset", 43: "recovery", 44: "bootloader"}
 _POWER_ON, _HARD, _WATCHDOG = 1, 2, 3
 _OWN = (*build.LEAN, "-X", "emit=native")  # what a chip has in C takes none of its heap; so its stand-in takes less
 QUICK = 4.0  # speed up to which the stalls of this machine are short in device time; beyond it the queue grows with the speed
@@ -53,7 +55,7 @@ class Life:
     cause: int
     started: float  # monotonic, s
     ended: float | None = None
-    death: str = ""  # power_cut, watchdog, reset, recovery or crash
+    death: str = ""  # power_cut, watchdog, reset, recovery, bootloader or crash
     meter: Meter = field(default_factory=Meter)
     trace: Trace = field(default_factory=Trace)
     said_from: int = 0  # where its words begin on the console
@@ -64,7 +66,7 @@ def facts() -> dict[str, object]:
     return tomllib.loads((BOARDS / "unix" / "board.toml").read_text())
 
 
-STAND_INS = int(str(facts()["stand_ins"]))
+STAND_INS, REPL = int(str(facts()["stand_ins"])), int(str(facts()["repl"]))
 
 
 def in_bytes(heap: str) -> int:
@@ -92,17 +94,18 @@ def compiled() -> tuple[Path, Path]:
 
 class VirtualBoard:
     """One board in `folder`, which holds its flash.img. `can_port` is where the virtual car listens, `wire_port` where its ECUs
-    do; `rtc` and `ticks` as in a scenario."""
+    do; `rtc` and `ticks` as in a scenario. With a `port` its console is there, and a firmware that does not start leaves the REPL."""
 
     def __init__(
         self, folder: Path, device: str, can_port: int, heap: str, speed: float, modules: Path,
         rtc: int | None = None, ticks: int | None = None, bitrate: int = 0, tells_heap: bool = False,
-        wire_port: int = 0,
+        wire_port: int = 0, port: SerialPort | None = None,
     ) -> None:  # fmt: skip
         self.folder = folder
+        self._port = port
         self.lives: list[Life] = []
         self._heap = heap
-        self._whole_heap = str(in_bytes(heap) + STAND_INS)
+        self._whole_heap = str(in_bytes(heap) + STAND_INS + (REPL if port else 0))
         self._ticks = ticks
         self._speed = speed
         self._modules = modules
@@ -117,6 +120,7 @@ class VirtualBoard:
             "PIGTAIL_DEVICE": device,
             "PIGTAIL_RTC": "" if rtc is None else str(rtc),
             "PIGTAIL_TELLS_HEAP": "1" if tells_heap else "",
+            "PIGTAIL_CONSOLE": "friendly" if port else "",
         }
         self._process: asyncio.subprocess.Process | None = None
         self._powered = asyncio.Event()
@@ -174,7 +178,10 @@ class VirtualBoard:
             while True:
                 await self._powered.wait()
                 await self._live(cause)
-                self._check_boots()
+                if self._port is None:
+                    self._check_boots()
+                elif self.lives[-1].death == "bootloader":
+                    self._powered.clear()
                 cause = _WATCHDOG if self.lives[-1].death == "watchdog" else _POWER_ON
                 if self.lives[-1].death in ("reset", "crash"):
                     cause = _HARD
@@ -189,9 +196,7 @@ class VirtualBoard:
             (self.folder / witness).unlink(missing_ok=True)
         with (self.folder / "device.log").open("ab") as log:
             said_from = log.tell()
-            self._process = await asyncio.create_subprocess_exec(
-                *bound(argv), env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
-            )
+            self._process = await self._start(bound(argv), environment, log)
         if cuts != self._cuts:
             self._process.kill()  # power went while it was being started
         life = Life(cause, time.monotonic(), said_from=said_from)
@@ -199,8 +204,19 @@ class VirtualBoard:
         with contextlib.suppress(PermissionError, ProcessLookupError):
             # a chip has its processor to itself; without the right to that it takes its turn with the others here
             os.sched_setscheduler(self._process.pid, os.SCHED_RR, os.sched_param(1))
+        if self._port:
+            with (self.folder / "device.log").open("ab") as log:
+                await self._port.serve(self._process, log)
         status = await self._process.wait()
         self._close(life, status)
+
+    async def _start(self, argv: list[str], environment: dict[str, str], log: BinaryIO) -> asyncio.subprocess.Process:
+        if self._port is None:
+            return await asyncio.create_subprocess_exec(*argv, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._port.switched_on()
+        return await asyncio.create_subprocess_exec(
+            *argv, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
 
     def _close(self, life: Life, status: int) -> None:
         life.ended = time.monotonic()

@@ -26,6 +26,11 @@ def make(
     slot = firmware / "slot"
     files |= {f"/a/{file.relative_to(slot)}": file.read_bytes() for file in slot.rglob("*.mpy")}
     files |= {"/slot.1": pair(b"a"), "/profile.bin": profile, "/config.json": json.dumps(config).encode(), **(more or {})}
+    write(path, size, files)
+
+
+def write(path: Path, size: int, files: Mapping[str, bytes]) -> None:
+    """Writes an image of `size` bytes that holds these files."""
     flash = LittleFS(block_size=BLOCK_SIZE, block_count=size // BLOCK_SIZE)
     for name, content in files.items():
         flash.makedirs(str(Path(name).parent), exist_ok=True)

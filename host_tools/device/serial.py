@@ -1,0 +1,254 @@
+"""One device with MicroPython on a serial port: code run on it, files put there, its console read.
+
+mpremote's transport speaks the raw REPL. Here stand what it leaves open: errors of one line, time limits, a watchdog that goes
+on, and files that are there whole or not at all.
+"""
+
+import ast
+import binascii
+import contextlib
+import hashlib
+import io
+import os
+import struct
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+
+import serial
+from mpremote.transport import TransportError, TransportExecError
+from mpremote.transport_serial import SerialTransport
+
+from host_tools.errors import InputError
+
+BAUD = 115200
+ANSWER_S = 10.0  # longest silence of a device that runs a piece of code
+INTERRUPT_S = 2.0  # until it must have stopped what it runs
+ATTEMPTS = 3  # a chip that is booting does not hear
+PIECE = 1536  # bytes of a file that one piece of code carries
+WATCHDOG_MS = 30_000  # while we talk to it
+
+_FEED = f"import machine\nmachine.WDT(timeout={WATCHDOG_MS}).feed()\n"
+_FUNCTIONS = """
+import os
+from binascii import a2b_base64 as _b, hexlify as _x
+from hashlib import sha256 as _s
+def _w(name, mode, text):
+    with open(name, mode) as f:
+        f.write(_b(text))
+def _h(name):
+    h, b = _s(), memoryview(bytearray(512))
+    with open(name, 'rb') as f:
+        n = f.readinto(b)
+        while n:
+            h.update(b[:n])
+            n = f.readinto(b)
+    return str(_x(h.digest()), 'ascii')
+def _t(name):
+    try:
+        is_folder = os.stat(name)[0] & 0x4000
+    except OSError:
+        return
+    if not is_folder:
+        print(repr((name, _h(name))), end=',')
+        return
+    for entry in os.ilistdir(name):
+        _t(name + '/' + entry[0])
+def _d(name):
+    at = name.find('/', 1)
+    while at > 0:
+        try:
+            os.mkdir(name[:at])
+        except OSError:
+            pass
+        at = name.find('/', at + 1)
+"""
+
+Progress = Callable[[int], None]
+
+
+class DeviceError(InputError):
+    """Code on the device ended with an exception; `traceback` is what it printed."""
+
+    def __init__(self, message: str, traceback: str) -> None:
+        super().__init__(message)
+        self.traceback = traceback
+
+
+def connect(port: str) -> "Device":
+    """The device at `port`, stopped and at the raw REPL, all its heap free. Raises InputError, of one line."""
+    device = Device(port)
+    try:
+        device.stop()
+    except BaseException:
+        device.close()
+        raise
+    return device
+
+
+class Device:
+    """Opened with `connect`. As a context manager it leaves a device that it has stopped with its firmware booting."""
+
+    def __init__(self, port: str) -> None:
+        self.port = port
+        self._transport = _open(port)
+        self._feed = ""
+        self._is_stopped = False
+        self._knows_functions = False
+
+    def __enter__(self) -> "Device":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with contextlib.suppress(InputError, OSError):
+            if self._is_stopped:
+                self.reboot()
+        self.close()
+
+    def close(self) -> None:
+        """Leaves the device as it is."""
+        with contextlib.suppress(OSError):
+            self._transport.close()
+
+    def stop(self) -> None:
+        """Stops what runs and soft-resets into the raw REPL: main.py does not run, the heap is free."""
+        self._enter(soft_reset=False)
+        watched = self._run("import sys\nprint('pigtail.app' in sys.modules)").strip() == "True"
+        self._feed = _FEED if watched else ""
+        self._run("")  # in time: the soft reset takes a moment of it
+        self._enter(soft_reset=True)
+        self._knows_functions = False
+
+    def exec(self, code: str, silence_s: float = ANSWER_S) -> str:
+        """What `code` printed. DeviceError when it raised; InputError when the device was silent for `silence_s`."""
+        return self._run(self._feed + code, silence_s)
+
+    def eval(self, expression: str) -> object:
+        """The value of an expression on the device, one that has a literal."""
+        return ast.literal_eval(self.exec(f"print(repr({expression}))").strip())
+
+    def put(self, path: str, content: bytes, progress: Progress = lambda n: None) -> None:
+        """Makes `content` the file `path`: at no time is there a part of it. `progress` is told of each piece's bytes."""
+        fresh = f"{path}.new"
+        self.send(fresh, content, progress)
+        if self.hashes([fresh]).get(fresh) != hashlib.sha256(content).hexdigest():
+            raise InputError(f"{self.port}: {path} did not arrive as it was sent; the old one stays: try again")
+        self.exec(f"os.rename({fresh!r}, {path!r})")
+
+    def send(self, path: str, content: bytes, progress: Progress = lambda n: None) -> None:
+        """Writes `content` to `path` piece by piece, and its folders; nobody has looked whether it arrived."""
+        self._define()
+        self.exec(f"_d({path!r})")
+        for at in range(0, max(1, len(content)), PIECE):
+            piece = content[at : at + PIECE]
+            self.exec(f"_w({path!r}, {'ab' if at else 'wb'!r}, {_base64(piece)!r})")
+            progress(len(piece))
+
+    def get(self, path: str) -> bytes | None:
+        """Content of the file `path`, None where there is none."""
+        code = "from binascii import b2a_base64 as _e\n"
+        code += f"try:\n with open({path!r}, 'rb') as f:\n  b = f.read(768)\n  while b:\n   print(str(_e(b), 'ascii'), end='')\n"
+        code += "   b = f.read(768)\nexcept OSError as e:\n if e.errno != 2:\n  raise\n print('None')"
+        said = self.exec(code).split()
+        return None if said == ["None"] else b"".join(map(_from_base64, said))
+
+    def hashes(self, paths: Sequence[str]) -> dict[str, str]:
+        """SHA-256 in hex of each of these files, and of all files in folders among them; what is missing is left out."""
+        self._define()
+        said = self.exec("".join(f"_t({path!r})\n" for path in paths))
+        return dict(ast.literal_eval(f"[{said}]"))
+
+    def start(self, silence_s: float = ANSWER_S) -> Iterator[str]:
+        """Soft-resets into boot.py and main.py; what the console says, line by line, until it is silent for `silence_s`."""
+        self.reboot()
+        yield from self.lines(silence_s)
+
+    def reboot(self) -> None:
+        """Soft-resets into boot.py and main.py."""
+        with _heard(self.port):
+            self._transport.serial.write(b"\r\x03\x02\x04")
+        self._is_stopped = False
+
+    def lines(self, silence_s: float = ANSWER_S) -> Iterator[str]:
+        """What the console says, line by line, until it is silent for `silence_s`."""
+        rest, heard = b"", time.monotonic()
+        while time.monotonic() < heard + silence_s:
+            with _heard(self.port):
+                said = self._transport.serial.read(max(1, self._transport.serial.in_waiting))
+            if said:
+                heard = time.monotonic()
+            *whole, rest = (rest + said).split(b"\n")
+            yield from (line.decode(errors="replace").rstrip("\r") for line in whole)
+
+    def _define(self) -> None:
+        if not self._knows_functions:
+            self.exec(_FUNCTIONS)
+            self._knows_functions = True
+
+    def _enter(self, soft_reset: bool) -> None:
+        said = io.StringIO()
+        for attempt in range(ATTEMPTS):
+            with contextlib.redirect_stdout(said):  # mpremote prints what it did not expect
+                try:
+                    with _heard(self.port):
+                        self._transport.enter_raw_repl(soft_reset=soft_reset, timeout_overall=INTERRUPT_S * (attempt + 1))
+                except TransportError:
+                    continue
+            self._is_stopped = True
+            return
+        if said.getvalue().replace("b''", "").strip():
+            raise InputError(f"{self.port} answers, but not as MicroPython does: is it the right port? else `pigtail flash` it")
+        raise InputError(f"{self.port} does not answer: is it the right port, is the board on? reset it and try again")
+
+    def _run(self, code: str, silence_s: float = ANSWER_S) -> str:
+        with _heard(self.port), contextlib.redirect_stdout(io.StringIO()):
+            try:
+                said, failed = self._transport.exec_raw(code, timeout=silence_s)
+            except TransportError:
+                raise InputError(f"{self.port}: the device stopped answering: reset it and try again") from None
+        if failed:
+            traceback = failed.decode(errors="replace").strip()
+            raise DeviceError(f"{self.port}: the device says {traceback.splitlines()[-1]}", traceback)
+        return bytes(said).decode(errors="replace").replace("\r\n", "\n")
+
+
+def _open(port: str) -> SerialTransport:
+    """The port, ours alone. Raises InputError."""
+    if not os.path.exists(port) and "://" not in port and os.name == "posix":
+        raise InputError(f"no port {port}: `pigtail devices` lists those that there are")
+    try:
+        return SerialTransport(os.path.realpath(port), BAUD, timeout=0.1)
+    except TransportError:
+        raise InputError(_why_not(port)) from None
+
+
+def _why_not(port: str) -> str:
+    """mpremote keeps the reason to itself; the port tells it again."""
+    if os.name == "posix" and not os.access(port, os.R_OK | os.W_OK):
+        return f"no permission for {port}: join the group that owns it (Debian: sudo adduser $USER dialout), then log in again"
+    try:
+        serial.Serial(os.path.realpath(port), BAUD, exclusive=True).close()
+    except serial.SerialException as error:
+        if "lock" in str(error) or error.errno == 16:
+            return f"{port} is busy: another program has it open; close that and try again"
+        return f"{port} cannot be opened: {os.strerror(error.errno) if error.errno else error}; `pigtail devices` lists ports"
+    return f"{port} was busy: try again"
+
+
+@contextlib.contextmanager
+def _heard(port: str) -> Iterator[None]:
+    """A port that goes away, and an answer cut short, as an InputError."""
+    try:
+        yield
+    except (OSError, struct.error, IndexError):  # SerialException is an OSError
+        raise InputError(f"{port}: the connection broke: is it plugged in, is the board on?") from None
+    except TransportExecError as error:
+        raise DeviceError(f"{port}: the device says {error}", str(error)) from None
+
+
+def _base64(content: bytes) -> str:
+    return binascii.b2a_base64(content, newline=False).decode()
+
+
+def _from_base64(text: str) -> bytes:
+    return binascii.a2b_base64(text)
