@@ -6,6 +6,7 @@ bus → table → values → sampler → batch → outbox → session → broker
 import asyncio
 import board
 import gc
+import json
 import machine
 import sys
 from asyncio import sleep_ms
@@ -161,6 +162,13 @@ class App:
             "bus_off": condition.bus_offs, "stalls": condition.stalls, "muted": bus.muted,
         }  # fmt: skip
 
+    def _healthy(self):
+        """The status for whoever deploys: short, since a serial line is slow and frames come meanwhile."""
+        return {
+            "state": "running", "firmware": VERSION, "boot": self.boot, "restarts": self._supervisor.restarts(),
+            "config_error": _short(self.config_error), "profile_error": _short(self.profile_error),
+        }  # fmt: skip
+
     def _tell_of_start(self):
         self._events.add("started", _reset_cause())
         for kind, error in ("config_error", self.config_error), ("profile_error", self.profile_error):
@@ -186,6 +194,13 @@ class App:
         supervisor.add("link", self._link.run)
         supervisor.add("clock", lambda beat: self._clock.run(self._link, beat))
         supervisor.add("uplink", self._uplink.run)
+
+        def tell():  # the parts have run for a second: the console is told so, once
+            supervisor.heartbeats.pop()
+            json.dump(self._healthy(), sys.stdout)
+            print()
+
+        supervisor.heartbeats.append(tell)
         await supervisor.run()
 
 

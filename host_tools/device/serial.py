@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 
 import serial
-from mpremote.transport import TransportError, TransportExecError
+from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
 from host_tools.errors import InputError
 
 BAUD = 115200
 ANSWER_S = 10.0  # longest silence of a device that runs a piece of code
-INTERRUPT_S = 2.0  # until it must have stopped what it runs
+INTERRUPT_S = 1.0  # until it must have stopped what it runs; more with each attempt
 ATTEMPTS = 3  # a chip that is booting does not hear
 PIECE = 1536  # bytes of a file that one piece of code carries
 WATCHDOG_MS = 30_000  # while we talk to it
@@ -115,7 +115,7 @@ class Device:
         self._enter(soft_reset=False)
         watched = self._run("import sys\nprint('pigtail.app' in sys.modules)").strip() == "True"
         self._feed = _FEED if watched else ""
-        self._run("")  # in time: the soft reset takes a moment of it
+        self.exec("")  # feeds it: the soft reset takes a moment
         self._enter(soft_reset=True)
         self._knows_functions = False
 
@@ -137,12 +137,18 @@ class Device:
 
     def send(self, path: str, content: bytes, progress: Progress = lambda n: None) -> None:
         """Writes `content` to `path` piece by piece, and its folders; nobody has looked whether it arrived."""
+        self.make_folders(path)
         self._define()
-        self.exec(f"_d({path!r})")
         for at in range(0, max(1, len(content)), PIECE):
             piece = content[at : at + PIECE]
             self.exec(f"_w({path!r}, {'ab' if at else 'wb'!r}, {_base64(piece)!r})")
             progress(len(piece))
+
+    def make_folders(self, path: str) -> None:
+        """Those that the file `path` lies in."""
+        if "/" in path[1:]:
+            self._define()
+            self.exec(f"_d({path!r})")
 
     def get(self, path: str) -> bytes | None:
         """Content of the file `path`, None where there is none."""
@@ -242,8 +248,6 @@ def _heard(port: str) -> Iterator[None]:
         yield
     except (OSError, struct.error, IndexError):  # SerialException is an OSError
         raise InputError(f"{port}: the connection broke: is it plugged in, is the board on?") from None
-    except TransportExecError as error:
-        raise DeviceError(f"{port}: the device says {error}", str(error)) from None
 
 
 def _base64(content: bytes) -> str:

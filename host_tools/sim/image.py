@@ -1,20 +1,14 @@
 """The flash image of a virtual board: littlefs in a file, as a freshly flashed device would have it."""
 
 import json
-import struct
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from littlefs import LittleFS
 
+from host_tools.device.pairs import pair
+
 BLOCK_SIZE = 4096
-
-
-def pair(payload: bytes, count: int = 1) -> bytes:
-    """One copy of a pair (SPEC section 3)."""
-    body = struct.pack("<4sII", b"PAIR", count, len(payload)) + payload
-    return body + struct.pack("<I", zlib.crc32(body))
 
 
 def make(

@@ -10,6 +10,7 @@ import os
 import re
 import select
 import signal
+import time
 import tty
 from pathlib import Path
 from typing import BinaryIO
@@ -31,6 +32,7 @@ class SerialPort:
         os.close(slave)
         os.set_blocking(self._master, False)
         self._flag = folder / "interruptible"
+        self._is_read = True
 
     def close(self) -> None:
         """A client that has it open finds it gone."""
@@ -62,12 +64,14 @@ class SerialPort:
         return not any(happened & select.POLLHUP for _, happened in watch.poll(0))
 
     async def _say(self, text: bytes) -> None:
-        loop, until = asyncio.get_running_loop(), asyncio.get_running_loop().time() + _PATIENCE_S
+        until = time.monotonic() + _PATIENCE_S
         while text and self._is_open():
             try:
                 text = text[os.write(self._master, text) :]
+                self._is_read = True
             except BlockingIOError:
-                if loop.time() > until:
+                self._is_read = self._is_read and time.monotonic() < until
+                if not self._is_read:
                     return
                 await asyncio.sleep(_LOOK_S)
 

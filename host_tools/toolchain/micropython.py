@@ -19,11 +19,11 @@ LEAST_VERSION = (1, 25, 0)
 HOW_TO_GET_ONE = "put MicroPython 1.25 or newer (Unix port, best 32-bit) on PATH as `micropython`"
 _FETCHED = CACHE / "mpy32"
 _LIBRARIES = ["libc6", "libffi8", "libmbedcrypto16", "libmbedtls21", "libmbedx509-7", "libfaketime"]
-_MPY_VERSION = 6
+MPY_VERSION = 6
 _TICKS_PERIOD = 1 << 30  # ms: `ticks_ms` is the process's UTC, and wraps
 # What mpy-cross calls the architectures that sys.implementation._mpy numbers.
-_ARCHES = ["none", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa"]
-_ARCHES += ["xtensawin", "rv32imc", "rv64imc"]
+ARCHES = ["none", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa"]
+ARCHES += ["xtensawin", "rv32imc", "rv64imc"]
 _PROBE = """
 import json, sys, vfs
 @micropython.viper
@@ -91,9 +91,9 @@ def probe(command: list[str], faketime: Path | None) -> Micropython | None:
     except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError):
         return None
     version = tuple(facts["version"])
-    if version < LEAST_VERSION or facts["mpy"] != _MPY_VERSION or not facts["usable"]:
+    if version < LEAST_VERSION or facts["mpy"] != MPY_VERSION or not facts["usable"]:
         return None
-    return Micropython(command, faketime, version, facts["bits"], _ARCHES[facts["arch"]])
+    return Micropython(command, faketime, version, facts["bits"], ARCHES[facts["arch"]])
 
 
 def _fetched() -> tuple[list[str], Path]:
