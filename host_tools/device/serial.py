@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ from host_tools.errors import InputError
 
 BAUD = 115200
 ANSWER_S = 10.0  # longest silence of a device that runs a piece of code
+PROMPT_S = 2.0  # longest silence of one that has nothing to do
 INTERRUPT_S = 1.0  # until it must have stopped what it runs; more with each attempt
 ATTEMPTS = 3  # a chip that is booting does not hear
 PIECE = 1536  # bytes of a file that one piece of code carries
@@ -214,8 +216,23 @@ class Device:
                 raise InputError(f"{self.port}: the device stopped answering: reset it and try again") from None
         if failed:
             traceback = failed.decode(errors="replace").strip()
-            raise DeviceError(f"{self.port}: the device says {traceback.splitlines()[-1]}", traceback)
+            words = re.sub(r"^OSError: (\d+)$", _errno, traceback.splitlines()[-1])
+            raise DeviceError(f"{self.port}: the device says {words}", traceback)
         return bytes(said).decode(errors="replace").replace("\r\n", "\n")
+
+
+class _Transport(SerialTransport):  # type: ignore[misc]  # mpremote has no type hints
+    """mpremote's, that waits ten seconds for a prompt."""
+
+    def read_until(self, *args: object, timeout: float | None = PROMPT_S, **more: object) -> bytes:
+        """What came until the ending did, or nothing more."""
+        said: bytes = super().read_until(*args, timeout=timeout, **more)
+        return said
+
+
+def _errno(match: "re.Match[str]") -> str:
+    """MicroPython has not a word for each of them."""
+    return f"{match[0]} ({os.strerror(int(match[1]))})"
 
 
 def _open(port: str) -> SerialTransport:
@@ -223,7 +240,7 @@ def _open(port: str) -> SerialTransport:
     if not os.path.exists(port) and "://" not in port and os.name == "posix":
         raise InputError(f"no port {port}: `pigtail devices` lists those that there are")
     try:
-        return SerialTransport(os.path.realpath(port), BAUD, timeout=0.1)
+        return _Transport(os.path.realpath(port), BAUD, timeout=0.1)
     except TransportError:
         raise InputError(_why_not(port)) from None
 

@@ -1,0 +1,78 @@
+"""`pigtail deploy`: this checkout's firmware onto a device."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from host_tools.device import connect, only
+from host_tools.device.deploy import Deployed, deploy
+from host_tools.device.release import architecture, made
+from host_tools.errors import InputError
+from host_tools.signals import find
+from host_tools.signals.pack import pack
+
+EXAMPLES = """\b
+Examples:
+  pigtail deploy --port /dev/ttyUSB0
+  pigtail deploy --vehicle kona-ev
+"""
+
+
+@click.command("deploy", epilog=EXAMPLES)
+@click.option("--port", metavar="PORT", help="The device's serial port.  [default: the only one with a board]")
+@click.option("--device", metavar="ID", help="A device that is on the road, over MQTT: comes with signed updates.")
+@click.option("--vehicle", metavar="NAME|FILE", help="The profile it shall decode by: a vehicle's name, a DBC, a packed file.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def command(port: str | None, device: str | None, vehicle: str | None, as_json: bool) -> None:
+    """Compile the firmware for a device, send what changed, and wait until it runs.
+
+    What is in force stays in force until the new firmware lies beside it, whole and compared; interrupted at any time, one of
+    the two boots. Where the new one does not start the old one is put back, and this ends with status 1.
+    """
+    if device is not None:
+        raise InputError("--device: over MQTT a device takes signed updates only, which come later; give --port")
+    profile = pack(find.find(vehicle, 1000, _tell)) if vehicle else None
+    began = time.monotonic()
+    with connect(only(port)) as board, _bar() as progress:
+        arch = architecture(board)
+        done = deploy(board, made(arch), profile, progress)
+    seconds = round(time.monotonic() - began, 1)
+    if as_json:
+        click.echo(json.dumps({"port": board.port, "arch": arch, "healthy": done.is_healthy, "seconds": seconds, **asdict(done)}))
+    else:
+        click.echo(f"{board.port}: {_line(done, seconds)}")
+    sys.exit(0 if done.is_healthy else 1)
+
+
+def _line(done: Deployed, seconds: float) -> str:
+    """The result in one line."""
+    status = done.status
+    if status is None:
+        back = f"; the old one, in /{done.back}, is put back" if done.back else ""
+        return f"the firmware does not start ({done.error}){back}"
+    if not done.is_healthy:
+        return f"the firmware starts, but parts of it had to be started again: {status['restarts']}"
+    sent = f"{done.sent} files sent ({done.bytes:,} bytes), {done.copied} copied" if done.sent else "nothing to send"
+    troubles = "".join(f"; {status[key]}" for key in ("config_error", "profile_error") if status.get(key))
+    return f"{sent}; firmware {status['firmware']} runs from /{done.slot}, boot {status['boot']}, after {seconds} s{troubles}"
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    """A bar for a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = TextColumn("sending"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None, visible=False)
+        yield lambda n, of: bar.update(task, advance=n, total=of, visible=True)
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)

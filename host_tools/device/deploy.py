@@ -1,0 +1,147 @@
+"""Deploying: carries a plan out, and waits for the firmware to say that it runs."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from host_tools.device import pairs
+from host_tools.device.release import POINTER, Found, Plan, Release, digest, plan, survey
+from host_tools.device.serial import Device, Progress
+from host_tools.errors import InputError
+
+START_S = 20.0  # from the soft reset to the firmware's word that it runs
+
+_COPY = """
+def _c(source, target):
+    with open(source, 'rb') as f, open(target, 'wb') as g:
+        b = f.read(512)
+        while b:
+            g.write(b)
+            b = f.read(512)
+"""
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What was done; numbers are of files. `status` is what the firmware says of itself; where it says nothing, `error` says
+    why, and `back` is the slot that was put in force again."""
+
+    slot: str
+    sent: int
+    bytes: int
+    copied: int
+    removed: int
+    flipped: bool
+    status: dict[str, object] | None
+    error: str | None = None
+    back: str | None = None
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the firmware runs, and none of its parts had to be started again."""
+        return self.status is not None and not self.status.get("restarts")
+
+
+class NotStarted(Exception):
+    """The firmware did not come up; says why."""
+
+
+def deploy(
+    device: Device, release: Release, profile: bytes | None = None, progress: Callable[[int, int], None] = lambda n, of: None
+) -> Deployed:
+    """Makes `release`, and `profile` where one is given, what the device runs; the old firmware is put back where the new one
+    does not come up. `progress` is told of each piece's bytes, and of how many there are in all. Raises InputError."""
+    found = survey(device, release)
+    todo = plan(release, found, profile)
+    apply(device, todo, found, lambda n: progress(n, todo.bytes_sent))
+    sent = len(todo.send) + len(todo.replace)
+    status, error, back = None, None, None
+    try:
+        status = started(device)
+    except NotStarted as words:
+        error = str(words)
+        if todo.flips and found.active is not None:
+            back = found.active
+            device.stop()
+            point(device, back)
+            device.reboot()
+    return Deployed(todo.slot, sent, todo.bytes_sent, len(todo.copy), len(todo.remove), todo.flips, status, error, back)
+
+
+def apply(device: Device, plan: Plan, found: Found, progress: Progress = lambda n: None) -> None:
+    """Carries `plan` out. Whenever it ends early, the firmware that was in force boots, or the new one, whole.
+
+    Raises InputError, with the old one in force, where something did not arrive as it was sent.
+    """
+    _fill(device, plan, progress)
+    for path, content in plan.replace.items():
+        device.send(f"{path}.new", content, progress)
+    _verify(device, plan)
+    for path in plan.replace:
+        device.exec(f"import os\nos.rename({f'{path}.new'!r}, {path!r})")
+    if plan.flips or not found.count:
+        point(device, plan.slot)
+
+
+def point(device: Device, slot: str) -> None:
+    """Puts `slot` in force."""
+    copies = [f"{POINTER}.{copy}" for copy in (0, 1)]
+    count, _ = pairs.newest(*map(device.get, copies))
+    device.send(copies[count + 1 & 1], pairs.pair(slot.encode(), count + 1))
+    if pairs.newest(*map(device.get, copies)) != (count + 1, slot.encode()):
+        raise InputError(f"{device.port}: the pointer to the new firmware did not arrive as it was sent: try again")
+
+
+def started(device: Device, note: Callable[[str], None] = lambda line: None) -> dict[str, object]:
+    """Soft-resets the device; what its firmware says of itself when all its parts run. `note` gets every line of the console.
+
+    Raises NotStarted when it ends, or says nothing of the kind for START_S.
+    """
+    until = time.monotonic() + START_S
+    boots, last = False, ""
+    for line in device.start(START_S):
+        if not boots:
+            boots = line.endswith("MPY: soft reboot")
+            continue
+        note(line)
+        if said := _said(line):
+            return said
+        if line.startswith("MicroPython v"):  # the REPL: nothing runs
+            raise NotStarted(last or "there is no main.py")
+        last = line.strip() or last
+        if time.monotonic() > until:
+            break
+    raise NotStarted(last or f"it said nothing for {START_S:g} s")
+
+
+def _said(line: str) -> dict[str, object] | None:
+    try:
+        said = json.loads(line) if line.startswith("{") else None
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) and said.get("state") == "running" else None
+
+
+def _fill(device: Device, plan: Plan, progress: Progress) -> None:
+    """Makes the slot what it has to be."""
+    for path in plan.remove:
+        device.exec(f"import os\nos.remove({path!r})")
+    if plan.copy:
+        device.exec(_COPY)
+    for source, target in plan.copy:
+        device.make_folders(target)
+        device.exec(f"_c({source!r}, {target!r})")
+    for path, content in plan.send.items():
+        device.send(path, content, progress)
+
+
+def _verify(device: Device, plan: Plan) -> None:
+    """Raises InputError unless the slot and what waits to be renamed are as they have to be."""
+    wanted = plan.wanted | {f"{path}.new": digest(content) for path, content in plan.replace.items()}
+    if not (plan.flips or plan.replace):
+        return
+    there = device.hashes([f"/{plan.slot}", *(f"{path}.new" for path in plan.replace)])
+    wrong = sorted(path for path in wanted.keys() | there.keys() if wanted.get(path) != there.get(path))
+    if wrong:
+        raise InputError(f"{device.port}: {wrong[0]} did not arrive as it was sent; the old firmware stays in force: try again")

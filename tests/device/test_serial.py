@@ -1,0 +1,210 @@
+"""A device on a serial port: code, files, hashes, the console; and the ways in which a port or a device fails, in one line."""
+
+import hashlib
+import os
+import threading
+import tty
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import serial
+
+from host_tools.device import DeviceError, connect
+from host_tools.device import serial as device_serial
+from host_tools.errors import InputError
+from host_tools.sim import image
+from tests.device.virtual import Powered, flash, powered
+
+SAYS = b"import sys\nprint('it runs')\n"
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Powered]:
+    folder = tmp_path_factory.mktemp("board")
+    flash(folder, {"/boot.py": b"", "/main.py": SAYS, "/a/b/c.mpy": b"c", "/a/d.mpy": b"d"})
+    with powered(folder) as board:
+        yield board
+
+
+def test_code_is_run_and_its_words_and_values_come_back(board: Powered) -> None:
+    with connect(board.port) as device:
+        assert device.exec("print('é')\nprint(2)") == "é\n2\n"
+        assert device.eval("{'a': [1, b'\\x00\\xff', None]}") == {"a": [1, b"\x00\xff", None]}
+        device.exec("x = 1")
+        assert device.eval("x") == 1
+        with pytest.raises(DeviceError, match="the device says ZeroDivisionError: divide by zero") as caught:
+            device.exec("def f():\n    1 / 0\nf()")
+        assert "in f" in caught.value.traceback
+        assert device.eval("2") == 2
+
+
+@pytest.mark.parametrize("size", [0, 1, device_serial.PIECE, device_serial.PIECE + 1, 9000])
+def test_file_comes_back_as_it_was_put(board: Powered, size: int) -> None:
+    content, told = os.urandom(size), []
+    with connect(board.port) as device:
+        device.put("/new/folder/file.bin", b"old")
+        device.put("/new/folder/file.bin", content, told.append)
+        assert device.get("/new/folder/file.bin") == content
+        assert device.get("/new/folder/file.bin.new") is None
+    assert sum(told) == size
+
+
+def test_hashes_are_of_files_and_of_all_in_folders(board: Powered) -> None:
+    with connect(board.port) as device:
+        found = device.hashes(["/main.py", "/a", "/nothing"])
+    contents = {"/main.py": SAYS, "/a/b/c.mpy": b"c", "/a/d.mpy": b"d"}
+    assert found == {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
+
+
+def test_firmware_starts_and_its_console_is_read(board: Powered) -> None:
+    with connect(board.port) as device:
+        assert "it runs" in list(device.start(0.3))
+        device.stop()
+        assert device.eval("1") == 1
+    at = len(board.board.console())
+    with connect(board.port):
+        pass
+    board.until_it_says("it runs", at)  # whoever is done leaves it running
+
+
+def test_file_damaged_on_the_way_leaves_the_old_one(board: Powered, monkeypatch: pytest.MonkeyPatch) -> None:
+    with connect(board.port) as device:
+        device.put("/kept", b"old")
+        encode = device_serial._base64
+        monkeypatch.setattr(device_serial, "_base64", lambda content: encode(content.replace(b"e", b"3")))
+        with pytest.raises(InputError, match="did not arrive as it was sent"):
+            device.put("/kept", b"newer")
+        assert device.get("/kept") == b"old"
+
+
+def test_flash_that_is_full_is_said(board: Powered) -> None:
+    with connect(board.port) as device:
+        with pytest.raises(DeviceError, match="No space left"):
+            device.put("/big", os.urandom(300_000))
+        device.exec("import os\nos.remove('/big.new')")
+
+
+FEEDS = b"""
+import machine, sys, time
+sys.modules['pigtail.app'] = 1
+dog = machine.WDT(timeout=2000)
+print('guarded')
+while True:
+    dog.feed()
+    time.sleep_ms(50)
+"""
+
+
+def test_watchdog_of_a_firmware_that_was_stopped_is_fed_meanwhile(tmp_path: Path) -> None:
+    flash(tmp_path, {"/main.py": FEEDS})
+    with powered(tmp_path) as board:
+        board.until_it_says("guarded")
+        with connect(board.port) as device:
+            device.exec("import time\ntime.sleep(2.5)")
+            assert device.eval("1") == 1
+        assert [life.death for life in board.board.lives] == [""]
+
+
+def refusal(act: Callable[[], object]) -> str:
+    with pytest.raises(InputError) as caught:
+        act()
+    said = str(caught.value)
+    assert "\n" not in said
+    return said
+
+
+def test_fault_45_no_such_port() -> None:
+    assert refusal(lambda: connect("/dev/nothing")) == "no port /dev/nothing: `pigtail devices` lists those that there are"
+
+
+def test_fault_45_port_that_is_no_port(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert "cannot be opened" in refusal(lambda: connect(str(tmp_path / "file")))
+
+
+def test_fault_45_port_that_another_program_has(board: Powered) -> None:
+    with serial.Serial(board.port, exclusive=True):
+        assert "is busy" in refusal(lambda: connect(board.port))
+
+
+def test_fault_45_port_without_permission(board: Powered, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise device_serial.TransportError("failed to access")
+
+    monkeypatch.setattr(device_serial, "_Transport", refused)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "no permission" in refusal(lambda: connect(board.port))
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, str]]:
+    """A pseudo-terminal with nobody at its other end."""
+    monkeypatch.setattr(device_serial, "INTERRUPT_S", 0.2)
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    yield master, os.ttyname(slave)
+    os.close(slave)
+    os.close(master)
+
+
+def test_fault_45_device_that_says_nothing(wire: tuple[int, str]) -> None:
+    assert "does not answer" in refusal(lambda: connect(wire[1]))
+
+
+def test_fault_45_device_that_is_no_micropython(wire: tuple[int, str]) -> None:
+    def modem() -> None:
+        while b"\x01" not in os.read(wire[0], 100):
+            pass
+        os.write(wire[0], b"\r\nERROR\r\n")
+
+    threading.Thread(target=modem, daemon=True).start()
+    assert "not as MicroPython" in refusal(lambda: connect(wire[1]))
+
+
+def test_fault_45_device_that_hangs(board: Powered) -> None:
+    device = connect(board.port)
+    assert "stopped answering" in refusal(lambda: device.exec("import time\ntime.sleep(2)", silence_s=0.2))
+    device.close()
+    with connect(board.port) as device:
+        assert device.eval("1") == 1
+
+
+@pytest.mark.parametrize("words", ["print(1)", "import machine; machine.reset()"])
+def test_fault_45_device_that_goes_off(tmp_path: Path, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    flash(tmp_path, {})
+    with powered(tmp_path) as board:
+        device = connect(board.port)
+        if "reset" not in words:
+            board.cut_power()
+        monkeypatch.setattr(device._transport.serial, "timeout", 0.1)
+        assert "answering" in refusal(lambda: device.exec(words, silence_s=0.5))
+        device.close()
+
+
+def test_fault_45_port_that_is_pulled_out(tmp_path: Path) -> None:
+    flash(tmp_path, {})
+    with powered(tmp_path) as board:
+        device = connect(board.port)
+    assert "the connection broke" in refusal(lambda: device.exec("print(1)"))
+    device.close()
+
+
+def test_file_is_whole_whenever_power_goes(tmp_path: Path) -> None:
+    """Between the pieces of a long file; what the chip does within one is for the tests of deploying."""
+    flash(tmp_path, {"/kept": b"old"})
+    content = os.urandom(4 * device_serial.PIECE)
+    with powered(tmp_path) as board:
+        for pieces in 0, 3:
+            with connect(board.port) as device:
+                said: list[int] = []
+
+                def cut(n: int, after: int = pieces, said: list[int] = said) -> None:
+                    said.append(n)
+                    if len(said) > after:
+                        board.cut_power()
+
+                with pytest.raises(InputError):
+                    device.put("/kept", content, cut)
+            assert image.read(board.flash, "/kept") == b"old"
+            board.restore_power()
