@@ -5,14 +5,14 @@ from dataclasses import asdict
 
 import click
 
-from host_tools.device import ports
+from host_tools.device import all_ports
 
 
 @click.command("devices", epilog="\b\nExamples:\n  pigtail devices\n  pigtail devices --json\n")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> None:
     """List serial ports with a guess at the board, virtual boards among them."""
-    found = ports()
+    found = all_ports()
     if as_json:
         click.echo(json.dumps([asdict(port) for port in found]))
         return

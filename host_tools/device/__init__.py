@@ -13,7 +13,7 @@
 What can go wrong with a port or a device is an InputError of one line.
 """
 
-from host_tools.device.ports import Port, only, ports
+from host_tools.device.ports import Port, all_ports, only
 from host_tools.device.serial import Device, DeviceError, connect
 
-__all__ = ["Device", "DeviceError", "Port", "connect", "only", "ports"]
+__all__ = ["Device", "DeviceError", "Port", "all_ports", "connect", "only"]

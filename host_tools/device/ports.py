@@ -35,7 +35,7 @@ class Port:
     usb: str = ""  # vendor:product in hex
 
 
-def ports() -> list[Port]:
+def all_ports() -> list[Port]:
     """All serial ports, those with a known chip and the virtual boards first."""
     found = [
         Port(
@@ -55,7 +55,7 @@ def only(path: str | None) -> str:
     """`path`, or else the one port with a board. Raises InputError where there is none, or more than one."""
     if path is not None:
         return path
-    boards = [port.path for port in ports() if port.board]
+    boards = [port.path for port in all_ports() if port.board]
     if not boards:
         raise InputError("no board found at any serial port: plug one in, power a virtual one (pigtail board), or give --port")
     if len(boards) > 1:
