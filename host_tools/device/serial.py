@@ -24,7 +24,7 @@ from host_tools.errors import InputError
 
 BAUD = 115200
 ANSWER_S = 10.0  # longest silence of a device that runs a piece of code
-PROMPT_S = 2.0  # longest silence of one that has nothing to do
+PROMPT_S = 5.0  # longest silence of one that has nothing to do
 INTERRUPT_S = 1.0  # until it must have stopped what it runs; more with each attempt
 ATTEMPTS = 3  # a chip that is booting does not hear
 PIECE = 1536  # bytes of a file that one piece of code carries
@@ -224,9 +224,9 @@ class Device:
 class _Transport(SerialTransport):  # type: ignore[misc]  # mpremote has no type hints
     """mpremote's, that waits ten seconds for a prompt."""
 
-    def read_until(self, *args: object, timeout: float | None = PROMPT_S, **more: object) -> bytes:
+    def read_until(self, *args: object, **more: object) -> bytes:
         """What came until the ending did, or nothing more."""
-        said: bytes = super().read_until(*args, timeout=timeout, **more)
+        said: bytes = super().read_until(*args, **{"timeout": PROMPT_S, **more})
         return said
 
 

@@ -80,9 +80,10 @@ def test_file_damaged_on_the_way_leaves_the_old_one(board: Powered, monkeypatch:
 
 def test_flash_that_is_full_is_said(board: Powered) -> None:
     with connect(board.port) as device:
+        device.exec("with open('/full', 'wb') as f:\n    for _ in range(45):\n        f.write(bytes(4096))")
         with pytest.raises(DeviceError, match="No space left"):
-            device.put("/big", os.urandom(300_000))
-        device.exec("import os\nos.remove('/big.new')")
+            device.put("/big", os.urandom(100_000))
+        device.exec("import os\nos.remove('/big.new')\nos.remove('/full')")
 
 
 FEEDS = b"""
@@ -175,6 +176,7 @@ def test_fault_45_device_that_goes_off(tmp_path: Path, words: str, monkeypatch: 
     flash(tmp_path, {})
     with powered(tmp_path) as board:
         device = connect(board.port)
+        monkeypatch.setattr(device_serial, "PROMPT_S", 0.5)
         if "reset" not in words:
             board.cut_power()
         monkeypatch.setattr(device._transport.serial, "timeout", 0.1)
@@ -190,8 +192,9 @@ def test_fault_45_port_that_is_pulled_out(tmp_path: Path) -> None:
     device.close()
 
 
-def test_file_is_whole_whenever_power_goes(tmp_path: Path) -> None:
+def test_file_is_whole_whenever_power_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the pieces of a long file; what the chip does within one is for the tests of deploying."""
+    monkeypatch.setattr(device_serial, "PROMPT_S", 1.0)
     flash(tmp_path, {"/kept": b"old"})
     content = os.urandom(4 * device_serial.PIECE)
     with powered(tmp_path) as board:
