@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from host_tools.paths import VIRTUAL_BOARDS
-from host_tools.sim import scenario, standing
+from host_tools.sim import drive, scenario, standing
 
 EXAMPLES = """\b
 Examples:
@@ -29,6 +29,6 @@ def command(folder: Path, device: str, heap: str) -> None:
 
 
 async def _stay(folder: Path, device: str, heap: str) -> None:
-    async with standing.powered(folder, device, heap) as (_, port):
+    async with standing.powered(folder, device, drive.frames(), heap) as (_, port):
         click.echo(f"a virtual board at {port.path}; Ctrl-C takes its power")
         await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""A virtual board that stays: its flash in a folder, a serial port, the generated car on its bus, this machine's network.
+"""A virtual board that stays: its flash in a folder, a serial port, a car on its bus, this machine's network.
 
 The folder keeps what a chip keeps without power, `flash.img` and `outbox.img`; `port` in it is a link to the serial port as long
 as the board has power. A new one has MicroPython and an empty file system, as a board after its first flashing.
@@ -10,8 +10,10 @@ import fcntl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import can
+
 from host_tools.errors import InputError
-from host_tools.sim import drive, image
+from host_tools.sim import image
 from host_tools.sim.board import VirtualBoard, compiled, facts
 from host_tools.sim.car import VirtualCar
 from host_tools.sim.serial_port import SerialPort
@@ -20,12 +22,15 @@ _STOCK_BOOT = b"# This file is executed on every boot (including wake-boot from 
 
 
 @contextlib.asynccontextmanager
-async def powered(folder: Path, device: str, heap: str = "128k") -> AsyncIterator[tuple[VirtualBoard, SerialPort]]:
-    """The board in `folder`, made where there is none, with power as long as the block runs. Raises InputError."""
+async def powered(
+    folder: Path, device: str, frames: Iterator[can.Message], heap: str = "128k"
+) -> AsyncIterator[tuple[VirtualBoard, SerialPort]]:
+    """The board in `folder`, made where there is none, with power as long as the block runs; its bus carries `frames`.
+    Raises InputError."""
     _, modules = compiled()
     with _only_one(folder):
         _make(folder)
-        car = VirtualCar(drive.frames(), frozenset(), 1.0)
+        car = VirtualCar(frames, frozenset(), 1.0)
         port = SerialPort(folder)
         board = VirtualBoard(folder, device, await car.start(), heap, 1.0, modules, port=port)
         (folder / "names").unlink()  # names are this machine's

@@ -10,6 +10,7 @@ from littlefs import LittleFS
 
 from host_tools.device import Device, connect, pairs
 from host_tools.device import deploy as deploying
+from host_tools.device import serial as device_serial
 from host_tools.device.deploy import apply, deploy, started
 from host_tools.device.release import PROFILE, Found, Plan, Release, plan, survey
 from host_tools.errors import InputError
@@ -87,7 +88,7 @@ def test_change_sends_only_what_changed_and_the_next_one_nothing(board: Powered,
     [
         ("def main():\n    raise KeyError('planted')", "KeyError: planted"),
         ("import nothing", "ImportError: no module named 'nothing'"),
-        ("def main():\n    while True:\n        pass", "it said nothing"),
+        ("import time\n\ndef main():\n    time.sleep(60)", "it said nothing"),
     ],
 )
 def test_firmware_that_does_not_start_is_undone(
@@ -213,7 +214,10 @@ def test_power_cut_at_any_write_boots_one_or_the_other(
 
 
 @pytest.mark.parametrize("pieces", [0, 2])
-def test_deploy_that_power_ended_is_taken_up_again(board: Powered, versions: tuple[Release, Release], pieces: int) -> None:
+def test_deploy_that_power_ended_is_taken_up_again(
+    board: Powered, versions: tuple[Release, Release], pieces: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_serial, "PROMPT_S", 1.0)
     told: list[int] = []
 
     def cut(n: int, _: int) -> None:

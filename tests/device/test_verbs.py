@@ -21,7 +21,7 @@ from host_tools.commands import devices
 from host_tools.device import connect, ports
 from host_tools.errors import InputError
 from host_tools.reader import BatchEvent, Status, listen
-from host_tools.sim import broker, image
+from host_tools.sim import broker, drive, image
 from tests.device.virtual import FLASH_SIZE, TIME_LIMIT_S, Powered, flash, powered, wait_for
 
 PIGTAIL = [sys.executable, "-c", "from host_tools.cli import main; main()"]
@@ -31,7 +31,7 @@ PIGTAIL = [sys.executable, "-c", "from host_tools.cli import main; main()"]
 def board(tmp_path: Path) -> Iterator[Powered]:
     """A new one: MicroPython and no firmware."""
     flash(tmp_path / "board", {"/boot.py": b"# stock\n"}, FLASH_SIZE)
-    with powered(tmp_path / "board") as board:
+    with powered(tmp_path / "board", drive.frames()) as board:
         yield board
 
 

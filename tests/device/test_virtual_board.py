@@ -21,7 +21,7 @@ except OSError:
 with open('/boots', 'w') as f: f.write(str(n + 1))
 print('boot', n + 1)
 """
-RUNS = b"print('runs')\nn = 0\nwhile True: n += 1\n"
+RUNS = b"print('runs')\nimport time\nwhile True: time.sleep_ms(5)\n"
 
 
 @pytest.fixture

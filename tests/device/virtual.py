@@ -6,8 +6,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+
+import can
 
 from host_tools.sim import image, standing
 from host_tools.sim.board import VirtualBoard, facts
@@ -57,14 +59,14 @@ def flash(folder: Path, files: Mapping[str, bytes], size: int = SMALL) -> None:
 
 
 @contextlib.contextmanager
-def powered(folder: Path) -> Iterator[Powered]:
-    """The board in `folder`, on."""
+def powered(folder: Path, frames: Iterable[can.Message] = ()) -> Iterator[Powered]:
+    """The board in `folder`, on, with these frames on its bus."""
     boards: list[Powered] = []
     is_on, off = threading.Event(), asyncio.Event()
 
     async def stay() -> None:
         try:
-            async with standing.powered(folder, "virtual") as (board, port):
+            async with standing.powered(folder, "virtual", iter(frames)) as (board, port):
                 boards.append(Powered(board, port.path, asyncio.get_running_loop()))
                 while board.pid is None:
                     await asyncio.sleep(0.005)
