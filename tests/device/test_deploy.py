@@ -20,17 +20,20 @@ from tests.device.virtual import SMALL, Powered, flash, powered
 from tests.host.test_board_image import said as said_at_boot
 
 JOURNAL = """
-import _flash, struct
-def _journal(name, file=open('/run/journal', 'wb')):
-    inner = getattr(_flash, name)
-    def noted(chip, at, *more):
-        data = bytes(more[0][:more[1]]) if len(more) == 3 else b''
-        file.write(struct.pack('<II', at, len(data)))
-        file.write(data)
-        inner(chip, at, *more)
-    setattr(_flash, name, noted)
-_journal('_program')
-_journal('_erase')
+import struct, vfs
+from _flash import Flash
+journal = open('/run/journal', 'wb')
+class Journalled(Flash):
+    def writeblocks(self, block, buf, offset):
+        journal.write(struct.pack('<II', block * 4096 + offset, len(buf)))
+        journal.write(buf)
+        return super().writeblocks(block, buf, offset)
+    def ioctl(self, op, arg):
+        if op == 6:
+            journal.write(struct.pack('<II', arg, 0))
+        return super().ioctl(op, arg)
+vfs.umount('/')
+vfs.mount(vfs.VfsLfs2(Journalled('/run/flash.img')), '/')
 """
 
 
