@@ -94,7 +94,8 @@ def compiled() -> tuple[Path, Path]:
 
 class VirtualBoard:
     """One board in `folder`, which holds its flash.img. `can_port` is where the virtual car listens, `wire_port` where its ECUs
-    do; `rtc` and `ticks` as in a scenario. With a `port` its console is there, and a firmware that does not start leaves the REPL."""
+    do; `rtc` and `ticks` as in a scenario. With a `port` its console is there, and a firmware that does not start leaves the
+    REPL."""
 
     def __init__(
         self, folder: Path, device: str, can_port: int, heap: str, speed: float, modules: Path,
