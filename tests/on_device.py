@@ -7,16 +7,17 @@ from pathlib import Path
 
 from host_tools.paths import BUILD
 from host_tools.sim import board
-from host_tools.toolchain import micropython
+from host_tools.toolchain import build, micropython
 
 TIME_LIMIT_S = 120
 
 
 @functools.cache
 def compiled() -> tuple[Path, Path]:
-    """(firmware tree, the board's modules), compiled once a test run."""
+    """(firmware tree with line numbers and long names, which the device does without; the board's modules)."""
     BUILD.mkdir(exist_ok=True)
-    return board.compiled()
+    _, modules = board.compiled()
+    return build.firmware(BUILD / "unix" / "lines", micropython.find().mpy_arch, options=()), modules
 
 
 def process(
