@@ -22,6 +22,8 @@ from pigtail.uplink.uplink import Uplink
 VERSION = "0.1.0"
 _BUS_TURN_MS = const(2)
 _GARBAGE = const(4096)  # bytes between two collections
+_TESTER, _SCHEDULE, _REQUEST = const(17 * 1024), const(6656), const(96)  # what they take of the heap, as measured
+_FREE, _FREE_WITH_TLS = const(8 * 1024), const(11 * 1024)  # and what must be left
 _TEXT = const(80)  # longest text of somebody else's in the status
 _WATCHDOG_MS = const(8000)
 _RESTART_AFTER_MS = const(2000)
@@ -29,6 +31,8 @@ _CAUSES = {1: "power_on", 2: "hard", 3: "watchdog", 4: "deep_sleep", 5: "soft"}
 
 
 class App:
+
+    START_ONLY = "_make_tester", "_tell_of_start"
     def __init__(self):
         made = once.call("pigtail.assembly", "Assembly", VERSION)
         self._config_version = made.config["version"]
@@ -57,23 +61,31 @@ class App:
         self._urgent = ([made.commands] if made.commands else []) + [made.events]
         self._uplink = Uplink(self._client, self._link, self._new_session, made.config["mqtt.brokers"])
         once.shed(
-            self, self.outbox, self._values, self._table, self._table and self._table.aside, self._sampler, self._keeper,
-            self._bus, self._clock, self._link, self._uplink, self._client, self._topics, self._text, self._events,
-            self._commands,
+            *made.parts(), self.outbox, self._profile, self._values, self._table, self._table and self._table.aside,
+            self._sampler, self._keeper, self._bus, self._condition, self._clock, self._link, self._uplink, self._client,
+            self._topics, self._text, self._events, self._commands,
         )  # fmt: skip
 
     def _make_tester(self):
         """Who asks the car: loaded only where something may be asked, and when what only the start needs is gone."""
+        (ecus, states, requests), services = self._asking
+        gc.collect()
+        room = gc.mem_free() - _TESTER - (_FREE_WITH_TLS if self._client.ssl else _FREE)
+        if room < 0:
+            self.config_error = "requests: no room for who asks"
+            return
+        if requests and room < _SCHEDULE + _REQUEST * len(requests):
+            self.config_error, requests = "requests: no room for the schedule, only to ask by hand", []
         from pigtail.diag.tester import Tester
 
-        asking, services = self._asking
+        asking = ecus, states, requests
         try:
             tester = Tester(self._bus, self._values, asking, services, board.ignition, self._events.add, self._take)
         except (ValueError, KeyError) as error:
             self.config_error = "requests: " + str(error)
             return
         self._tester, self._asking = tester, None
-        once.shed(tester, tester.guard, tester.poller)
+        once.shed(tester, tester.guard, tester.poller, *tester.parts())
         if self._commands:
             self._commands.tester = tester
 
@@ -179,8 +191,10 @@ class App:
     async def run(self):
         gc.threshold(_GARBAGE)  # so that what lasts lies low, and what is free in one piece
         if self._asking:
+            await sleep_ms(_BUS_TURN_MS)  # the stack forgets the start, and what it has held can go
             self._make_tester()
         self._tell_of_start()
+        once.shed(self)
         watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         self._supervisor = supervisor = Supervisor(watchdog.feed, self._events.add)
         if self._tester:

@@ -182,6 +182,11 @@ class Assembly:
             self.config_error = "requests.profile: " + str(error)
             return None
 
+    def parts(self) -> list:
+        """What else was made for good, one of each kind."""
+        batches = self._batches[:1]
+        return batches + [batch.shared for batch in batches] + [self.outbox.ledger] + self.outbox.logs[:1]
+
     def _make_tls(self, config):
         if not config["mqtt.tls"]:
             return None

@@ -4,10 +4,13 @@ import sys
 
 
 def shed(*parts) -> None:
-    """Gives back what made these parts: no other of their kinds is ever made."""
+    """Gives back what made these parts: no other of their kinds is ever made. `START_ONLY` of their class names what else is
+    never called again."""
     for part in parts:
         if part is not None:
-            type(part).__init__ = None
+            kind = type(part)
+            for name in getattr(kind, "START_ONLY", ()) + ("__init__",):
+                setattr(kind, name, None)
 
 
 def call(name: str, function: str, *args):

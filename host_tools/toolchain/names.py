@@ -27,6 +27,7 @@ def shortened(sources: Mapping[Path, str], callers: Iterable[Path] = ()) -> dict
     return {path: ast.unparse(_Renaming(names[path], _globals(tree), kept).visit(tree)) for path, tree in trees.items()}
 
 
+START_ONLY = "START_ONLY"  # of a class: names of its functions, as text
 _INHERITED = {"_send_str", "_recv_len"}  # of umqtt.simple
 
 
@@ -49,6 +50,14 @@ class _Renaming(ast.NodeTransformer):
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         self.generic_visit(node)
         node.name = self._globals.get(node.name, node.name)
+        return node
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        self.generic_visit(node)
+        if ast.unparse(node.targets[0]) == START_ONLY:
+            for name in ast.walk(node.value):
+                if isinstance(name, ast.Constant):
+                    name.value = self._private.get(str(name.value), name.value)
         return node
 
     def visit_Global(self, node: ast.Global) -> ast.AST:

@@ -78,10 +78,14 @@ class Scene:
         self.time = Time(1000).into(tx_guard, isotp, uds, tester, bus_module)
         self.can = Controller()
         self.said = []
+        self.taken = 0
         self.bus = Bus(self.can, 500_000)
-        self.tester = tester.Tester(self.bus, None, (ecus, {}, []), "", lambda: ignition, self._hear_of, None)
+        self.tester = tester.Tester(self.bus, None, (ecus, {}, []), "", lambda: ignition, self._hear_of, self._take)
         self.bus.open(None, self.tester.ids())
         self.task = None
+
+    def _take(self, slots, filled):
+        self.taken += filled
 
     def _hear_of(self, kind, text):
         self.said.append((kind, text))
@@ -108,6 +112,9 @@ class Scene:
             self.bus.drain()
             self.tester.guard.beat()
             await asyncio.sleep_ms(0)
+
+    async def idle(self):
+        pass
 
     async def opens(self):
         self.hears(*[(0x100, b"12345678")] * 3)
@@ -172,6 +179,26 @@ def test_extended_addressing_has_the_ecus_address_on_the_way_there_and_ours_on_t
         assert scene.tester.servers["mixed"].rx_prefix == 0x12
 
     Scene((body, {"name": "mixed", "tx_id": 0x6F2, "rx_id": 0x662, "prefix": 0x12})).runs(steps)
+
+
+def test_frames_that_wait_when_the_mode_changes_are_taken():
+    async def steps(scene):
+        scene.hears(*[(0x100, b"12345678")] * 3)
+        while scene.can.modes == [SILENT]:
+            scene.can.waiting = [(0x100, b"12345678")] * 5
+            scene.tester.guard.beat()
+            scene.time.now += 100
+            await asyncio.sleep_ms(0)
+            await asyncio.sleep_ms(0)
+        assert scene.taken == 5
+        scene.taken = 0
+        scene.can.waiting = [(0x100, b"12345678")] * 70
+        scene.tester.guard.mute("test")
+        assert scene.taken == 70 and scene.can.modes[-1] == SILENT
+
+    scene = Scene()
+    scene._drains = scene.idle
+    scene.runs(steps)
 
 
 def test_functional_request_is_answered_by_whom_it_reaches():

@@ -38,6 +38,8 @@ from base import Base
 
 
 class Child(Base):
+    START_ONLY = "_step", "size"
+
     def __init__(self, start):
         super().__init__(start, size=4)
         self._own = 100
@@ -84,6 +86,11 @@ def test_a_private_function_is_called_after_its_line(renamed: dict[str, str]) ->
     assert "def f2(" in renamed["base"]
     line = 1 + BASE.splitlines().index("    def _step(self, by):")
     assert f"def f{line}(" in renamed["base"] and f"def f{line}(" in renamed["child"]  # it stands for the one it overrides
+
+
+def test_names_of_functions_as_text_are_the_short_ones(renamed: dict[str, str]) -> None:
+    line = 1 + BASE.splitlines().index("    def _step(self, by):")
+    assert f"START_ONLY = ('f{line}', 'size')" in renamed["child"]
 
 
 def test_what_is_given_by_name_keeps_its_name(renamed: dict[str, str]) -> None:

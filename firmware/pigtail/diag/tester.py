@@ -28,10 +28,13 @@ class Tester:
     "": the gate's default. `ignition` is the board's, `tell(kind, text)` takes events, `put(slots, filled)` what was answered, as
     `can.bus` has frames. Raises ValueError or KeyError."""
 
+    START_ONLY = ("parts",)
+
     def __init__(self, bus, values, asking, services, ignition, tell, put):
         told, states, requests = asking
         self._bus = bus
         self._tell = tell
+        self._put = put
         self._kept = Pair(_MUTE)
         self._watched_at = ticks_ms()
         self.vehicle = Vehicle(values, states, ignition)
@@ -58,6 +61,11 @@ class Tester:
             requests = watch.requests(self.servers, self.guard, tell) + requests
             self.poller = Poller(self._client, self.servers, requests, self.vehicle.state, put, tell)
 
+    def parts(self) -> list:
+        """What it is made of, one of each kind."""
+        ecus = list(self.functional.values()) + [server.ecu for server in self.servers.values()]
+        return [self.vehicle, self._isotp, self._client, self._ears] + ecus[:1] + list(self.servers.values())[:1]
+
     def ids(self) -> list:
         """What must be heard beside the profile: answers, and the requests of another tester."""
         heard = [server.rx_id | (_EXTENDED if server.ecu.is_extended_id else 0) for server in self.servers.values()]
@@ -76,13 +84,23 @@ class Tester:
     def _watch(self):
         guard, bus = self.guard, self._bus
         if not guard.muted and not guard.is_open and bus.bitrate:
+            self._take_all()
             bus.let_send(guard)
             self._tell("gate", "open")
         guard.watch(bus.state(), bus.transmit_errors())
 
+    def _take_all(self):
+        """What waits in the controller's queue would be lost when its mode changes."""
+        bus = self._bus
+        filled = bus.drain()
+        while filled:
+            self._put(bus.slots, filled)
+            filled = bus.drain()
+
     def _silence(self, reason):
         """What the gate has done when it mutes itself."""
         self.guard.shut()
+        self._take_all()
         self._bus.muted = True
         self._bus.listen()
         try:

@@ -57,6 +57,8 @@ def zigzag(value: int) -> int:
 class _Shared:
     """What all batches need; `at` names its buffers to `codec`, none of which is ever replaced."""
 
+    START_ONLY = "addresses", "classes_of"
+
     def __init__(self, profile, values):
         self.profile = profile
         self.told = bytearray(profile.signals)  # the quality of each signal that its batch tells
@@ -97,13 +99,15 @@ class _Shared:
 class Batch:
     """The open batch of one stream; its samples are numbered from 0 in this boot."""
 
+    START_ONLY = ("_address",)
+
     def __init__(self, shared, number: int):
         p = shared.profile
         self.stream = p.streams[number]
         self.sequence = 0
         self.start = 0  # the grid tick that it begins at
         self.parts = 0  # given out so far
-        self._shared = shared
+        self.shared = shared
         self._number = number
         self._classes = shared.classes_of(number)  # of each row
         self._due = symbols = 0
@@ -140,7 +144,7 @@ class Batch:
         self.parts = 0
         for i in range(4):
             self._given[i] = 0
-        codec.begin(w, self._shared.at, self._number, self._shared.profile.signals)
+        codec.begin(w, self.shared.at, self._number, self.shared.profile.signals)
         w[_ROW] = self._first_row
         w[_TICK] = tick & _TICK_MASK
 
@@ -161,7 +165,7 @@ class Batch:
             return False
         end = 2 if due else 1
         while end == 2:
-            end = codec.take(0, 0, 0, w, self._shared.at, due, self._number)
+            end = codec.take(0, 0, 0, w, self.shared.at, due, self._number)
             if w[_MARKS]:
                 self._tell(tick)
         self._ticks += end
@@ -170,14 +174,14 @@ class Batch:
     def _tell(self, tick):
         """Codes the marks that were noted with the samples."""
         for i in range(self._w[_MARKS]):
-            noted = self._shared.marks[i]
+            noted = self.shared.marks[i]
             self._mark(noted & 0xFFFF, tick, noted >> 16)
         self._w[_MARKS] = 0
 
     def events(self, events, i: int, n: int) -> int:
         """Codes `events` (index, tick, raw, quality) from the i-th on; returns where it stopped: at `n`, at another stream's
         event, or where it was full."""
-        return codec.events(self._w, self._shared.at, events, i, n, self._number, codec.room(self._w), 0)
+        return codec.events(self._w, self.shared.at, events, i, n, self._number, codec.room(self._w), 0)
 
     def mark(self, s: int, tick: int, quality: int) -> bool:
         """Marks signal `s`; False when the batch is full."""
@@ -187,11 +191,11 @@ class Batch:
         return True
 
     def _mark(self, s, tick, quality):
-        event = self._shared.event
+        event = self.shared.event
         event[0] = s
         event[1] = tick & _TICK_MASK
         event[3] = quality
-        codec.events(self._w, self._shared.at, event, 0, 1, self._number, _MARK_ROOM, 1)
+        codec.events(self._w, self.shared.at, event, 0, 1, self._number, _MARK_ROOM, 1)
 
     def text(self, tick: int, path: str, value: str) -> bool:
         """Notes a text, such as the VIN, by its VSS path; False when there is no room."""
@@ -233,7 +237,7 @@ class Batch:
         return self._record(self._header(boot, clock, utc_of_boot_ms, versions), [0, 0, 0, 0])
 
     def _header(self, boot, clock, utc_of_boot_ms, versions):
-        head = bytearray(struct.pack("<BBI", _VERSION, clock | self.stream << 2, self._shared.profile.identity))
+        head = bytearray(struct.pack("<BBI", _VERSION, clock | self.stream << 2, self.shared.profile.identity))
         for value in versions[0], versions[1], boot, self.sequence, self.start, self._first_row:
             varint(head, value)
         if clock:
@@ -243,7 +247,7 @@ class Batch:
 
     def _record(self, head, given):
         """Puts the sections, from the bytes `given` before on, behind `head`; then these are given."""
-        w, record, end = self._w, self._shared.record, _HEAD
+        w, record, end = self._w, self.shared.record, _HEAD
         for value in self.count, self._ticks, w[_ROW]:
             varint(head, value)
         provisional = 0

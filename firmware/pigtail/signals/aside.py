@@ -124,6 +124,8 @@ def _on_change(classes: ptr8, first: int, count: int) -> int:
 class Aside:
     """Decodes what `signals.table` has set aside in `marked`, pairs of slot and row with room for one more at the end."""
 
+    START_ONLY = "_addresses", "_most_changes"
+
     def __init__(self, profile, values, marked, counts, swapped):
         self._profile = profile
         self._values = values

@@ -30,6 +30,8 @@ class ProfileError(Exception):
 class Profile:
     """`path` of a packed profile. Raises ProfileError, or OSError where there is no file."""
 
+    START_ONLY = "rule", "mask_of", "shift_of", "condition_end", "names"
+
     def __init__(self, path: str):
         self.path = path
         self.identity = self.messages = self.signals = self.row_count = self.grid_ms = self.text_at = self.text_size = 0

@@ -102,6 +102,8 @@ def _decode(sp: int, words: int, out: int, slots: ptr32, n: int, mark: int, at: 
 class Table:
     """Decodes into `values` by `profile`; counts frames with unknown ids and frames too short for their message."""
 
+    START_ONLY = "_addresses", "_build_index"
+
     def __init__(self, profile, values):
         self._profile = profile
         self._values = values
