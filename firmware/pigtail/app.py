@@ -23,7 +23,7 @@ VERSION = "0.1.0"
 _BUS_TURN_MS = const(2)
 _GARBAGE = const(4096)  # bytes between two collections
 _TESTER, _SCHEDULE, _REQUEST = const(17 * 1024), const(6656), const(96)  # what they take of the heap, as measured
-_FREE, _FREE_WITH_TLS = const(8 * 1024), const(11 * 1024)  # and what must be left
+_FREE, _COMMAND, _TLS = const(6 * 1024), const(2 * 1024), const(3 * 1024)  # and what must be left, more where these are
 _TEXT = const(80)  # longest text of somebody else's in the status
 _WATCHDOG_MS = const(8000)
 _RESTART_AFTER_MS = const(2000)
@@ -70,7 +70,7 @@ class App:
         """Who asks the car: loaded only where something may be asked, and when what only the start needs is gone."""
         (ecus, states, requests), services = self._asking
         gc.collect()
-        room = gc.mem_free() - _TESTER - (_FREE_WITH_TLS if self._client.ssl else _FREE)
+        room = gc.mem_free() - _TESTER - _FREE - (_COMMAND if self._commands else 0) - (_TLS if self._client.ssl else 0)
         if room < 0:
             self.config_error = "requests: no room for who asks"
             return

@@ -93,8 +93,8 @@ class Assembly:
         profile = self.profile
         try:
             self.values = Values(profile)
-            self.table = Table(profile, self.values)
-            return batches(profile, self.values)
+            self.table = Table(profile, self.values, self.asking is not None)
+            return batches(profile, self.values, self.asking is not None)
         except MemoryError:
             self.profile_error = "%d signals are more than there is room for" % profile.signals
             self.profile = self.values = self.table = None
@@ -143,11 +143,11 @@ class Assembly:
         """The outbox with as much RAM as is configured, or as leaves room for the rest."""
         gc.collect()
         rest = _REST + (_TLS if config["mqtt.tls"] else 0) + (_COMMANDS if config["command.key"] else 0)
-        rest += _TESTER if config["requests.profile"] else 0
+        rest += _TESTER if self.asking else 0
         ram, room = config["outbox.bytes"], max(_LEAST_RAM, gc.mem_free() - rest)
         if ram > room:
             ram = room
-            self.config_error = "outbox.bytes: no room for as many, %d in use" % ram
+            self.config_error = self.config_error or "outbox.bytes: no room for as many, %d in use" % ram
         streams = [batch.stream for batch in self._batches]
         segments = config["outbox.alert_segments"], config["outbox.diagnostic_segments"]
         thin = config["outbox.alert_thin"], config["outbox.diagnostic_thin"], config["outbox.telemetry_thin"]

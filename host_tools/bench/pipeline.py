@@ -16,7 +16,7 @@ HEAP = 128 * 1024
 
 def rows() -> Iterator[Row]:
     """Runs one simulation with an outage in the middle."""
-    profile = scenario.profile(None, (), 1000, lambda line: None)
+    profile = scenario.profile((), (), 1000, lambda line: None)
     frames = scenario.frames(())
     simulation = Simulation(scenario.Scenario(profile, frames, SPEED, SECONDS, (OUTAGE,)))
     as_json = 0

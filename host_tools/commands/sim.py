@@ -33,6 +33,7 @@ Examples:
   pigtail sim --for 120 --outage 20:90 --power-cut 50 --power-cut 70 --flash-size 256k
   pigtail sim --tls --load 4000 --fault reset@20 --fault broker-stall@30:40
   pigtail sim --fault dns-hang@10:40 --fault reset@12
+  pigtail sim --profile demo-ev --profile demo-ev-diagnostics --ecu host_tools/sim/ecus/demo.toml --allow
   pigtail sim --ecu host_tools/sim/ecus/demo.toml --fault bus-off@20
   pigtail sim --log drive.log.gz --profile car.dbc --outage 5:12 --json report.json
 """
@@ -44,7 +45,8 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
         [
             click.option("--log", "logs", metavar="FILE", multiple=True, type=click.Path(path_type=Path),
                          help="Replay a recorded log (again for more, one after another).  [default: a generated drive]"),
-            click.option("--profile", metavar="NAME|FILE", help="Which signals: a vehicle's name or a DBC.  [default: demo-ev]"),
+            click.option("--profile", "profiles", metavar="NAME|FILE", multiple=True,
+                         help="Which signals: a vehicle's name or a DBC (again for more).  [default: demo-ev]"),
             click.option("--channel", metavar="NAME", help="Only this bus of the logs.  [default: all]"),
             click.option("--period", metavar="MS", type=click.IntRange(0, 3_600_000), default=1000, show_default=True,
                          help="Sampling period for a DBC, 0 for every change."),
@@ -63,6 +65,7 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
                          help="Do this on the way to the broker or on the bus (again for more); the kinds are below."),
             click.option("--ecu", "ecus", metavar="FILE", multiple=True, type=_A_FILE,
                          help="ECUs that answer what the device asks, see docs/diagnostics.md (again for more)."),
+            click.option("--allow", is_flag=True, help="As if the owner had allowed what the profile asks for."),
             click.option("--power-cut", "power_cuts", metavar="T", multiple=True, type=click.FloatRange(0),
                          help="Kill the firmware at T and start it again (again for more)."),
             click.option("--ignition-off", "ignition_offs", metavar="T", multiple=True, type=click.FloatRange(0),
@@ -81,16 +84,16 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def build(
-    logs: tuple[Path, ...], profile: str | None, channel: str | None, period: int, speed: float, load: int | None,
+    logs: tuple[Path, ...], profiles: tuple[str, ...], channel: str | None, period: int, speed: float, load: int | None,
     seconds: float | None, broker: str | None, outages: tuple[str, ...], power_cuts: tuple[float, ...],
     ignition_offs: tuple[float, ...], flash_size: str, bitrate: int | None, heap: str, faults: tuple[str, ...], tls: str,
     ca: Path | None, cert: Path | None, key: Path | None, settings: tuple[str, ...],
-    ecus: tuple[Path, ...],
+    ecus: tuple[Path, ...], allow: bool,
 ) -> scenario.Scenario:  # fmt: skip
     """The scenario of these options. Raises InputError."""
     if seconds is None and not logs:
         seconds = scenario.GENERATED_S
-    signals = scenario.profile(profile, logs, period, lambda line: click.echo(line, err=True))
+    signals = scenario.profile(profiles, logs, period, lambda line: click.echo(line, err=True))
     struck, cut = parse_all(faults), scenario.outages(outages)
     scenario.check_air(cut, struck)
     return scenario.Scenario(
@@ -108,7 +111,7 @@ def build(
         ignition_offs=scenario.moments("ignition off", ignition_offs, seconds),
         bitrate=bitrate or 0,
         heap=scenario.heap(heap),
-        config=scenario.settings(settings),
+        config=scenario.settings(settings) | (scenario.permission(signals) if allow else {}),
         ecus=load_all(ecus),
     )
 

@@ -14,7 +14,8 @@ from host_tools import logs
 from host_tools.errors import InputError
 from host_tools.paths import FIRMWARE
 from host_tools.reader import Trust
-from host_tools.signals import find
+from host_tools.signals import find, pack
+from host_tools.signals.merge import merge
 from host_tools.signals.profile import Profile
 from host_tools.sim import drive, security
 from host_tools.sim.board import facts
@@ -171,8 +172,13 @@ def _one_after_another(streams: Sequence[Iterator[can.Message]]) -> Iterator[can
             yield frame
 
 
-def profile(name: str | None, paths: Sequence[Path], period_ms: int, report: Callable[[str], None]) -> Profile:
-    """The profile asked for; the demo car's for a generated drive. Raises InputError."""
-    if name is None and paths:
+def profile(names: Sequence[str], paths: Sequence[Path], period_ms: int, report: Callable[[str], None]) -> Profile:
+    """The profile asked for, of several made one; the demo car's for a generated drive. Raises InputError."""
+    if not names and paths:
         raise InputError(f"a log needs a profile that explains it: give --profile FILE.dbc or a name such as {DEMO_PROFILE}")
-    return find.find(name or DEMO_PROFILE, period_ms, report)
+    return merge([find.find(name, period_ms, report) for name in names or (DEMO_PROFILE,)], report)
+
+
+def permission(profile: Profile) -> dict[str, object]:
+    """The configuration of a device whose owner allowed the ECUs of this profile to be asked."""
+    return {"requests.profile": f"{pack.identity(pack.pack(profile)):08x}"}

@@ -103,7 +103,7 @@ def soak(
     seconds = hours * 3600
     laps = max(1, round(seconds / LAP_S))
     struck = list(events(seconds, seed))
-    profile = scenarios.profile(None, (), 1000, lambda line: None)
+    profile = scenarios.profile((), (), 1000, lambda line: None)
     scenario = Scenario(
         profile, drive.frames(), speed, seconds / laps, laps=laps, tells_heap=True,
         outages=tuple((fault.start, fault.end) for fault in struck if fault.kind == "outage"),

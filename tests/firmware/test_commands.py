@@ -620,7 +620,9 @@ class Tester:
     """What commands ask of diag.tester."""
 
     def __init__(self):
-        self.servers = {"battery": self}
+        self.client = self
+        self.is_asked = self.is_extended_id = False
+        self.servers = {"battery": self, "motor": self}
         self.functional = {"all": self}
         self.ecu, self.tx_id, self.rx_id = self, 0x7E4, 0x7EC
         self.guard = self
@@ -633,19 +635,20 @@ class Tester:
     def unmute(self):
         self.asked.append("unmute")
 
-    async def ask(self, name, request):
-        self.asked.append((name, request))
-        if name == "all":
-            return {"battery": b"\x43\0", "motor": Failure("no_answer")}
+    async def ask(self, server, request):
+        self.asked.append(("battery", request))
         if request[0] == 0x22:
             raise Failure("negative", 0x31)
         return b"\x49\x02\x01"
 
-    async def clear(self, name, request):
-        if request[0] not in (4, 0x14):
-            raise ValueError("service %02x does not clear trouble codes" % request[0])
-        self.asked.append(("clear", name, request))
-        return b"\x54"
+    async def ask_all(self, ecu, servers, request):
+        self.asked.append(("all", request))
+        return [b"\x43\0", Failure("no_answer")]
+
+    def permit_clear(self, ecu, service):
+        if service not in (4, 0x14):
+            raise ValueError("service %02x does not clear trouble codes" % service)
+        self.asked.append("permitted")
 
 
 def _asked(command, **arguments):
@@ -677,7 +680,7 @@ def test_failure_of_a_question_is_told():
 
 def test_codes_are_cleared():
     asking, reply = _asked("clear", ecu="battery", request="14ffffff")
-    assert asking.asked == [("clear", "battery", b"\x14\xff\xff\xff")] and reply["result"] == {"answer": "54"}
+    assert asking.asked == ["permitted", ("battery", b"\x14\xff\xff\xff")] and reply["result"] == {"answer": "490201"}
 
 
 def test_question_that_cannot_be_is_refused():
@@ -699,7 +702,8 @@ def test_gate_tells_what_it_let_through():
         _, reply = _asked("gate", skip=skip)
         assert [int(data, 16) for _, _, data in reply["result"]["log"]] == list(told)
         assert all(age >= 0 and ident == 0x7E4 for age, ident, _ in reply["result"]["log"])
-    assert reply["result"]["ecus"] == [["battery", 0x7E4, 0x7EC], ["all", 0x7E4, None]] and reply["result"]["open"]
+    ecus = [[name, 0x7E4, 0x7EC] for name in ("battery", "motor")] + [["all", 0x7E4, None]]
+    assert reply["result"]["ecus"] == ecus and reply["result"]["open"]
 
 
 def test_mute_is_taken_back():

@@ -16,7 +16,7 @@ def test_device_takes_the_account_of_the_broker_s_url(url: str, monkeypatch: pyt
     monkeypatch.syspath_prepend(str(FIRMWARE))
     from pigtail.config.schema import check
 
-    profile = scenario.profile(None, (), 1000, lambda line: None)
+    profile = scenario.profile((), (), 1000, lambda line: None)
     simulation = Simulation(scenario.Scenario(profile, iter(()), 1.0, 1.0, ()))
     ways = cast(Any, SimpleNamespace(port=1883, sntp_port=123))
     address = parse(url)

@@ -4,7 +4,9 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+
+import can
 
 from host_tools.reader import Sample
 from host_tools.signals.profile import Profile
@@ -19,14 +21,15 @@ Act = Callable[[Simulation], None]
 
 def demo_car() -> Profile:
     """The profile of the demo car."""
-    return scenario.profile(None, (), 1000, lambda line: None)
+    return scenario.profile((), (), 1000, lambda line: None)
 
 
 def drive(
-    seconds: float, at: Mapping[float, Act] | None = None, profile: Profile | None = None, speed: float = 4.0, **settings: object
-) -> tuple[Report, Simulation, list[Sample]]:
+    seconds: float, at: Mapping[float, Act] | None = None, profile: Profile | None = None, speed: float = 4.0,
+    frames: Iterator[can.Message] | None = None, **settings: object,
+) -> tuple[Report, Simulation, list[Sample]]:  # fmt: skip
     """A generated drive; `at` says what is done to the simulation at which device second, `settings` are a scenario's."""
-    s = Scenario(profile or demo_car(), scenario.frames(()), speed, seconds, **settings)  # type: ignore[arg-type]
+    s = Scenario(profile or demo_car(), frames or scenario.frames(()), speed, seconds, **settings)  # type: ignore[arg-type]
     simulation = Simulation(s)
     samples: list[Sample] = []
     simulation.delivered.on_sample = lambda boot, sample: samples.append(sample)

@@ -59,7 +59,7 @@ def test_samples_that_were_never_taken_make_trouble() -> None:
 
 
 def quick() -> Simulation:
-    profile = scenario.profile(None, (), 1000, lambda line: None)
+    profile = scenario.profile((), (), 1000, lambda line: None)
     return Simulation(Scenario(profile, scenario.frames(()), 4.0, 12.0))
 
 

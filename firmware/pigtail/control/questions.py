@@ -8,6 +8,7 @@ from pigtail.diag.isotp import Failure
 from time import ticks_diff, ticks_ms
 
 _PAGE = const(16)  # frames of the gate's log in one reply
+_BUSY_TIMES, _BUSY_MS = const(30), const(100)  # how often it is tried to get in between the schedule's requests
 
 
 def run(commands, name, given):
@@ -31,7 +32,9 @@ def run(commands, name, given):
         request = b""
     if not request:
         raise ValueError("request: takes hex digits")
-    return (yield from _answer(tester.ask(ecu, request) if name == "ask" else tester.clear(ecu, request)))
+    if name == "clear":
+        tester.guard.permit_clear(tester.servers[ecu].ecu, request[0])
+    return (yield from _answer(ask(tester, ecu, request)))
 
 
 def _allowed(commands, requests):
@@ -55,6 +58,29 @@ def _gate(tester, skip):
     result["log"] = log
     result["ecus"] = ecus
     return result
+
+
+async def ask(tester, name, request):
+    """The answer of the ECU of this name or, of a functional one, {name: answer or Failure}. Raises Failure."""
+    if name in tester.servers:
+        await _free(tester.servers[name])
+        return await tester.client.ask(tester.servers[name], request)
+    ecu = tester.functional[name]
+    names = [name for name in tester.servers if tester.servers[name].ecu.is_extended_id == ecu.is_extended_id]
+    servers = [tester.servers[name] for name in names]
+    for server in servers:
+        await _free(server)
+    answers = await tester.client.ask_all(ecu, servers, request)
+    return {name: answers[i] for i, name in enumerate(names)}
+
+
+async def _free(server):
+    """Waits until nobody else asks it; there are pauses in any schedule."""
+    for _ in range(_BUSY_TIMES):
+        if not server.is_asked:
+            return
+        await asyncio.sleep_ms(_BUSY_MS)
+    raise Failure("under_way")
 
 
 def _answer(question):

@@ -1,6 +1,6 @@
 """The tester (ISO 14229-1, 3.1): who asks the car, where the owner allowed the profile in force to; loaded only there.
 
-It makes the gate, opens it once the bit rate is certain, watches it, and asks for the owner. When the gate mutes itself the
+It makes the gate, opens it once the bit rate is certain, and watches it. When the gate mutes itself the
 controller goes back to listening only, and stays so over power cuts until the owner says otherwise.
 """
 
@@ -10,7 +10,7 @@ from micropython import const
 from pair import Pair
 from pigtail.can.ears import Ears
 from pigtail.can.tx_guard import DEFAULT, Ecu, TxGuard
-from pigtail.diag.isotp import Failure, Isotp
+from pigtail.diag.isotp import Isotp
 from pigtail.diag.uds import Client, Server
 from pigtail.power.vehicle import Vehicle
 from time import ticks_diff, ticks_ms
@@ -18,8 +18,6 @@ from time import ticks_diff, ticks_ms
 _TURN_MS = const(10)
 _WATCH_MS = const(1000)
 _MUTE = "/mute"
-_BUSY_TIMES = const(30)  # how often it is tried to get in between the schedule's requests
-_BUSY_MS = const(100)
 _EXTENDED = const(0x20000000)
 
 
@@ -49,7 +47,7 @@ class Tester:
             else:
                 self.servers[one["name"]] = Server(ecu, one["rx_id"], one.get("rx_prefix", ecu.prefix))
         self._isotp = Isotp(self.guard, list(self.servers.values()))
-        self._client = Client(self.guard, self._isotp)
+        self.client = Client(self.guard, self._isotp)
         self._ears = Ears(self.guard, ecus)
         bus.muted = bool(muted)
         bus.taps += [self._ears.take, self._isotp.take]
@@ -59,12 +57,12 @@ class Tester:
             from pigtail.diag.poller import Poller
 
             requests = watch.requests(self.servers, self.guard, tell) + requests
-            self.poller = Poller(self._client, self.servers, requests, self.vehicle.state, put, tell)
+            self.poller = Poller(self.client, self.servers, requests, self.vehicle.state, put, tell)
 
     def parts(self) -> list:
         """What it is made of, one of each kind."""
         ecus = list(self.functional.values()) + [server.ecu for server in self.servers.values()]
-        return [self.vehicle, self._isotp, self._client, self._ears] + ecus[:1] + list(self.servers.values())[:1]
+        return [self.vehicle, self._isotp, self.client, self._ears] + ecus[:1] + list(self.servers.values())[:1]
 
     def ids(self) -> list:
         """What must be heard beside the profile: answers, and the requests of another tester."""
@@ -121,32 +119,6 @@ class Tester:
         self._kept.write(b"")
         self._bus.muted = False
         self.guard.unmute()
-
-    async def ask(self, name, request):
-        """The answer of the ECU of this name or, of a functional one, {name: answer or Failure}. Raises Failure."""
-        if name in self.servers:
-            await self._free(self.servers[name])
-            return await self._client.ask(self.servers[name], request)
-        ecu = self.functional[name]
-        names = [name for name in self.servers if self.servers[name].ecu.is_extended_id == ecu.is_extended_id]
-        servers = [self.servers[name] for name in names]
-        for server in servers:
-            await self._free(server)
-        answers = await self._client.ask_all(ecu, servers, request)
-        return {name: answers[i] for i, name in enumerate(names)}
-
-    async def _free(self, server):
-        """Waits until nobody else asks it; there are pauses in any schedule."""
-        for _ in range(_BUSY_TIMES):
-            if not server.is_asked:
-                return
-            await sleep_ms(_BUSY_MS)
-        raise Failure("under_way")
-
-    async def clear(self, name, request) -> bytes:
-        """Clears trouble codes, by a permission for this once."""
-        self.guard.permit_clear(self.servers[name].ecu, request[0])
-        return await self.ask(name, request)
 
 
 def _ecu(told):

@@ -6,6 +6,7 @@ is one of that.
 
 from micropython import const
 from pigtail import once
+from pigtail.diag.isotp import Failure
 
 _PERIOD_MS = const(60000)
 _PRIORITY = const(1000)
@@ -27,20 +28,32 @@ class Codes:
     def heard(self, answer) -> None:
         if answer == self._latest:
             return
-        codes = {code for code, _ in once.call("pigtail.diag.dtc", "codes", answer)}
+        codes = _codes(answer)
         self._latest = answer
         if self._known is None:
             self._known = codes
         for code in codes - self._known:
             self._known.add(code)
-            self._tell("dtc", "%s %s" % (self._name, once.call("pigtail.diag.dtc", "text", code)))
             self._guard.mute("dtc")
+            self._tell("dtc", "%s %s" % (self._name, once.call("pigtail.diag.dtc", "text", code)))
 
     def instead(self):
         if self._is_obd:
             self._is_obd, self._known = False, None
             return _OBD_STORED
         return None
+
+
+def _codes(answer):
+    """As `diag.dtc.codes` has them, which is too large to be loaded for each answer."""
+    is_uds = answer[0] == 0x59
+    at, size = (3, 4) if is_uds else (2, 2)
+    rows = (len(answer) - at) // size
+    if len(answer) < at or is_uds and len(answer) != at + rows * size or not is_uds and rows < answer[1]:
+        raise Failure("form")
+    rows = rows if is_uds else answer[1]
+    codes = {answer[i] << 16 | answer[i + 1] << 8 | (answer[i + 2] if is_uds else 0) for i in range(at, at + rows * size, size)}
+    return codes if is_uds else codes - {0}  # some ECUs fill up with zeros
 
 
 def requests(servers, guard, tell) -> list:

@@ -26,20 +26,21 @@ _EVENTS = const(30)
 _WORDS = const(58)
 _HEAD = const(64)  # room for the header, which is written last, against the sections
 _MOST_SYMBOLS = const(0xFFFFF)  # of presence
-_LEAST_BITS = const(640)  # bytes of V and Q: the widest row must fit
+_LEAST_BITS = const(640)  # bytes of V and Q: the widest row, of 64 signals, must fit
+_ROW_BITS = const(10)  # bytes of them for each signal of a narrower one
 _MOST_BITS = const(960)
 _OTHERS = const(256)  # bytes of P and E, and what a mark for each signal of a row takes
 _EACH = const(1400)  # bytes of all sections of a batch, so that it fits the packet
 _TAILS = const(16)  # bytes, more than those of bits left over
-_ALL = const(4096)  # of all batches together, about
+_ALL, _TIGHT = const(4096), const(2048)  # of all batches together, about
 _MARK_ROOM = const(9)
 _MARK = const(5)
 _TICK_MASK = const(0x0FFFFFFF)
 
 
-def batches(profile, values) -> list:
-    """An open batch for each stream of `profile`, in their order."""
-    shared = _Shared(profile, values)
+def batches(profile, values, is_tight=False) -> list:
+    """An open batch for each stream of `profile`, in their order; smaller ones where room is tight."""
+    shared = _Shared(profile, values, _TIGHT if is_tight else _ALL)
     return [Batch(shared, number) for number in range(len(profile.streams))]
 
 
@@ -59,14 +60,15 @@ class _Shared:
 
     START_ONLY = "addresses", "classes_of"
 
-    def __init__(self, profile, values):
+    def __init__(self, profile, values, room):
         self.profile = profile
         self.told = bytearray(profile.signals)  # the quality of each signal that its batch tells
         self.states = array("i", bytes(16 * profile.signals))  # x1, x2, mean and lead; mean is -1 before the first value
         self.plain = bytearray(profile.row_count)  # of each row, 1 when its signals all are of one stream and one period
         self.marks = array("i", bytes(4 * profile.widest))
         self.others = _OTHERS + _MARK * profile.widest
-        self.bits = max(_LEAST_BITS, min(_MOST_BITS, min(_EACH, _ALL // max(1, len(profile.streams))) - self.others))
+        least = max(_LEAST_BITS * room // _ALL, min(_LEAST_BITS, _ROW_BITS * profile.widest))
+        self.bits = max(least, min(_MOST_BITS, min(_EACH, room // max(1, len(profile.streams))) - self.others))
         self.record = bytearray(_HEAD + self.bits + self.others + _TAILS)
         self.event = array("i", bytes(16))
         self._near = profile.quanta + b"\xff\xff\0\0"

@@ -41,7 +41,7 @@ def _decode(sp: int, words: int, out: int, slots: ptr32, n: int, mark: int, at: 
         words = p
         sp = ptr32(words)[0]
         m = 0
-        if uint(sp) < uint(0x800):
+        if uint(sp) < uint(at[11]):
             m = int(index[sp])
         else:
             h = (sp ^ (sp >> 7) ^ (sp >> 15)) & mask
@@ -100,14 +100,15 @@ def _decode(sp: int, words: int, out: int, slots: ptr32, n: int, mark: int, at: 
 
 
 class Table:
-    """Decodes into `values` by `profile`; counts frames with unknown ids and frames too short for their message."""
+    """Decodes into `values` by `profile`; counts frames with unknown ids and frames too short for their message. `is_tight`: with
+    2 KB less, somewhat slower."""
 
     START_ONLY = "_addresses", "_build_index"
 
-    def __init__(self, profile, values):
+    def __init__(self, profile, values, is_tight=False):
         self._profile = profile
         self._values = values
-        self._index = bytearray(2048)
+        self._index = bytearray(0 if is_tight else 0x800)  # of 11-bit ids; without it, they are hashed like the others
         self._hashed, self._mask = self._build_index(profile)
         self._marked = array("H", bytes(4 * (_SLOTS + 1)))
         self._counts = array("i", bytes(12))
@@ -124,13 +125,13 @@ class Table:
         p, v = self._profile, self._values
         before = [addressof(buffer) for buffer in (self._index, self._hashed)]
         after = (p.rows, p.descriptors, v.raw, v.ticks, v.dirty, self._marked, self._counts, self._swapped)
-        return array("I", before + [self._mask] + [addressof(buffer) for buffer in after])
+        return array("I", before + [self._mask] + [addressof(buffer) for buffer in after] + [len(self._index)])
 
     def _build_index(self, profile):
-        longer = 0  # ids of 29 bits, and of windows
+        longer = 0  # beyond the index: ids of 29 bits, and of windows
         for m in range(profile.messages):
             ident = profile.message_id(m)
-            if ident > 0x7FF:
+            if ident >= len(self._index):
                 longer += 1
             else:
                 self._index[ident] = m + 1

@@ -1,0 +1,142 @@
+"""Drives with questions: two ECUs polled beside a full bus, what a mechanic reads, and the mutes, against the virtual ECUs."""
+
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from host_tools.paths import ROOT
+from host_tools.reader.batch import Sample
+from host_tools.signals import find
+from host_tools.signals.merge import merge
+from host_tools.signals.profile import Profile
+from host_tools.sim import scenario
+from host_tools.sim.ecus.file import load, load_all
+from host_tools.sim.report import Report
+from host_tools.sim.run import Simulation
+from tests.sim.drives import assert_books_balance, demo_car, drive
+
+DEMO = ROOT / "host_tools" / "sim" / "ecus" / "demo.toml"
+KEY = "5a" * 32
+PIGTAIL = Path(sys.executable).with_name("pigtail")
+ASKED = {
+    "Vehicle.Powertrain.TractionBattery.CellVoltage.Cell1": (3.69, 3.71),
+    "Vehicle.Powertrain.TractionBattery.CellVoltage.Cell12": (3.69, 3.71),
+    "Vehicle.Powertrain.ElectricMotor.StatorTemperature": (19, 70),
+    "Vehicle.OBD.HybridBatteryRemaining": (0, 100),
+}
+
+
+def asked_car() -> Profile:
+    """The demo car, with what its ECUs are asked for."""
+    return merge([find.find(name, 1000, print) for name in ("demo-ev", "demo-ev-diagnostics")], print)
+
+
+def asking(seconds: float, profile: Profile | None = None, **settings: object) -> tuple[Report, Simulation, list[Sample]]:
+    profile = profile or asked_car()
+    config = scenario.permission(profile) | dict(settings.pop("config", {}))  # type: ignore[call-overload]
+    return drive(seconds, profile=profile, **{"ecus": load_all([DEMO]), "config": config} | settings)  # type: ignore[arg-type]
+
+
+def diagnostic(samples: list[Sample]) -> dict[str, list[Sample]]:
+    found: dict[str, list[Sample]] = {}
+    for sample in samples:
+        if sample.source == "diagnostic":
+            found.setdefault(sample.name, []).append(sample)
+    return found
+
+
+def test_two_ecus_are_polled_beside_a_full_bus_and_nothing_is_lost() -> None:
+    profile = asked_car()
+    for _ in range(3):  # a machine that is busy may drop a frame
+        frames = scenario.frames((), None, 3000, profile)
+        report, simulation, samples = asking(20.0, profile, speed=1.0, frames=frames)
+        if not report.frames_dropped:
+            break
+    assert_books_balance(report)
+    assert report.frames_dropped == 0 and report.samples_missing == 0
+    found = diagnostic(samples)
+    assert found.keys() == ASKED.keys()
+    for name, (least, greatest) in ASKED.items():
+        assert all(least <= sample.value <= greatest and sample.quality == "valid" for sample in found[name])
+        assert len(found[name]) >= (3 if "OBD" in name else 15)
+    gate = simulation.status["gate"]
+    assert (gate["open"], gate["muted"], gate["failed"]) == (True, "", 0) and set(gate["refused"]) <= {"shut"}
+    assert report.frames_sent == gate["sent"] and report.alarms == 0
+    assert set(report.frames_sent_by_id) == {"7E4", "7E2"}
+
+
+def test_locked_car_is_not_asked_and_its_alarm_stays_silent() -> None:
+    locked = tuple(replace(facts, alarm=((0.0, 60.0),)) for facts in load(DEMO))
+
+    def ignition_off(simulation: Simulation) -> None:
+        simulation.board.ignition(False)
+
+    report, simulation, _ = asking(14.0, ecus=locked, at={0.1: ignition_off})
+    assert report.alarms == 0 and report.frames_sent == 0
+    assert simulation.status["gate"]["open"]
+
+
+def test_code_that_appears_after_polling_began_mutes_it_for_good() -> None:
+    report, simulation, _ = asking(100.0, speed=8.0)  # U0100-87 comes at 20 s, the codes are read once a minute
+    gate = simulation.status["gate"]
+    assert gate["muted"] == "dtc" and not gate["open"]
+    assert 55 < max(frame.timestamp for frame in simulation.wire.log) < 75
+    assert_books_balance(report)
+
+
+def test_another_profile_than_the_one_that_was_allowed_sends_nothing() -> None:
+    report, simulation, _ = asking(8.0, config={"requests.profile": "0badc0de"})
+    assert (report.frames_sent, report.acknowledging_from, simulation.status["gate"]) == (0, None, None)
+    assert simulation.status["config_error"] == "requests.profile: is not the profile in force; allow requests again"
+
+
+def test_schedule_that_has_no_room_is_told_and_not_begun() -> None:
+    report, simulation, _ = asking(10.0, config={"command.key": KEY})
+    assert report.frames_sent == 0 and "answered" not in simulation.status["gate"]
+    assert simulation.status["config_error"] == "requests: no room for the schedule, only to ask by hand"
+
+
+class Console(threading.Thread):
+    """Runs `pigtail diag` for one verb after another against a simulation, as a person would."""
+
+    def __init__(self, simulation: Simulation, folder: Path, verbs: list[list[str]]) -> None:
+        super().__init__(daemon=True)
+        self._simulation = simulation
+        self._key = folder / "key"
+        self._key.write_text(KEY)
+        self._verbs = verbs
+        self.said: list[tuple[int, str]] = []
+
+    def run(self) -> None:
+        for verb in self._verbs:
+            device = ["--broker", self._simulation.broker_url, "--device", self._simulation.device]
+            command = [str(PIGTAIL), "diag", *device, "--command-key", str(self._key), "--wait", "30", *verb]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+            self.said.append((done.returncode, done.stdout + done.stderr))
+
+
+def test_what_a_mechanic_reads_with_pigtail_diag(tmp_path: Path) -> None:
+    verbs = [["dtcs"], ["vin"], ["--yes", "--ecu", "motor", "clear"], ["gate"], ["forbid"]]
+    consoles: list[Console] = []
+
+    def begin(simulation: Simulation) -> None:
+        consoles.append(Console(simulation, tmp_path, verbs))
+        consoles[0].start()
+
+    quiet = replace(demo_car(), asking=replace(asked_car().asking, requests=()))
+    report, simulation, _ = asking(70.0, quiet, speed=1.0, at={4.0: begin}, config={"command.key": KEY})
+    deadline = time.monotonic() + 60
+    while consoles[0].is_alive() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    codes, vin, cleared, gate, forbidden = consoles[0].said
+    assert codes[0] == 0 and "P0420" in codes[1] and "catalyst system efficiency below threshold" in codes[1]
+    assert vin == (0, "PIGTAIL0DEMO00001  from battery (7E4)\n")
+    print(cleared)
+    assert cleared[0] == 0 and "no trouble codes" in cleared[1]
+    assert gate[0] == 0 and "04 14 FF FF FF" in gate[1]
+    assert forbidden[0] == 0
+    assert report.frames_sent > 0 and simulation.status["gate"] is None
+    assert_books_balance(report)
