@@ -12,7 +12,8 @@ _HOLD_MS = const(5000)
 
 class Keeper:
     """Of `batches` of `boot`, on a grid of `grid_ms`, into `outbox`. `clock` has `quality` and `utc_of_boot_ms`; `versions`:
-    configuration, consent; `ignition()`: whether it is on. Nothing is to be sampled while `holding`: power may end."""
+    configuration, consent; `ignition()`: whether it is on, None where nothing tells. Nothing is to be sampled while `holding`:
+    power may end."""
 
     def __init__(self, batches, outbox, boot: int, grid_ms: int, clock, versions, ignition):
         self._batches = batches
@@ -57,7 +58,7 @@ class Keeper:
         self._outbox.flush_all()
 
     def _turn(self, now):
-        is_on = self._ignition()
+        is_on = self._ignition() is not False
         if self._was_on and not is_on:
             self.hold(now)
         elif self.holding and (is_on or now - self._held_ms >= _HOLD_MS):

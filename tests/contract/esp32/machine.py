@@ -1,0 +1,49 @@
+"""An ESP32's `machine` as the boards use it. `pins`: those made, by number; the test sets what they show."""
+
+pins = {}
+made = []  # controllers and SPI buses, with how they were asked for
+spi = None  # what the next SPI bus is: a model of the chip on it
+
+
+class Pin:
+    IN, OUT = 1, 3
+    PULL_DOWN, PULL_UP = 1, 2
+    IRQ_FALLING = 2
+
+    def __init__(self, id, mode=-1, pull=-1, value=None):
+        self.id, self.mode, self.pull, self.level = id, mode, pull, value or 0
+        self.of_chip = None  # the model's line that this pin is
+        pins[id] = self
+
+    def value(self, level=None):
+        if self.of_chip:
+            return self.of_chip.value(*(() if level is None else (level,)))
+        if level is not None:
+            self.level = int(level)
+        return self.level
+
+    def irq(self, handler=None, trigger=0):
+        self.of_chip.irq(handler, trigger)
+
+
+class ADC:
+    ATTN_11DB = 3
+    uv = 0
+
+    def __init__(self, pin, atten=None):
+        self.pin, self.atten = pin, atten
+
+    def read_uv(self):
+        return ADC.uv
+
+
+class CAN:
+    MODE_NORMAL, MODE_SILENT = 0, 4
+
+    def __init__(self, id, bitrate, mode=0):
+        made.append((id, bitrate, mode))
+
+
+def SPI(id, baudrate=0, polarity=0, phase=0, sck=None, mosi=None, miso=None):
+    made.append((id, baudrate, polarity, phase, sck.id, mosi.id, miso.id))
+    return spi

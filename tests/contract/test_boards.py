@@ -1,0 +1,156 @@
+"""Each chip's `board.py` as the firmware meets it, in MicroPython, with stand-ins for `machine` and `esp32`."""
+
+from pathlib import Path
+
+import pytest
+from on_device import run
+
+from host_tools import boards
+from host_tools.boards import Board
+from host_tools.paths import ROOT
+
+STAND_INS = ROOT / "tests" / "contract" / "esp32"
+CHIPS = [board for board in boards.load_all() if board.chip != boards.SIMULATED]
+NATIVE = [board for board in CHIPS if board.controller == "native"]
+SENSING = [board for board in CHIPS if board.divider]
+
+
+def said(board: Board, script: str) -> list[str]:
+    """What a script says that finds this board's folder first; `machine` and `esp32` are the stand-ins."""
+    paths = [str(ROOT / "tests" / "firmware"), str(board.folder), str(STAND_INS)]
+    return run(["-c", f"import sys\nsys.path[:0] = {paths[::-1]}\nimport machine\n{script}"]).splitlines()
+
+
+def by_name(found: list[Board]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("board", found, ids=[board.name for board in found])
+
+
+@by_name(NATIVE)
+def test_native_controller_is_made_in_listen_only_mode(board: Board) -> None:
+    script = "import board\nboard.make_can(500_000)\nprint(machine.made == [(0, 500_000, machine.CAN.MODE_SILENT)])"
+    assert said(board, script) == ["True"]
+
+
+@by_name(CHIPS)
+def test_outbox_has_its_partition_or_none(board: Board) -> None:
+    script = "import board, esp32\nprint(board.outbox_device())\nesp32.table['outbox'] = 'its own'\nprint(board.outbox_device())"
+    assert said(board, script) == ["None", "its own"]
+
+
+@by_name(SENSING)
+def test_ignition_is_its_pin_and_a_look_at_it_takes_nothing_of_the_heap(board: Board) -> None:
+    assert board.pins
+    script = f"""
+import board, micropython
+pin = machine.pins[{board.pins["ignition"]}]
+print(pin.mode == machine.Pin.IN, pin.pull == machine.Pin.PULL_DOWN)
+for pin.level in (1, 0):
+    micropython.heap_lock()
+    on = board.ignition()
+    micropython.heap_unlock()
+    print(on)
+"""
+    assert said(board, script) == ["True True", "True", "False"]
+
+
+@by_name(SENSING)
+def test_battery_is_what_the_divider_of_board_toml_makes_of_it(board: Board) -> None:
+    assert board.divider and board.pins
+    ratio = board.divider.lower_ohm / (board.divider.upper_ohm + board.divider.lower_ohm)
+    script = f"""
+import board
+print(board._battery.pin.id)
+for machine.ADC.uv in ({int(12e6 * ratio)}, {int(16e6 * ratio)}, 3_300_000):
+    print(board.battery_mv())
+"""
+    pin, *shown = (int(line) for line in said(board, script))
+    assert pin == board.pins["battery"]
+    for mv, is_mv in zip(shown, (12_000, 16_000, 3300 / ratio), strict=True):
+        assert abs(mv - is_mv) <= 1 / ratio
+
+
+@by_name([board for board in CHIPS if not board.divider])
+def test_board_that_senses_neither_says_none(board: Board) -> None:
+    assert said(board, "import board\nprint(board.ignition(), board.battery_mv())") == ["None None"]
+
+
+@by_name(CHIPS)
+def test_led_goes_on_and_off(board: Board) -> None:
+    assert board.pins
+    script = f"""
+import board, neopixel
+for on in (True, False):
+    board.led(on)
+    print(bool(machine.pins[{board.pins["led"]}].level or any([any(colour) for colour in neopixel.shown])))
+"""
+    assert said(board, script) == ["True", "False"]
+
+
+def test_transceiver_of_the_t_can485_is_fed_and_awake() -> None:
+    board = boards.load("lilygo-t-can485")
+    assert board.pins
+    pins = board.pins["can_power"], board.pins["can_standby"]
+    script = f"import board\nprint(*[machine.pins[n].level for n in {pins}])"
+    assert said(board, script) == ["1 0"]
+
+
+MODEL = """
+from mcp2515_model import Chip, LISTEN_ONLY
+from pigtail.can import mcp2515
+chip = Chip([(20_000, 0x123, 0, b"\\x01\\x02")], crystal_hz={crystal})
+machine.spi, mcp2515.sleep_ms = chip, chip.sleep_ms
+class Pin(machine.Pin):
+    def __init__(self, id, *more, **named):
+        super().__init__(id, *more, **named)
+        self.of_chip = {{{cs}: chip.cs, {interrupt}: chip.int}}.get(id)
+machine.Pin = Pin
+import board
+can = board.make_can(500_000)
+"""
+
+
+def test_mcp2515_is_made_in_listen_only_mode_and_hears() -> None:
+    board = boards.load("esp32-mcp2515")
+    pins = dict(board.pins or {})
+    script = MODEL.format(crystal=board.crystal_hz, cs=pins["cs"], interrupt=pins["interrupt"])
+    script += """
+print(machine.made)
+can.set_filters(None)
+print(chip.mode == LISTEN_ONLY, chip.rate)
+chip.passes(1_000_000)
+frame = can.recv()
+print(frame and (frame[0], bytes(frame[1])))
+"""
+    made, mode, frame = said(board, script)
+    assert made == str([(2, 10_000_000, 0, 0, pins["sck"], pins["mosi"], pins["miso"])])
+    assert mode == "True 500000"
+    assert frame == str((0x123, b"\x01\x02"))
+
+
+@by_name(CHIPS)
+def test_pins_in_board_py_are_those_of_board_toml(board: Board) -> None:
+    assert board.pins
+    of_build = {"can_tx", "can_rx"} if board.controller == "native" else set()
+    script = f"import board\n{'' if board.controller == 'native' else MODEL_MAKES}print(sorted(machine.pins))"
+    assert said(board, script) == [str(sorted(number for pin, number in board.pins.items() if pin not in of_build))]
+
+
+MODEL_MAKES = "try:\n    board.make_can(500_000)\nexcept AttributeError:\n    pass  # no chip there\n"
+
+
+def test_frozen_modules_are_there() -> None:
+    frozen: list[Path] = []
+    for board in CHIPS:
+        words = {
+            "include": lambda path: None,
+            "require": lambda name: None,
+            "module": lambda name, base_path=".", opt=None, at=board.folder: frozen.append(at / base_path / name),
+            "package": lambda name, base_path=".", opt=None, at=board.folder.parent: frozen.append(at / base_path / name),
+        }
+        text = (board.folder / "manifest.py").read_text()
+        assert 'include("../manifest.py")' in text
+        exec(text, words)
+        shared = {**words, "module": words["package"]}
+        exec((board.folder.parent / "manifest.py").read_text(), shared)
+    assert len(frozen) == 4 * len(CHIPS)
+    assert [path for path in frozen if not path.exists()] == []

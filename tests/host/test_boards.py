@@ -1,0 +1,90 @@
+"""`boards/<board>/board.toml`: what is there loads; what makes no sense is one line that says where and what."""
+
+from pathlib import Path
+
+import pytest
+
+from host_tools import boards, paths
+from host_tools.errors import InputError
+
+WANTED = {"esp32-mcp2515", "esp32-sn65hvd230", "esp32c3-can", "esp32s3-can", "lilygo-t-can485", "unix"}
+TEXT = (paths.BOARDS / "esp32-mcp2515" / "board.toml").read_text()
+
+
+def test_every_board_loads() -> None:
+    loaded = boards.load_all()
+    assert {board.name for board in loaded} >= WANTED
+    assert {board.arch for board in loaded} == {"", "xtensawin", "rv32imc"}
+
+
+@pytest.mark.parametrize("board", [b for b in boards.load_all() if b.chip != boards.SIMULATED], ids=lambda b: b.name)
+def test_every_chip_has_what_a_board_consists_of(board: boards.Board) -> None:
+    assert {path.name for path in board.folder.iterdir()} >= {"board.toml", "board.py", "manifest.py"}
+    assert board.build in board.wanted and board.micropython in board.wanted
+
+
+def test_no_board_of_that_name() -> None:
+    with pytest.raises(InputError, match="no board 'esp8266'; there are esp32-mcp2515, "):
+        boards.load("esp8266")
+
+
+@pytest.fixture
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of boards with one board in it."""
+    (tmp_path / "esp32-mcp2515").mkdir()
+    monkeypatch.setattr(paths, "BOARDS", tmp_path)
+    return tmp_path / "esp32-mcp2515" / "board.toml"
+
+
+def test_planted_board_is_fine_as_it_is(planted: Path) -> None:
+    planted.write_text(TEXT)
+    assert boards.load("esp32-mcp2515").crystal_hz == 8_000_000
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "says"),
+    [
+        ('name = "esp32-mcp2515"', 'name = "other"', "name is 'other', but the folder is 'esp32-mcp2515'"),
+        ('title = "ESP32 + MCP2515"', "", "title is missing"),
+        ('chip = "esp32"', 'chip = "esp8266"', "chip: 'esp8266' is none of esp32, esp32s3, esp32c3, unix"),
+        ('micropython = "1.25"', 'micropython = "newest"', "'newest' is no version"),
+        ('micropython = "1.25"', "micropython = 1.25", "micropython: 1.25 is no str"),
+        ("flash_size = 4194304", "flash_size = 4000000", "flash_size: 4000000 is none of 4, 8 and 16 MiB"),
+        ("flash_size = 4194304", 'flash_size = "4MB"', "flash_size: '4MB' is no int"),
+        ("flash_size = 4194304", "flash_size = true", "flash_size: True is no int"),
+        ("flash_offset = 0x1000", "flash_offset = 0", "flash_offset: the ROM of an esp32 starts what lies at 0x1000"),
+        ("outbox_size = 1048576", "outbox_size = 1000000", "outbox_size: whole sectors"),
+        ("outbox_size = 1048576", "outbox_size = 3145728", "outbox_size: whole sectors"),
+        ("outbox_size = 1048576", "outbox_size = -4096", "outbox_size: whole sectors"),
+        ("rx_queue = 2", "rx_queue = 0", "rx_queue: "),
+        ("crystal_hz = 8000000", "", "crystal_hz: "),
+        ("stock = true", "stock = 1", "stock: 1 is no bool"),
+        ('controller = "mcp2515"', 'controller = "native"', "crystal_hz: "),
+        ('build = "ESP32_GENERIC"', "", "build is missing"),
+        ('file = "ESP32_GENERIC-20250415-v1.25.0.bin"', 'file = "ESP32_GENERIC_S3-20250415-v1.25.0.bin"', "file: "),
+        ("cs = 5", "", "pins: cs is missing"),
+        ("cs = 5", "cs = 49", "pins: cs is 49"),
+        ("cs = 5", 'cs = "5"', "pins: cs is '5'"),
+        ("cs = 5", "cs = 18", "pins: two have the same number"),
+        ("cs = 5", "cs = 5\nchip_select = 6", "pins: chip_select is not known here"),
+        ("battery = 34", "", "divider: a pin battery needs one"),
+        ("lower_ohm = 15000", "", "divider: give upper_ohm and lower_ohm"),
+        ("lower_ohm = 15000", "lower_ohm = 0", "divider: ohms are integers above 0"),
+        ('chip = "esp32"', 'chip = "esp32"\ncolour = 3', "colour is not known here"),
+        ('chip = "esp32"', "chip =", "Invalid value"),
+        ("[pins]", 'pins = "none"\n[tables]', "is not known here"),
+    ],
+)  # fmt: skip
+def test_bad_board_is_one_line(planted: Path, line: str, instead: str, says: str) -> None:
+    assert TEXT.count(line) >= 1
+    planted.write_text(TEXT.replace(line, instead, 1))
+    with pytest.raises(InputError) as caught:
+        boards.load("esp32-mcp2515")
+    told = str(caught.value)
+    assert told.startswith("boards/esp32-mcp2515/board.toml: ") and says in told and "\n" not in told
+
+
+def test_file_that_is_no_text(planted: Path) -> None:
+    planted.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"boards/esp32-mcp2515/board.toml: "):
+        boards.load("esp32-mcp2515")
