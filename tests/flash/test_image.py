@@ -104,6 +104,13 @@ def test_flipped_bit(tmp_path: Path, at: int) -> None:
     said(tmp_path, bytes(content))
 
 
+def test_wrong_checksum_under_a_right_digest(tmp_path: Path) -> None:
+    content, loader = bytearray(image(ESP32)), len(part("esp32", bytes(range(256)) * 20))
+    content[loader - 33] ^= 1  # the checksum is the last byte before the digest
+    content[loader - 32 : loader] = hashlib.sha256(content[: loader - 32]).digest()
+    assert "its boot loader is damaged: the checksum" in said(tmp_path, bytes(content))
+
+
 def test_image_without_a_digest(tmp_path: Path) -> None:
     content = bytearray(image(ESP32))
     content[0xF000:] = part("esp32", app(), digest=False)
@@ -120,6 +127,11 @@ def test_image_without_a_digest(tmp_path: Path) -> None:
 )
 def test_app_that_is_elsewhere_or_has_no_room(tmp_path: Path, table: list[Partition], says: str) -> None:
     assert says in said(tmp_path, image(ESP32, table=table))
+
+
+def test_app_at_another_address(tmp_path: Path) -> None:
+    content = image(ESP32, table=[Partition("factory", 0, 0, 0x20000, 0x100000)]).ljust(0x1F000, b"\xff")
+    assert "bytes at 0x20000 does not fit" in said(tmp_path, content + part("esp32", app()))
 
 
 def test_app_that_is_too_large_for_the_plan(tmp_path: Path) -> None:
