@@ -109,7 +109,7 @@ def _board(folder: str, facts: dict[str, Any]) -> Board:
     """Checks all; raises ValueError."""
     if facts.get("chip") == SIMULATED:
         facts = {"title": "the simulator's", **facts}
-        for own in "heap", "stand_ins", "block_size":  # the simulator's, see host_tools/sim/board.py
+        for own in "heap", "stand_ins", "repl", "block_size":  # the simulator's, see host_tools/sim/board.py
             facts.pop(own, None)
     known = {field.name: field for field in fields(Board)}
     for key in facts:

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from host_tools import boards
 from host_tools.device import connect, only
 from host_tools.device.deploy import Deployed, deploy
 from host_tools.device.release import architecture, made
@@ -20,6 +21,7 @@ from host_tools.signals.pack import pack
 
 EXAMPLES = """\b
 Examples:
+  pigtail deploy --board esp32-mcp2515 --vehicle demo-ev
   pigtail deploy --port /dev/ttyUSB0
   pigtail deploy --vehicle kona-ev
 """
@@ -28,9 +30,10 @@ Examples:
 @click.command("deploy", epilog=EXAMPLES)
 @click.option("--port", metavar="PORT", help="The device's serial port.  [default: the only one with a board]")
 @click.option("--device", metavar="ID", help="A device that is on the road, over MQTT: comes with signed updates.")
+@click.option("--board", "name", metavar="BOARD", help="One of `pigtail boards`: its module goes, too. Needed once for a chip.")
 @click.option("--vehicle", metavar="NAME|FILE", help="The profile it shall decode by: a vehicle's name, a DBC, a packed file.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def command(port: str | None, device: str | None, vehicle: str | None, as_json: bool) -> None:
+def command(port: str | None, device: str | None, name: str | None, vehicle: str | None, as_json: bool) -> None:
     """Compile the firmware for a device, send what changed, and wait until it runs.
 
     What is in force stays in force until the new firmware lies beside it, whole and compared; interrupted at any time, one of
@@ -38,11 +41,12 @@ def command(port: str | None, device: str | None, vehicle: str | None, as_json: 
     """
     if device is not None:
         raise InputError("--device: over MQTT a device takes signed updates only, which come later; give --port")
+    kind = boards.load(name) if name else None
     profile = pack(find.find(vehicle, 1000, _tell)) if vehicle else None
     began = time.monotonic()
     with connect(only(port)) as board, _bar() as progress:
         arch = architecture(board)
-        done = deploy(board, made(arch), profile, progress)
+        done = deploy(board, made(arch, kind), profile, progress)
     seconds = round(time.monotonic() - began, 1)
     if as_json:
         click.echo(json.dumps({"port": board.port, "arch": arch, "healthy": done.is_healthy, "seconds": seconds, **asdict(done)}))

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from host_tools import boards
 from host_tools.boards import MIB, SIMULATED, Board
-from host_tools.device import flashing, image, partitions
+from host_tools.device import flashing, image, only, partitions
 from host_tools.device.flashing import BAUD, Flashed, FlashFailed, Watcher
 from host_tools.device.image import Image
 from host_tools.errors import InputError
@@ -27,7 +27,7 @@ Examples:
 
 @click.command("flash", epilog=EXAMPLES)
 @click.option("--board", "name", metavar="BOARD", required=True, help="One of `pigtail boards`.")
-@click.option("--port", metavar="PORT", required=True, help="The serial port that the chip is on.")
+@click.option("--port", metavar="PORT", help="The chip's serial port.  [default: the only one with a board]")
 @click.option("--image", "path", metavar="FILE", type=click.Path(path_type=Path), help="MicroPython, a complete image.")
 @click.option("--sha256", metavar="HEX", default="", help="What the file's SHA-256 must be.")
 @click.option("--partition-table", "own_table", is_flag=True, help="Write the board's table in place of the image's.")
@@ -36,7 +36,7 @@ Examples:
 @click.option("--yes", is_flag=True, help="Do not ask before everything on the chip is erased.")
 @click.option("--json", "as_json", is_flag=True, help="What was done, as JSON.")
 def command(
-    name: str, port: str, path: Path | None, sha256: str, own_table: bool, baud: int, stub: bool, yes: bool, as_json: bool
+    name: str, port: str | None, path: Path | None, sha256: str, own_table: bool, baud: int, stub: bool, yes: bool, as_json: bool
 ) -> None:
     """Erase a chip and write MicroPython to it.
 
@@ -51,6 +51,7 @@ def command(
     found = image.read(path, board, sha256)
     for warning in _warnings(board, found, own_table):
         click.echo(f"pigtail: warning: {warning}", err=True)
+    port = only(port)
     if not yes:
         _ask(port)
     try:
@@ -129,5 +130,5 @@ def _summary(board: Board, port: str, found: Image, done: Flashed) -> str:
     table = f"{board.name}'s, with {board.outbox_size // MIB} MB for the outbox" if done.own_table else "the image's"
     return (
         f"MicroPython {found.micropython} is on the {done.chip} at {port}: {done.written:,} bytes written and verified. "
-        f"Partition table: {table}. Next: pigtail deploy"
+        f"Partition table: {table}. Next: pigtail deploy --board {board.name}"
     )

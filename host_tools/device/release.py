@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from host_tools.boards import Board
 from host_tools.device import pairs
 from host_tools.device.serial import Device
 from host_tools.errors import InputError
@@ -70,9 +71,16 @@ def architecture(device: Device) -> str:
     return ARCHES[number]
 
 
-def made(arch: str) -> Release:
-    """The release of this checkout for `arch`, compiled. Raises InputError, SetupError."""
-    return read(build.firmware(BUILD / "deploy" / arch, arch))
+def made(arch: str, board: Board | None = None) -> Release:
+    """The release of this checkout for `arch`, compiled, with the board's own module where one is named: else that which the
+    device has stays. Raises InputError, SetupError."""
+    release = read(build.firmware(BUILD / "deploy" / arch, arch))
+    if board:
+        if board.arch != arch:
+            raise InputError(f"{board.name} runs {board.arch or 'no such code'}, but the device runs {arch}: see pigtail boards")
+        module = build.module(board.folder / "board.py", "board", arch, build.LEAN)
+        release.root["/board.mpy"] = module.read_bytes()
+    return release
 
 
 def read(tree: Path) -> Release:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from host_tools.device.release import PROFILE, Found, Plan, Release, digest, plan
+from host_tools import boards
+from host_tools.device.release import PROFILE, Found, Plan, Release, digest, made, plan
 from host_tools.errors import InputError
 
 ROOT = {"/boot.py": b"boot", "/main.py": b"main"}
@@ -68,3 +69,17 @@ def test_flash_that_is_too_small_is_refused_before_anything_is_sent() -> None:
     assert plan(NEW, found("a", needed, a=OLD)).flips
     with pytest.raises(InputError, match="flash has 27 KiB free, and 28 KiB are needed"):
         plan(NEW, found("a", needed - 1, a=OLD))
+
+
+@pytest.mark.parametrize("name", ["esp32-mcp2515", "esp32c3-can"])
+def test_module_of_a_board_goes_outside_the_slots_where_one_is_named(name: str) -> None:
+    board = boards.load(name)
+    with_it, without = made(board.arch, board), made(board.arch)
+    assert with_it.root.keys() - without.root.keys() == {"/board.mpy"} and with_it.slot == without.slot
+    assert with_it.root["/board.mpy"][:2] == b"M\x06"
+
+
+@pytest.mark.parametrize("name", ["esp32c3-can", "unix"])
+def test_module_of_another_kind_of_board_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name} runs .*, but the device runs xtensawin"):
+        made("xtensawin", boards.load(name))
