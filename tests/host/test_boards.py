@@ -88,3 +88,18 @@ def test_file_that_is_no_text(planted: Path) -> None:
     planted.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match=r"boards/esp32-mcp2515/board.toml: "):
         boards.load("esp32-mcp2515")
+
+
+def test_board_in_the_documents_has_ten_lines_and_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (paths.ROOT / "docs" / "boards.md").read_text()
+    example = text.partition("```toml\n")[2].partition("```")[0]
+    assert len(example.splitlines()) == 10
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "board.toml").write_text(example)
+    monkeypatch.setattr(paths, "BOARDS", tmp_path)
+    assert boards.load("mine").pins == {"can_tx": 0, "can_rx": 1}
+
+
+def test_documents_name_every_board_and_its_build() -> None:
+    text = (paths.ROOT / "docs" / "boards.md").read_text()
+    assert [board.name for board in boards.load_all() if f"`{board.name}`" not in text or f"`{board.build or 'unix'}`" not in text] == []
