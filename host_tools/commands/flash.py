@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -14,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from host_tools import boards
 from host_tools.boards import MIB, SIMULATED, Board
 from host_tools.device import flashing, image, only, partitions
-from host_tools.device.flashing import BAUD, Flashed, FlashFailed, Watcher
+from host_tools.device.flashing import BAUD, Flashed, FlashFailed, FlashStopped, Watcher
 from host_tools.device.image import Image
 from host_tools.errors import InputError
 
@@ -23,6 +22,7 @@ Examples:
   pigtail flash --board esp32-mcp2515 --port /dev/ttyUSB0 --image ESP32_GENERIC-20250415-v1.25.0.bin --partition-table
   pigtail flash --board esp32c3-can --port /dev/ttyACM0 --image firmware.bin --sha256 4b1f… --yes --json
 """
+_EMPTY = "there is nothing whole on the chip now, flash it again"
 
 
 @click.command("flash", epilog=EXAMPLES)
@@ -58,7 +58,11 @@ def command(
         with _watching() as watcher:
             done = flashing.flash(board, port, found, watcher, own_table, stub, baud)
     except FlashFailed as error:
-        _fail(port, error)
+        click.echo(f"pigtail: writing to {port} failed ({error}): {_EMPTY}", err=True)
+        sys.exit(1)
+    except FlashStopped:
+        click.echo(f"pigtail: {_EMPTY}", err=True)
+        raise
     click.echo(json.dumps(_facts(board, port, found, done), indent=2) if as_json else _summary(board, port, found, done))
 
 
@@ -74,11 +78,6 @@ def _ask(port: str) -> None:
         raise InputError(f"everything on the chip at {port} will be erased, and there is nobody to ask: give --yes")
     if not click.confirm(f"Everything on the chip at {port} will be erased, its configuration too. Go on?", err=True):
         raise InputError("not confirmed; nothing was changed")
-
-
-def _fail(port: str, error: FlashFailed) -> NoReturn:
-    click.echo(f"pigtail: writing to {port} failed ({error}): there is nothing whole on the chip now, flash it again", err=True)
-    sys.exit(1)
 
 
 class _Lines:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import esptool
 from esp_pylib.logger import EspLog, EspLogBase
 from esptool.logger import log
-from esptool.util import FatalError, flash_size_bytes
+from esptool.util import flash_size_bytes
 from serial import SerialException
 
 from host_tools.boards import MIB, Board
@@ -21,13 +21,19 @@ from host_tools.device.image import Image, chip_name
 from host_tools.errors import InputError, SetupError
 
 ATTEMPTS = 7  # to connect
+PATIENCE_S = 3.0  # with a stub that does not report; esptool itself would wait for ever
 BAUD = 460_800
 _ROM_BAUD = 115_200
+_TROUBLE = (RuntimeError, SerialException, OSError)  # esptool's FatalError and its like are the first
 _UNTOUCHED = "nothing was changed"
 
 
 class FlashFailed(Exception):
     """It went wrong when the chip had been erased already."""
+
+
+class FlashStopped(KeyboardInterrupt):
+    """Somebody stopped it when the chip had been erased already."""
 
 
 class Watcher(Protocol):
@@ -83,8 +89,10 @@ def flash(
             written = _write(chip, board, image, own_table)
             watcher.step("resetting")
             esptool.reset_chip(chip, "hard-reset")
-        except (FatalError, SerialException, OSError) as error:
+        except _TROUBLE as error:
             raise FlashFailed(_line(error)) from error
+        except KeyboardInterrupt as asked:
+            raise FlashStopped from asked
         return Flashed(name, size, written, own_table)
 
 
@@ -105,11 +113,12 @@ def _connected(board: Board, port: str, watcher: Watcher, attempts: int) -> Iter
     watcher.step("connecting")
     try:
         rom = esptool.detect_chip(port, _ROM_BAUD, connect_attempts=attempts)
-    except (FatalError, SerialException, OSError) as error:
+    except _TROUBLE as error:
         raise SetupError(
             f"no chip answers on {port} ({_line(error)}): is it the right port, and free? Else hold BOOT, press RESET, try again"
         ) from error
     try:
+        rom._port.timeout = PATIENCE_S
         wanted = chip_name(board.chip)
         if wanted != rom.CHIP_NAME:
             raise InputError(f"the chip on {port} is an {rom.CHIP_NAME}, but {board.name} has an {wanted}; {_UNTOUCHED}")
@@ -129,7 +138,7 @@ def _prepared(rom: Any, board: Board, stub: bool, baud: int) -> tuple[Any, str, 
             chip.change_baud(baud)
         esptool.attach_flash(chip)
         found = esptool.detect_flash_size(chip)
-    except (FatalError, SerialException, OSError) as error:
+    except _TROUBLE as error:
         raise SetupError(f"the chip stopped answering ({_line(error)}): press RESET, try again; {_UNTOUCHED}") from error
     size = flash_size_bytes(found) if found else 0
     if size < board.flash_size:

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +104,30 @@ def test_failed_write_ends_with_1(plug: Plug, path: Path, capsys: pytest.Capture
     assert ended("flash", "--board", BOARD, "--port", loader.port, "--image", path, "--yes", "--json") == 1
     out, err = capsys.readouterr()
     assert out == "" and "there is nothing whole on the chip now, flash it again" in err
+
+
+def test_stopped_while_it_writes_says_what_is_left(plug: Plug, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def asks(name: str, packet: bytes) -> bytes:
+        if name == "FLASH_DEFL_DATA":
+            os.kill(os.getpid(), signal.SIGINT)
+        return packet
+
+    loader = plug(RomLoader(ESP32, on_request=asks))
+    assert ended("flash", "--board", BOARD, "--port", loader.port, "--image", path, "--yes") == 130
+    told = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert told[-2:] == ["pigtail: there is nothing whole on the chip now, flash it again", "stopped"]
+
+
+def test_stopped_while_it_connects_says_nothing_of_the_chip(
+    plug: Plug, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def asks(name: str, packet: bytes) -> bytes:
+        os.kill(os.getpid(), signal.SIGINT)
+        return packet
+
+    loader = plug(RomLoader(ESP32, on_request=asks))
+    assert ended("flash", "--board", BOARD, "--port", loader.port, "--image", path, "--yes") == 130
+    assert "nothing whole" not in capsys.readouterr().err and loader.is_untouched
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from images import STOCK, app, board_of, image
@@ -219,6 +220,42 @@ def test_chip_that_falls_silent_before_anything_is_erased(tmp_path: Path, plug: 
     with pytest.raises(SetupError, match="the chip stopped answering .*nothing was changed"):
         flashed(tmp_path, loader, board_of("esp32"))
     assert loader.is_untouched
+
+
+def test_stub_that_does_not_report_is_not_waited_for_for_ever(
+    tmp_path: Path, plug: Plug, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flashing, "PATIENCE_S", 0.3)
+    loader = plug(RomLoader(ESP32C3, on_answer=lambda name, frame: b"" if name == "OHAI" else frame))
+    with pytest.raises(SetupError, match=r"the chip stopped answering \(Failed to start stub flasher.*nothing was changed"):
+        flashed(tmp_path, loader, board_of("esp32c3"))
+    assert loader.is_untouched
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_answer_mangled_anywhere_is_written_right_or_told(
+    tmp_path: Path, plug: Plug, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flashing, "PATIENCE_S", 0.3)
+    random, answers = Random(seed), 0
+    at, board = random.randrange(3, 90), board_of("esp32c3")
+
+    def mangled(name: str, frame: bytes) -> bytes:
+        nonlocal answers
+        answers += 1
+        place = random.randrange(len(frame))
+        changes = [frame[:place], frame[:place] + random.randbytes(5) + frame[place:], frame[:place] + frame[place + 1 :]]
+        return random.choice(changes) if answers == at else frame
+
+    loader = plug(RomLoader(ESP32C3, on_answer=mangled))
+    try:
+        flashed(tmp_path, loader, board)
+    except SetupError:
+        assert loader.is_untouched
+    except FlashFailed:
+        assert not loader.is_untouched
+    else:
+        assert loader.flash[: len(image(board))] == image(board)
 
 
 @pytest.mark.parametrize(("stub", "name"), [(True, "ERASE_FLASH"), (False, "FLASH_BEGIN")])
