@@ -11,6 +11,12 @@ os.environ.setdefault("ESPTOOL_CFGFILE", str(Path(__file__).with_name("esptool.c
 from rom_loader import RomLoader
 
 
+@pytest.fixture(autouse=True)
+def no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """esptool writes all that it sends and hears as hex for a trace that nobody asked for: half of its time."""
+    monkeypatch.setattr("esptool.loader.HexFormatter.__str__", lambda self: "")
+
+
 @pytest.fixture
 def plug() -> Iterator[Callable[[RomLoader], RomLoader]]:
     """Takes chips, and takes them away when the test is over."""

@@ -33,7 +33,7 @@ def part(chip: str, content: bytes, digest: bool = True) -> bytes:
     return made
 
 
-def app(version: str = "1.29.0", size: int = 30_000, can: bool = True) -> bytes:
+def app(version: str = "1.29.0", size: int = 10_000, can: bool = True) -> bytes:
     """What is in an app; half of it does not compress."""
     banner = f"MicroPython v{version} on 2025-04-15; Generic".encode() + (b"\0get_counters\0" if can else b"")
     return banner + random.Random(1).randbytes(size // 2) + bytes(size // 2)
