@@ -40,8 +40,8 @@ def command(
 ) -> None:
     """Erase a chip and write MicroPython to it.
 
-    The image is checked first: its chip, its size, its checksums. A chip other than the board's is left as it is. Everything
-    else on it goes, its configuration and what waits in its outbox too.
+    The image is checked first: its chip, its size, its checksums. A chip other than the board's is left as it is; from the right
+    one everything goes, its configuration and what waits in its outbox too.
     """
     board = boards.load(name)
     if board.chip == SIMULATED:

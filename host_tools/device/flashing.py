@@ -5,7 +5,7 @@ known to be right nothing is changed.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -87,12 +87,13 @@ def flash(
             _erase(chip, size)
             watcher.step("writing")
             written = _write(chip, board, image, own_table)
-            watcher.step("resetting")
-            esptool.reset_chip(chip, "hard-reset")
         except _TROUBLE as error:
             raise FlashFailed(_line(error)) from error
         except KeyboardInterrupt as asked:
             raise FlashStopped from asked
+        watcher.step("resetting")
+        with suppress(*_TROUBLE):  # all is there; who pulls the plug now resets it so
+            esptool.reset_chip(chip, "hard-reset")
         return Flashed(name, size, written, own_table)
 
 

@@ -281,6 +281,16 @@ def test_flash_that_does_not_keep_what_was_written(tmp_path: Path, plug: Plug) -
         flashed(tmp_path, plug(loader), board)
 
 
+def test_reset_that_fails_takes_nothing_back(tmp_path: Path, plug: Plug, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unplugged(*arguments: object) -> None:
+        raise OSError("unplugged")
+
+    monkeypatch.setattr("esptool.reset_chip", unplugged)
+    board = board_of("esp32c3")
+    loader = plug(RomLoader(ESP32C3))
+    assert flashed(tmp_path, loader, board).written == len(image(board))
+
+
 def test_unknown_size_of_flash_is_refused(tmp_path: Path, plug: Plug) -> None:
     board = board_of("esp32c3")
     loader = RomLoader(ESP32C3)
