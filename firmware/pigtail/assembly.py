@@ -173,7 +173,7 @@ class Assembly:
 
     def _asking(self, allowed):
         """Whom to ask; None, and why, where the owner allowed it for another profile."""
-        if allowed.lower() != "%08x" % self.profile.identity:
+        if allowed.lower() != once.call("pigtail.signals.asking", "identity", self.config["profile"]):
             self.config_error = "requests.profile: is not the profile in force; allow requests again"
             return None
         try:

@@ -12,15 +12,21 @@ from pathlib import Path
 import can
 
 from host_tools.control import Command, message
+from host_tools.paths import ROOT
 from host_tools.reader.connection import Address, Connection
+from host_tools.signals import find
+from host_tools.signals.asking import Ecu
+from host_tools.signals.merge import merge
+from host_tools.signals.profile import Profile
 from host_tools.sim import broker, scenario
+from host_tools.sim.ecus.file import load_all
 from host_tools.sim.run import Simulation
 from host_tools.sim.scenario import Scenario
 from tests.sim.drives import demo_car, send
 
 SPEED = 3.0
 MOST_S = 600.0  # a machine that is busy takes long to have everything asked
-HEAP = "192k"  # all at once is more than the 128 KiB have room for
+HEAP = "256k"  # all at once is more than the 128 KiB have room for
 OUTAGE, POWER_CUT_AT, ASKED_FROM = (5.0, 10.0), 7.0, 14.0
 LOOKED = "looked"  # a topic of our own: when it comes, everything that was retained has come
 STOPPED_S = 0.5  # real seconds in which the firmware does not read the bus: its queue runs over
@@ -28,17 +34,30 @@ WAIT_S = 10.0  # real seconds in which a device answers
 TURN_S = 0.05
 LASTS_MS = 600_000
 KEY = "5a" * 32
+ECUS = ROOT / "host_tools" / "sim" / "ecus" / "demo.toml"
 SPEED_SIGNAL = "Vehicle.Speed"
 ASKED: tuple[tuple[str, dict[str, object], int], ...] = (
     ("ping", {}, LASTS_MS),
     ("snapshot", {"signals": [SPEED_SIGNAL, "Vehicle.TraveledDistance"]}, LASTS_MS),
     ("flush", {}, LASTS_MS),
     ("capture", {"ids": [], "duration_ms": 500, "frames": 50}, LASTS_MS),
+    ("ask", {"ecu": "battery", "request": "22f190"}, LASTS_MS),
+    ("ask", {"ecu": "all", "request": "03"}, LASTS_MS),  # only the motor answers
+    ("clear", {"ecu": "motor", "request": "04"}, LASTS_MS),
+    ("gate", {"skip": 0}, LASTS_MS),
+    ("unmute", {}, LASTS_MS),
     ("ping", {}, -1),  # it has expired
     ("snapshot", {"signals": ["Vehicle.Sped"]}, LASTS_MS),  # there is no such
     ("set_period", {"signal": SPEED_SIGNAL, "period_ms": 500}, LASTS_MS),
+    ("allow", {"requests": True}, LASTS_MS),
     ("reboot", {}, LASTS_MS),
 )
+
+
+def asked_car() -> Profile:
+    """The demo car, with what its ECUs are asked for, and all of them at once."""
+    profile = merge([find.find(name, 1000, print) for name in ("demo-ev", "demo-ev-diagnostics")], print)
+    return replace(profile, asking=replace(profile.asking, ecus=(*profile.asking.ecus, Ecu("all", 0x7DF, None))))
 
 
 @dataclass
@@ -60,11 +79,13 @@ class Heard:
 
 def everything() -> Heard:
     """The drive with all that can be turned on."""
-    config = {"state": {"*": 500}, "homeassistant": "homeassistant", "command.key": KEY}
+    profile = asked_car()
+    config = {"state": {"*": 500}, "homeassistant": "homeassistant", "command.key": KEY} | scenario.permission(profile)
     heard = Heard()
     settings = Scenario(
-        demo_car(), heard.frames(), SPEED, MOST_S, (OUTAGE,), heap=HEAP, power_cuts=(POWER_CUT_AT,), config=config
-    )
+        profile, heard.frames(), SPEED, MOST_S, (OUTAGE,), heap=HEAP, power_cuts=(POWER_CUT_AT,), config=config,
+        ecus=load_all([ECUS]),
+    )  # fmt: skip
     asyncio.run(_hear(heard, settings, True))
     assert heard.is_complete, "the drive ended before everything was asked"
     return heard

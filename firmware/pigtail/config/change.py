@@ -10,7 +10,7 @@ _LAST_GOOD = "/config"
 
 def set_period(signal: str, period_ms: int) -> int:
     """Sets a signal's period; as `set_key`, and raises ValueError for a number out of range."""
-    config = _read()
+    config = read()
     periods = config.setdefault("periods", {})
     periods[signal] = period_ms
     if len(periods) > 64 or not 0 <= period_ms <= 3600000:
@@ -21,12 +21,13 @@ def set_period(signal: str, period_ms: int) -> int:
 def set_key(key: str, value) -> int:
     """Sets a key and counts the version up; returns the version. Raises ValueError where there is a file that is not in force,
     or after 65535 changes; OSError when the flash refuses, the file then stays as it was."""
-    config = _read()
+    config = read()
     config[key] = value
     return _write(config)
 
 
-def _read():
+def read() -> dict:
+    """What is in force. Raises ValueError where there is a file that is not."""
     last_good = Pair(_LAST_GOOD).read() or b"{}"
     try:
         with open(_PATH, "rb") as f:

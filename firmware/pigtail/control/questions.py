@@ -7,6 +7,7 @@ from pigtail import once
 from pigtail.diag.isotp import Failure
 from time import ticks_diff, ticks_ms
 
+_PROFILE = "/profile.bin"  # where the configuration names no other
 _PAGE = const(16)  # frames of the gate's log in one reply
 _BUSY_TIMES, _BUSY_MS = const(30), const(100)  # how often it is tried to get in between the schedule's requests
 
@@ -38,10 +39,13 @@ def run(commands, name, given):
 
 
 def _allowed(commands, requests):
-    """For the profile that is in force now, and no other."""
+    """For the profile that is in force now, with whatever periods, and no other."""
     if commands.profile is None:
         raise ValueError("there is no profile")
-    identity = "%08x" % commands.profile.identity if requests else ""
+    identity = ""
+    if requests:
+        path = once.call("pigtail.config.change", "read").get("profile", _PROFILE)
+        identity = once.call("pigtail.signals.asking", "identity", path)
     version = once.call("pigtail.config.change", "set_key", "requests.profile", identity)
     commands.restarts = True
     return {"version": version}

@@ -9,6 +9,13 @@ from pigtail.signals.profile import LOW_HALF, row_of
 _AWAKE = ("awake",)
 
 
+def identity(path: str) -> str:
+    """That of the packed profile in this file, as hex: the questions are the same with whatever periods. Raises OSError."""
+    with open(path, "rb") as f:
+        f.seek(-4, 2)
+        return "%08x" % int.from_bytes(f.read(), "little")
+
+
 def load(profile):
     """(ECUs as the text has them; states: name to (row, index, raw values); requests as `diag.poller` has them). Raises
     ValueError or KeyError for a text that is not as the tools write it."""
