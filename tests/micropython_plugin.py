@@ -124,6 +124,7 @@ def run(path: Path, names: list[str], time_limit_s: float = TIME_LIMIT_S) -> dic
             "root": tree / "root",
             "board": modules,
             "tests": compiled,
+            "data": ROOT / "tests" / "data",
             "names": names,
         }
         environment = os.environ | {

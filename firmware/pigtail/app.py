@@ -8,6 +8,7 @@ import board
 import gc
 import json
 import machine
+import os
 import sys
 from asyncio import sleep_ms
 from micropython import const
@@ -208,6 +209,9 @@ class App:
         supervisor.add("link", self._link.run)
         supervisor.add("clock", lambda beat: self._clock.run(self._link, beat))
         supervisor.add("uplink", self._uplink.run)
+        if "config.tried" in os.listdir("/"):
+            version = self._config_version
+            asyncio.create_task(once.call("pigtail.config.trial", "watch", version, self._uplink, self._client, self._keeper))
 
         def tell():  # the parts have run for a second: the console is told so, once
             supervisor.heartbeats.pop()

@@ -29,13 +29,13 @@ def of_our_own(kind: str, folder: Path) -> Security:
         return Security()
     authority = Authority(folder / "tls")
     broker = authority.issue("broker", "IP:127.0.0.1", f"DNS:{NAME}")
-    config: dict[str, object] = {"mqtt.tls": 1, "mqtt.ca": _CA}
+    config: dict[str, object] = {"mqtt.tls": 1, "mqtt.ca_file": _CA}
     files = {_CA: authority.certificate.read_bytes()}
     if kind != MUTUAL:
         return Security(broker, None, config, files)
     device = authority.issue("device")
     files |= {_CERTIFICATE: device.certificate.read_bytes(), _KEY: device.key.read_bytes()}
-    return Security(broker, authority.certificate, config | {"mqtt.cert": _CERTIFICATE, "mqtt.key": _KEY}, files)
+    return Security(broker, authority.certificate, config | {"mqtt.cert_file": _CERTIFICATE, "mqtt.key_file": _KEY}, files)
 
 
 def of_another(address: Address, trust: Trust) -> Security:
@@ -44,9 +44,9 @@ def of_another(address: Address, trust: Trust) -> Security:
         return Security()
     if trust.ca is None:
         raise InputError(f"the device trusts no CA by itself: name that of {address} with --ca")
-    config: dict[str, object] = {"mqtt.tls": 1, "mqtt.ca": _CA, "mqtt.server_name": address.host}
+    config: dict[str, object] = {"mqtt.tls": 1, "mqtt.ca_file": _CA, "mqtt.server_name": address.host}
     files = {_CA: trust.ca.read_bytes()}
     if trust.certificate and trust.key:
-        config |= {"mqtt.cert": _CERTIFICATE, "mqtt.key": _KEY}
+        config |= {"mqtt.cert_file": _CERTIFICATE, "mqtt.key_file": _KEY}
         files |= {_CERTIFICATE: trust.certificate.read_bytes(), _KEY: trust.key.read_bytes()}
     return Security(config=config, files=files)

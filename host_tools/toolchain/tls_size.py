@@ -27,7 +27,7 @@ def sizes():
     with open("/proc/self/statm") as f: pages = int(f.read().split()[1])
     return gc.mem_alloc(), pages * 4096
 class Clock: quality = NTP
-config = {"mqtt.ca": "/run/ca.pem", "mqtt.cert": "", "mqtt.key": "", "mqtt.server_name": "", "mqtt.pin": ""}
+config = {"mqtt.ca_file": "/run/ca.pem", "mqtt.cert_file": "", "mqtt.key_file": "", "mqtt.server_name": "", "mqtt.pin": ""}
 client = Client("dev", "127.0.0.1", int(os.getenv("PORT")))
 address = socket.getaddrinfo("127.0.0.1", client.port)[0][-1]
 async def main():

@@ -354,6 +354,21 @@ def test_nonce_0_is_taken_once():
     assert nonces.take(0) and not nonces.take(0)
 
 
+def test_change_of_the_configuration_is_tried_after_its_reply():
+    scene = Scene()
+    scene.send("config", arguments={"set": {"batch_ms": 900, "wifi.ssid": None}})
+    assert scene.replies[-1]["result"] == {"version": 1} and scene.parts.asked == ["hold", "reset"]
+    assert store.load()[0]["batch_ms"] == 900
+    os.remove("/config.tried")
+
+
+def test_change_of_the_configuration_that_is_no_object_or_not_allowed_is_refused():
+    for given in {"set": [1]}, {}, {"set": {"device": "x"}}:
+        scene = Scene()
+        _refuses("bad_arguments", True, scene, command="config", arguments=given)
+        assert scene.parts.asked == [] and "config.try" not in os.listdir("/")
+
+
 def test_reboot_follows_the_acknowledgement_of_its_reply():
     scene = Scene()
     scene.commands.heard(b"t", sealed(json.dumps(_fields(scene, "reboot"))))

@@ -6,10 +6,10 @@ from runner import raises
 
 WRONG = {int: ("1", 1.5, None, True, [], {}), str: (1, None, [], {}, False), dict: ([], "x", 1, None), list: ({}, "x", 1, None)}
 PIN = "0123456789abcdefABCDEF0123456789" * 2
-TLS = {"mqtt.tls": 1, "mqtt.ca": "/ca.pem"}
-MUTUAL = {"mqtt.tls": 1, "mqtt.ca": "/ca.pem", "mqtt.cert": "/cert.pem", "mqtt.key": "/key.pem"}
+TLS = {"mqtt.tls": 1, "mqtt.ca_file": "/ca.pem"}
+MUTUAL = {"mqtt.tls": 1, "mqtt.ca_file": "/ca.pem", "mqtt.cert_file": "/cert.pem", "mqtt.key_file": "/key.pem"}
 # What a key makes no sense without.
-NEEDS = {"mqtt.ca": TLS, "mqtt.cert": MUTUAL, "mqtt.key": MUTUAL, "mqtt.server_name": TLS, "mqtt.pin": TLS}
+NEEDS = {"mqtt.ca_file": TLS, "mqtt.cert_file": MUTUAL, "mqtt.key_file": MUTUAL, "mqtt.server_name": TLS, "mqtt.pin": TLS}
 NEEDS["mqtt.user"] = NEEDS["mqtt.password"] = {"mqtt.insecure": 1}
 ITEMS = {"wifi.networks": ["home", "secret"], "mqtt.brokers": "broker.example:1884"}
 
@@ -56,7 +56,7 @@ def test_every_key_refuses_other_types():
 def test_every_key_refuses_what_is_out_of_range():
     for key in KEYS:
         kind, _, least, most = KEYS[key]
-        if key not in ("mqtt.ca", "mqtt.cert", "mqtt.key"):  # which may be empty, but not where TLS needs them
+        if key not in ("mqtt.ca_file", "mqtt.cert_file", "mqtt.key_file"):  # which may be empty, but not where TLS needs them
             check(_sized(key, least))
         if kind is int or least:
             assert _refused(_sized(key, least - 1)).startswith(key + ": ")
@@ -109,22 +109,22 @@ def test_broker_without_tls_and_password_needs_no_request():
 
 
 def test_tls_that_could_not_know_its_broker_is_refused():
-    assert "mqtt.ca" in _refused({"mqtt.tls": 1})
+    assert "mqtt.ca_file" in _refused({"mqtt.tls": 1})
     check({"mqtt.tls": 1, "mqtt.pin": PIN})
-    assert "clock.host" in _refused({"mqtt.tls": 1, "mqtt.ca": "/ca.pem", "clock.host": ""})
-    check({"mqtt.tls": 1, "mqtt.ca": "/ca.pem", "clock.host": "", "mqtt.pin": PIN})
+    assert "clock.host" in _refused({"mqtt.tls": 1, "mqtt.ca_file": "/ca.pem", "clock.host": ""})
+    check({"mqtt.tls": 1, "mqtt.ca_file": "/ca.pem", "clock.host": "", "mqtt.pin": PIN})
 
 
 def test_what_is_for_tls_is_refused_where_there_would_be_none():
-    for key in "mqtt.ca", "mqtt.cert", "mqtt.key", "mqtt.server_name", "mqtt.pin":
+    for key in "mqtt.ca_file", "mqtt.cert_file", "mqtt.key_file", "mqtt.server_name", "mqtt.pin":
         assert _refused({key: PIN}) == key + ": is for TLS; set mqtt.tls to 1"
 
 
 def test_client_certificate_without_its_key_is_refused():
-    for key in "mqtt.cert", "mqtt.key":
+    for key in "mqtt.cert_file", "mqtt.key_file":
         config = dict(TLS)
         config[key] = "/own.pem"
-        assert _refused(config).startswith("mqtt.cert: ")
+        assert _refused(config).startswith("mqtt.cert_file: ")
 
 
 def test_pin_that_is_no_sha_256_is_refused():

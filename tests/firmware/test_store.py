@@ -1,9 +1,11 @@
 """config/store: a configuration that is damaged or wrong never comes into force; the last good one does, and it is said."""
 
 import json
+import random
 from packed import get, put
 from pair import Pair
 from pigtail.config import store
+from pigtail.config.migrations import migrate
 from pigtail.config.schema import check
 
 GOOD = {"mqtt.host": "broker.example", "periods": {"Speed }": 100, "Gear": 0}, "device": "a \" } \\", "mqtt.port": 1}
@@ -100,6 +102,73 @@ def test_fault_5_flipped_bit_in_the_file_keeps_the_last_good_one_or_is_what_some
         assert config == (check(GOOD) if error else check(json.loads(flipped))), bytes(flipped)
         kept += error is not None
     assert kept > 2 * len(whole)
+
+
+def _mutated(whole):
+    """As an editor, a bad cable or a bad chip would have it."""
+    text = bytearray(whole)
+    for _ in range(random.randint(1, 3)):
+        at, kind = random.randrange(len(text) + 1), random.randrange(4)
+        end = min(len(text), at + random.randint(1, 12))
+        if kind == 0:
+            text[at:end] = b""
+        elif kind == 1:
+            text[at:at] = bytes([random.choice(b'{}[]",:\\-0e1.tn\xff\x00 ') for _ in range(random.randint(1, 4))])
+        elif kind == 2:
+            text[at:at] = text[at // 2 : end]
+        else:
+            text[at:end] = bytes([random.randrange(256) for _ in range(end - at)])
+    return bytes(text)
+
+
+def test_fault_7_thousands_of_mutations_leave_the_last_good_one_or_what_the_schema_takes():
+    _good()
+    whole = json.dumps(GOOD).encode()
+    random.seed(7)
+    kept = 0
+    for _ in range(3000):
+        text = _mutated(whole)
+        Pair("/config").write(whole)
+        put("/config.json", text)
+        config, error = store.load()
+        assert config == (check(GOOD) if error else check(migrate(json.loads(text)))), text
+        assert error is None or error.startswith("config.json"), error
+        kept += error is not None
+    assert 2000 < kept < 3000
+
+
+def test_fault_5_mutations_of_file_and_both_copies_leave_one_of_them_or_the_defaults_with_a_reason():
+    random.seed(8)
+    older, newer = dict(GOOD, batch_ms=500), dict(GOOD, batch_ms=600)
+    known = [check(older), check(newer), check({})]
+    for _ in range(1000):
+        _fresh()
+        for config in older, newer:
+            put("/config.json", json.dumps(config))
+            store.load()
+        for name in "/config.0", "/config.1":
+            if random.randrange(2):
+                put(name, _mutated(get(name)))
+        put("/config.json", b"{" + _mutated(get("/config.json")))
+        config, error = store.load()
+        assert config in known and error.startswith("config.json"), (config, error)
+
+
+def test_fault_7_file_longer_than_the_heap_keeps_the_last_good_one():
+    for text in b" " * 8192, b'{"device": "' + b"x" * 8180:
+        _good()
+        with open("/config.json", "wb") as f:
+            for _ in range(20):
+                f.write(text)
+        assert store.load() == (check(GOOD), "config.json is too long")
+
+
+def test_fault_7_deep_or_endless_json_keeps_the_last_good_one():
+    for text in b"[" * 3000, b"[" * 3000 + b"]" * 3000, b'{"a":' * 500 + b"1" + b"}" * 500, b'{"mqtt.port": ' + b"9" * 400 + b"}":
+        _good()
+        put("/config.json", text)
+        config, error = store.load()
+        assert config == check(GOOD) and error.startswith("config.json"), text[:20]
 
 
 def test_bad_file_without_a_last_good_one_is_the_defaults():

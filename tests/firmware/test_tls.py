@@ -13,7 +13,7 @@ class Clock:
 
 
 def _tls(quality, ca="/ca.pem", pin=""):
-    config = {"mqtt.ca": ca, "mqtt.pin": pin, "mqtt.cert": "", "mqtt.key": "", "mqtt.server_name": ""}
+    config = {"mqtt.ca_file": ca, "mqtt.pin": pin, "mqtt.cert_file": "", "mqtt.key_file": "", "mqtt.server_name": ""}
     return tls.Tls(config, Clock(quality))
 
 

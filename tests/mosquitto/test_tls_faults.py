@@ -64,7 +64,7 @@ def test_fault_28_expired_certificate_keeps_the_data_until_it_is_renewed(mosquit
 
     acts = {0.0: give_ca, 16.0: renew, 20.0: lambda scene: scene.device.open()}
     own: dict[str, object] = {} if commands else {"command.key": ""}
-    report, scene = drive(broker, at=acts, config={"mqtt.tls": 1, "mqtt.ca": "/run/ca.pem", **own})
+    report, scene = drive(broker, at=acts, config={"mqtt.tls": 1, "mqtt.ca_file": "/run/ca.pem", **own})
     assert_all_came(report)
     told = scene.simulation.status
     assert "certificate expired" in str(told["link"]) and told["broker"] == {"state": "online", "host": HOST, "trust": "ca"}

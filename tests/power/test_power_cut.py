@@ -30,9 +30,9 @@ tried = []
 
 
 @functools.cache
-def harness(*arguments: object) -> str:
+def harness(*arguments: object, of: str = "harness") -> str:
     """The last line of what the harness says."""
-    start = f"import sys; sys.path[:0] = ['{HERE}', '{HERE.parent / 'firmware'}']; import harness; harness.main"
+    start = f"import sys; sys.path[:0] = ['{HERE}', '{HERE.parent / 'firmware'}']; import {of}; {of}.main"
     device = process(["-c", f"{start}(*{tuple(str(a) for a in arguments)!r})"], heap="16m")
     try:
         said, _ = device.communicate(timeout=280)
@@ -73,6 +73,16 @@ def test_fault_2_second_cut_at_every_operation_of_the_recovery_from_the_first(ba
 
 def test_fault_1_power_cut_at_every_operation_while_the_configuration_is_kept() -> None:
     assert survived(harness("pair", 1, 1)) > 500
+
+
+def test_fault_1_power_cut_at_every_operation_of_a_change_of_the_configuration() -> None:
+    assert survived(harness(1, of="configuration")) > 500
+
+
+@pytest.mark.parametrize("bug", ["tried_for_ever", "removed_first"])
+def test_seeded_bug_of_the_configuration_is_caught(bug: str) -> None:
+    said = harness(1, bug, of="configuration")
+    assert said.startswith("caught: "), said
 
 
 @pytest.mark.parametrize("bug", BUGS)

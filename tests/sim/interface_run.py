@@ -50,6 +50,7 @@ ASKED: tuple[tuple[str, dict[str, object], int], ...] = (
     ("snapshot", {"signals": ["Vehicle.Sped"]}, LASTS_MS),  # there is no such
     ("set_period", {"signal": SPEED_SIGNAL, "period_ms": 500}, LASTS_MS),
     ("allow", {"requests": True}, LASTS_MS),
+    ("config", {"set": {"batch_ms": 9000}}, LASTS_MS),
     ("reboot", {}, LASTS_MS),
 )
 

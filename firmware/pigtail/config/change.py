@@ -3,6 +3,7 @@
 import json
 import os
 from pair import Pair
+from pigtail.config.migrations import migrate
 
 _PATH = "/config.json"
 _LAST_GOOD = "/config"
@@ -15,7 +16,7 @@ def set_period(signal: str, period_ms: int) -> int:
     periods[signal] = period_ms
     if len(periods) > 64 or not 0 <= period_ms <= 3600000:
         raise ValueError("takes 0 (on change) to 3600000 ms, and 64 signals at most")
-    return _write(config)
+    return write(config, _PATH)
 
 
 def set_key(key: str, value) -> int:
@@ -23,11 +24,11 @@ def set_key(key: str, value) -> int:
     or after 65535 changes; OSError when the flash refuses, the file then stays as it was."""
     config = read()
     config[key] = value
-    return _write(config)
+    return write(config, _PATH)
 
 
 def read() -> dict:
-    """What is in force. Raises ValueError where there is a file that is not."""
+    """What is in force, of today's schema. Raises ValueError where there is a file that is not."""
     last_good = Pair(_LAST_GOOD).read() or b"{}"
     try:
         with open(_PATH, "rb") as f:
@@ -35,15 +36,16 @@ def read() -> dict:
                 raise ValueError("config.json is not the one in force")
     except OSError:
         pass  # there is none: then it is made
-    return json.loads(last_good)
+    return migrate(json.loads(last_good))
 
 
-def _write(config):
+def write(config: dict, path: str) -> int:
+    """Counts the version up and makes `config` the file `path`, whole or not at all. Raises as `set_key`."""
     version = config.get("version", 0) + 1
     if version > 0xFFFF:
         raise ValueError("takes 65535 changes")
     config["version"] = version
-    with open(_PATH + ".new", "w") as f:
+    with open(path + ".new", "w") as f:
         json.dump(config, f)
-    os.rename(_PATH + ".new", _PATH)
+    os.rename(path + ".new", path)
     return version

@@ -34,7 +34,7 @@ def _is_hash(text):
 
 
 def _plain_fault(config):
-    for key in "mqtt.ca", "mqtt.cert", "mqtt.key", "mqtt.pin", "mqtt.server_name":
+    for key in "mqtt.ca_file", "mqtt.cert_file", "mqtt.key_file", "mqtt.pin", "mqtt.server_name":
         if config[key]:
             return key + ": is for TLS; set mqtt.tls to 1"
     if (config["mqtt.user"] or config["mqtt.password"]) and not config["mqtt.insecure"]:
@@ -44,12 +44,12 @@ def _plain_fault(config):
 
 def _tls_fault(config):
     pin = config["mqtt.pin"]
-    if not config["mqtt.ca"] and not pin:
-        return "mqtt.tls: needs mqtt.ca or mqtt.pin to know the broker by"
+    if not config["mqtt.ca_file"] and not pin:
+        return "mqtt.tls: needs mqtt.ca_file or mqtt.pin to know the broker by"
     if pin and not _is_hash(pin):
         return "mqtt.pin: takes 64 hex digits"
-    if bool(config["mqtt.cert"]) != bool(config["mqtt.key"]):
-        return "mqtt.cert: needs mqtt.key, and mqtt.key needs it"
+    if bool(config["mqtt.cert_file"]) != bool(config["mqtt.key_file"]):
+        return "mqtt.cert_file: needs mqtt.key_file, and mqtt.key_file needs it"
     if not config["clock.host"] and not pin:
         return "mqtt.tls: needs clock.host, for a certificate's dates, or mqtt.pin"
     return None

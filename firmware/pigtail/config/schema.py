@@ -2,7 +2,8 @@
 
 # key: (type, default, least, most); for text and lists the range is that of their length. `secret` keys are never published.
 KEYS = {
-    "version": (int, 0, 0, 0xFFFF),
+    "schema": (int, 2, 2, 2),  # of this table; `migrations` takes what is older
+    "version": (int, 0, 0, 0xFFFF),  # counts the changes
     "device": (str, "", 0, 32),
     "wifi.ssid": (str, "pigtail", 1, 32),
     "wifi.password": (str, "", 0, 63),
@@ -15,9 +16,9 @@ KEYS = {
     "mqtt.window": (int, 8, 1, 32),
     "mqtt.brokers": (list, [], 0, 4),  # to try after mqtt.host: "host" or "host:port"
     "mqtt.tls": (int, 0, 0, 1),
-    "mqtt.ca": (str, "", 0, 64),  # files: the CA's certificate, the device's own certificate and key
-    "mqtt.cert": (str, "", 0, 64),
-    "mqtt.key": (str, "", 0, 64),
+    "mqtt.ca_file": (str, "", 0, 64),  # files: the CA's certificate, the device's own certificate and key
+    "mqtt.cert_file": (str, "", 0, 64),
+    "mqtt.key_file": (str, "", 0, 64),
     "mqtt.server_name": (str, "", 0, 253),  # in the broker's certificate, where it is not its host's
     "mqtt.pin": (str, "", 0, 64),  # SHA-256 of the broker's public key, hex
     "mqtt.insecure": (int, 0, 0, 1),  # user name and password may travel in plain text
@@ -42,7 +43,7 @@ KEYS = {
 }
 # Keys that must agree with others, or have more in them than a length.
 _NETWORK = (
-    "wifi.networks", "mqtt.user", "mqtt.password", "mqtt.brokers", "mqtt.tls", "mqtt.ca", "mqtt.cert", "mqtt.key",
+    "wifi.networks", "mqtt.user", "mqtt.password", "mqtt.brokers", "mqtt.tls", "mqtt.ca_file", "mqtt.cert_file", "mqtt.key_file",
     "mqtt.server_name", "mqtt.pin", "command.key",
 )  # fmt: skip
 
@@ -55,6 +56,9 @@ def check(given) -> dict:
     """The whole configuration, defaults filled in. Raises ConfigError on an unknown key, a wrong type or a value out of range."""
     if not isinstance(given, dict):
         raise ConfigError("not a JSON object")
+    schema, newest = given.get("schema"), KEYS["schema"][1]
+    if type(schema) is int and schema > newest:  # said first: it may have keys that are unknown here
+        raise ConfigError("schema: %d is newer than %d, which this firmware knows" % (schema, newest))
     for key in given:
         if key not in KEYS:
             raise ConfigError("unknown key " + repr(key))

@@ -38,6 +38,10 @@ def _read(commands, name, given):
         version = once.call("pigtail.config.change", "set_period", name, ms)
         commands.restarts = True
         return {"version": version}
+    if name == "config":
+        version = once.call("pigtail.config.trial", "propose", given["set"])
+        commands.restarts = True
+        return {"version": version}
     if name == "capture":
         return _captured(commands, given["ids"], given["duration_ms"], given["frames"])
     if name in ("allow", "unmute", "gate", "ask", "clear"):

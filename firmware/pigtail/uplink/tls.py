@@ -56,9 +56,9 @@ class Tls:
     """In place of a `tls.SSLContext`; `config` is the device's, `clock` says whether the time is known."""
 
     def __init__(self, config, clock):
-        self._ca = config["mqtt.ca"]
-        self._certificate = config["mqtt.cert"]
-        self._key = config["mqtt.key"]
+        self._ca = config["mqtt.ca_file"]
+        self._certificate = config["mqtt.cert_file"]
+        self._key = config["mqtt.key_file"]
         self._name = config["mqtt.server_name"]
         self._pin = unhexlify(config["mqtt.pin"])
         self._clock = clock
