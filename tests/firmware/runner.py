@@ -1,7 +1,8 @@
 """Runs the tests of one file inside MicroPython and prints a line of JSON for each: [name, state, text].
 
 Started by tests/micropython_plugin.py. The tests of a file see a littlefs of their own as `/`, the modules of the board
-`unix`, the compiled firmware, tests/data as `/data`, and the host's files below `/host`. `SkipTest` and `raises` are for the tests to import.
+`unix`, the compiled firmware, tests/data as `/data`, and the host's files below `/host`. `SkipTest` and `raises` are for
+the tests to import.
 """
 
 import asyncio

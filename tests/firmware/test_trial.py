@@ -6,7 +6,7 @@ import os
 from fakes import Time
 from packed import get, put
 from pair import Pair
-from pigtail.config import change, store, trial
+from pigtail.config import store, trial
 from pigtail.config.schema import check
 from runner import raises
 

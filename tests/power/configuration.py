@@ -1,8 +1,8 @@
 """The configuration's power cuts: written by somebody, changed by the device, tried, kept, taken back; cut at every program and
 erase, in each way in which a cut can tear it.
 
-`micropython configuration.py SEED [BUG]`: what comes into force is what was there before that step or what it was to be, and after
-two starts nothing of a trial is left. With a bug seeded it prints what was caught.
+`micropython configuration.py SEED [BUG]`: what comes into force is what was there before that step or what it was to
+be, and after two starts nothing of a trial is left. With a bug seeded it prints what was caught.
 """
 
 import asyncio

@@ -6,7 +6,7 @@ RENAMED = ({"mqtt.ca": "mqtt.ca_file", "mqtt.cert": "mqtt.cert_file", "mqtt.key"
 
 
 def migrate(given: dict) -> dict:
-    """`given`, without a `schema` of the first, as of today's; as it is where it is of none that is known: then `check` says so."""
+    """`given`, of the first schema where it names none, as of today's; as it is where it is of no known one: `check` says so."""
     version = given.get("schema", 1)
     if type(version) is not int or not 0 < version <= len(RENAMED):
         return given

@@ -20,8 +20,8 @@ _KEPT = "schema", "version", "device", "command.key"  # without these the owner 
 
 
 def propose(changes: dict) -> int:
-    """Puts what is in force with `changes` on trial, from the next start on; a key with None is as if it was never set. Returns the
-    version. Raises as `change.set_key`."""
+    """Puts what is in force with `changes` on trial, from the next start on; a key with None is as if it was never set. Returns
+    the version. Raises as `change.set_key`."""
     for key in changes:
         if key in _KEPT:
             raise ValueError(key + ": not over the air")
