@@ -1,0 +1,53 @@
+"""The device's own schema, firmware/pigtail/config, run here: what it takes is said once. It is plain Python."""
+
+import builtins
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from host_tools.errors import InputError
+from host_tools.paths import FIRMWARE
+
+
+def _load(name: str) -> Any:
+    def importing(wanted: str, *_: object) -> object:
+        return _load(wanted.rpartition(".")[2])
+
+    path = FIRMWARE / "pigtail" / "config" / f"{name}.py"
+    module = ModuleType(f"pigtail.config.{name}")
+    module.__dict__["__builtins__"] = {**vars(builtins), "__import__": importing}
+    exec(compile(path.read_text(encoding="utf-8"), path, "exec"), module.__dict__)
+    return module
+
+
+_schema = _load("schema")
+_migrations = _load("migrations")
+
+KEYS: Mapping[str, tuple[type, Any, int, int]] = _schema.KEYS
+SCHEMA: int = KEYS["schema"][1]
+RENAMED: tuple[Mapping[str, str], ...] = _migrations.RENAMED
+
+
+def migrated(given: Mapping[str, object]) -> dict[str, Any]:
+    """A configuration of an older schema as of today's."""
+    config: dict[str, Any] = dict(_migrations.migrate(dict(given)))
+    return config
+
+
+def check(given: Mapping[str, object]) -> dict[str, Any]:
+    """All keys, defaults filled in. Raises InputError, one line that names the key, where the device would not take it."""
+    try:
+        config: dict[str, Any] = _schema.check(dict(given))
+    except _schema.ConfigError as error:
+        raise InputError(str(error)) from None
+    return config
+
+
+def check_value(key: str, value: object) -> None:
+    """Raises InputError for a key that there is not, and for what it does not take, whatever the others say."""
+    if key not in KEYS:
+        raise InputError(f"unknown key {key!r}: `pigtail config show` names them all")
+    try:
+        _schema._value(key, value)
+    except _schema.ConfigError as error:
+        raise InputError(str(error)) from None

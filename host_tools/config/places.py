@@ -1,0 +1,112 @@
+"""Where a configuration lies: in a file on this machine, or on a device at a serial port."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from host_tools.config import draft
+from host_tools.config.draft import Config
+from host_tools.device import Device, connect, only, pairs
+from host_tools.device.deploy import NotStarted, started
+from host_tools.errors import InputError
+
+ON_DEVICE = "/config.json"
+_LAST_GOOD = "/config"
+
+
+class Place(Protocol):
+    """`name` is for people."""
+
+    name: str
+
+    def read(self) -> Config:
+        """The keys that are set; none where there is nothing. Raises InputError."""
+
+    def write(self, config: Config) -> str | None:
+        """Puts it there, whole or not at all; what the device says against it. Raises InputError."""
+
+
+class LocalFile:
+    """A draft. It may hold secrets: nobody else can read it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, str(path)
+
+    def read(self) -> Config:
+        try:
+            return draft.parse(self.path.read_bytes(), self.name)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise InputError(f"{self.name}: cannot be read: {error.strerror}") from None
+
+    def write(self, config: Config) -> str | None:
+        private(self.path, draft.content(config))
+        return None
+
+
+class OnDevice:
+    """A context manager: the device is stopped, and starts with what was written at the end."""
+
+    def __init__(self, port: str | None) -> None:
+        self.name = only(port)
+        self.trouble: str | None = None  # with the file, so that another one is in force
+        self._device: Device | None = None
+
+    def __enter__(self) -> "OnDevice":
+        self._device = connect(self.name)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.device.__exit__(kind, error, trace)
+
+    @property
+    def device(self) -> Device:
+        """The one that is connected."""
+        assert self._device, "not connected"
+        return self._device
+
+    def read(self) -> Config:
+        """What is in force: of a file that is not good, the last one that was."""
+        text = self.device.get(ON_DEVICE)
+        try:
+            if text is not None:
+                return draft.parse(text, "config.json")
+            self.trouble = "config.json is missing"
+        except InputError as error:
+            self.trouble = str(error)
+        _, kept = pairs.newest(*(self.device.get(f"{_LAST_GOOD}.{copy}") for copy in (0, 1)))
+        if kept is None:
+            self.trouble = None if text is None else self.trouble
+            return {}
+        with contextlib.suppress(InputError):
+            return draft.parse(kept, "the last good one")
+        return {}
+
+    def write(self, config: Config) -> str | None:
+        """Waits until the firmware says what it makes of it."""
+        self.device.put(ON_DEVICE, draft.content(config))
+        try:
+            status = started(self.device)
+        except NotStarted:
+            return "no firmware runs that could say whether it is in force: `pigtail deploy`"
+        error = status.get("config_error")
+        return str(error) if error else None
+
+
+def private(path: Path, content: bytes) -> None:
+    """Writes a file that its owner alone can read, whole or not at all. Raises InputError."""
+    try:
+        number, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.write(content)
+            os.replace(fresh, path)
+        except BaseException:
+            os.unlink(fresh)
+            raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,78 @@
+"""A change of the configuration over MQTT: the device tries it, and keeps it once it is at a broker with it."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from host_tools.config import firmware
+from host_tools.config.keys import KEYS
+from host_tools.control import Key, NoReply, send
+from host_tools.errors import InputError, PigtailError
+from host_tools.reader.connection import Address, Connection
+from host_tools.reader.inbox import ROOT
+
+LIMIT_S = 420.0  # the device gives up after 300, and restarts
+_NOT = "device", "command.key", "schema", "version"
+
+
+class NotKept(PigtailError):
+    """The device has its old configuration; the message says why."""
+
+
+def check(changes: Mapping[str, Any], address: Address) -> None:
+    """Raises InputError for what the device would refuse, and for secrets that others could read on the way."""
+    for key, value in changes.items():
+        if key in _NOT:
+            raise InputError(f"{key}: not over the air, or nobody would find the device again: give --port")
+        if value is None:
+            continue
+        firmware.check_value(key, value)
+        if KEYS[key].is_secret and not address.tls:
+            raise InputError(f"{key}: anyone could read it on the way to {address}: use mqtts://, or --port")
+
+
+async def change(address: Address, device: str, key: Key, changes: Mapping[str, Any], wait_s: float = 10.0) -> int:
+    """The version of the new configuration, when the device is back with it. Raises NotKept, NoReply where the device does not
+    answer or does not come back, BrokerError, and InputError as `check`."""
+    check(changes, address)
+    async with Connection(address) as client:
+        await client.subscribe(f"{ROOT}/{device}/status", qos=1)
+        statuses = _statuses(client)
+        before = 0
+        try:
+            async with asyncio.timeout(wait_s):
+                before = int((await anext(statuses)).get("boot", 0))  # retained
+        except TimeoutError:
+            raise NoReply(f"no device {device} was ever at this broker") from None
+        reply = await send(address, device, key, "config", {"set": dict(changes)}, wait_s)
+        if not reply.ok:
+            raise NotKept(f"{device} refuses: {reply.reason} {reply.text}".strip())
+        version = int(str(reply.result["version"]))
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                async for status in statuses:
+                    if _is_settled(status, before, version):
+                        return version
+        except TimeoutError:
+            pass
+    raise NoReply(f"{device} did not come back: wherever it is, it goes back to its old configuration by itself")
+
+
+async def _statuses(client: Any) -> Any:
+    async for told in client.messages:
+        try:
+            status = json.loads(told.payload)
+        except ValueError:
+            continue
+        if isinstance(status, dict):
+            yield status
+
+
+def _is_settled(status: Mapping[str, Any], before: int, version: int) -> bool:
+    """Whether the change is in force. Raises NotKept where the device is back without it."""
+    if status.get("state") != "online" or int(status.get("boot") or 0) <= before:
+        return False
+    if status.get("config") != version:
+        raise NotKept(f"the old configuration is in force: {status.get('config_error') or 'the device does not say why'}")
+    return bool((status.get("commands") or {}).get("granted"))
