@@ -1,0 +1,292 @@
+"""`pigtail config` on drafts: one schema, no secret in what is printed, one line for each bad value, which is never written."""
+
+import json
+import random
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host_tools import cli
+from host_tools.config import draft, firmware, reference, secrets, text
+from host_tools.config.keys import KEYS
+from host_tools.errors import InputError
+from tests.data import __file__ as data
+
+V1 = Path(data).with_name("config-v1.json")
+SECRETS = "correct horse", "battery staple", "s3cret", "5a5a5a"  # those of V1
+PIN = "0123456789abcdef" * 4
+ITEMS = {"wifi.networks": ["home", ""], "mqtt.brokers": "broker"}
+
+
+@pytest.fixture
+def pigtail(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs the command; (status, stdout, stderr)."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["config", *map(str, words)])
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def kona(tmp_path: Path) -> Path:
+    """The draft of a device with everything set."""
+    path = tmp_path / "kona.json"
+    path.write_bytes(V1.read_bytes())
+    return path
+
+
+def test_host_describes_every_key_of_the_device_and_no_other() -> None:
+    assert list(KEYS) == sorted(KEYS, key=list(KEYS).index) and KEYS.keys() == firmware.KEYS.keys()
+    for name, key in KEYS.items():
+        assert (key.kind, key.default, key.least, key.most) == firmware.KEYS[name] and key.text.endswith("."), name
+
+
+def test_what_may_hold_a_secret_is_said_to() -> None:
+    named = {name for name in KEYS if "password" in name or name == "command.key"}
+    assert {name for name, key in KEYS.items() if key.is_secret} == named | {"wifi.networks"}
+
+
+def test_page_of_all_keys_is_the_one_that_the_keys_make() -> None:
+    written = reference.PAGE.read_text()
+    assert reference.page(written) == written, "python -m host_tools.config.reference"
+    assert all(written.count(f"\n| `{name}` |") == 1 for name in KEYS)
+
+
+def bad_values() -> Iterator[tuple[str, str]]:
+    """Of each key that a person may set: wrong types and what is just out of range."""
+    for name, key in KEYS.items():
+        if name in draft.COUNTED:
+            continue
+        wrong = {int: ["x", "1.5", "true", "null", "", "1e3", '"1"'], list: ["x", "{}", "1"], dict: ["x", "[]", "1"], str: ['"x']}
+        yield from ((name, value) for value in wrong[key.kind])
+        sizes = [key.most + 1] + ([key.least - 1] if key.least or key.kind is int else [])
+        for size in sizes:
+            if key.kind is int:
+                yield name, str(size)
+            elif key.kind is str:
+                yield name, "x" * size
+            elif key.kind is list:
+                yield name, json.dumps([ITEMS[name]] * size)
+            else:
+                yield name, json.dumps({f"S{n}": 1000 for n in range(size)})
+
+
+ALMOST = [("can.bitrate", "5"), ("command.key", "abc"), ("mqtt.brokers", '["a:0"]')]
+
+
+@pytest.mark.parametrize(("key", "value"), [*bad_values(), *ALMOST])
+def test_bad_value_of_every_key_is_one_line_and_status_2_and_nothing_is_written(
+    key: str, value: str, pigtail: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "draft.json"
+    status, out, err = pigtail("set", "--file", path, f"{key}={value}")
+    assert (status, out) == (2, "") and err.startswith(f"pigtail: error: {key}: "), err
+    assert err.count("\n") == 1 and not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["set", "nope=1"], "unknown key 'nope'"),
+        (["set", "mqtt.ca=/x"], "unknown key 'mqtt.ca'"),
+        (["set", "batch_ms"], "batch_ms: give KEY=VALUE"),
+        (["set", "version=9"], "version: is counted"),
+        (["set", "mqtt.tls=1"], "mqtt.tls: needs mqtt.ca_file or mqtt.pin"),
+        (["reset"], "reset: give the keys, or --all"),
+        (["reset", "--all", "batch_ms"], "reset: give the keys, or --all"),
+        (["reset", "nope"], "unknown key 'nope'"),
+        (["reset", "schema"], "schema: is counted"),
+        (["get", "nope"], "unknown key 'nope'"),
+        (["get", "--port", "/dev/x", "batch_ms"], "give one of --file, --port and --device"),
+        (["set", "--device", "kona", "batch_ms=500"], "give one of --file, --port and --device"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_status_2(words: list[str], says: str, pigtail: Any, tmp_path: Path) -> None:
+    status, _, err = pigtail(words[0], "--file", tmp_path / "draft.json", *words[1:])
+    assert status == 2 and err.startswith(f"pigtail: error: {says}") and err.count("\n") == 1, err
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is not JSON"),
+        (b"{", "is not JSON"),
+        (b"\xff\xfe", "is not JSON"),
+        (b'{"batch_ms": NaN}', "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b"[1]", "not a JSON object"),
+        (b'{"batch_ms": 1}', "batch_ms: 1 is not in 100 to 60000"),
+        (b'{"schema": 3, "x": 1}', "schema: 3 is newer than 2"),
+    ],
+)
+def test_bad_file_is_one_line_and_status_2(content: bytes, says: str, pigtail: Any, tmp_path: Path) -> None:
+    path = tmp_path / "draft.json"
+    path.write_bytes(content)
+    for words in ["show"], ["get", "batch_ms"], ["set", "batch_ms=500"], ["reset", "--all"], ["edit"]:
+        status, _, err = pigtail(words[0], "--file", path, *words[1:])
+        assert status == 2 and str(path) in err and says in err and err.count("\n") == 1, err
+    assert path.read_bytes() == content
+
+
+def test_damaged_drafts_never_end_in_anything_but_one_line(kona: Path) -> None:
+    whole, rng, good = kona.read_bytes(), random.Random(1), 0
+    texts = [whole[:size] for size in range(len(whole))]
+    for _ in range(2000):
+        broken = bytearray(whole)
+        for _ in range(rng.randint(1, 3)):
+            at = rng.randrange(len(broken))
+            broken[at : at + rng.randint(0, 9)] = rng.randbytes(rng.randint(0, 3))
+        texts.append(bytes(broken))
+    for broken_text in texts:
+        try:
+            firmware.check(draft.parse(broken_text, "kona.json"))
+            good += 1
+        except InputError as error:
+            assert str(error).startswith("kona.json") and not any(secret in str(error) for secret in SECRETS)
+    assert 0 < good < 1000
+
+
+def test_show_tells_every_key_and_no_secret(kona: Path, pigtail: Any) -> None:
+    status, out, _ = pigtail("show", "--file", kona)
+    assert status == 0 and [line[2:].split()[0] for line in out.splitlines()] == list(KEYS)
+    assert "* wifi.password               set\n" in out and '[["phone", "set"], ["guests", "not set"]]' in out
+    told = json.loads(pigtail("show", "--file", kona, "--json")[1])
+    assert told.keys() == KEYS.keys() and told["command.key"] == "set" and told["batch_ms"] == 5000
+    fresh = json.loads(pigtail("show", "--file", kona.with_name("none.json"), "--json")[1])
+    assert fresh["command.key"] == "not set" and fresh["wifi.networks"] == []
+
+
+def test_no_secret_is_ever_printed(kona: Path, pigtail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDITOR", "true")
+    said = ""
+    for words in (
+        ["show"], ["show", "--json"], *(["get", key] for key in KEYS), *(["get", "--json", key] for key in KEYS),
+        ["set", "--dry-run", "wifi.password=hunter22", "mqtt.password=hunter22", 'wifi.networks=[["phone", "hunter22"]]'],
+        ["set", "wifi.networks=[]", f"command.key={'6b' * 32}"], ["reset", "--dry-run", "--all"], ["edit", "--yes"],
+        ["set", "wifi.password=" + "hunter22" * 10], ["set", "wifi.networks=[hunter22"], ["set", "command.key=hunter22"],
+    ):  # fmt: skip
+        said += "".join(map(str, pigtail(words[0], "--file", kona, *words[1:])))
+    assert "wifi.password: set -> another" in said and "command.key: set -> another" in said
+    assert not [secret for secret in (*SECRETS, "hunter22", "6b6b") if secret in said]
+
+
+def test_set_writes_todays_schema_counts_up_and_keeps_the_rest(kona: Path, pigtail: Any) -> None:
+    before = json.loads(kona.read_bytes())
+    status, out, _ = pigtail("set", "--file", kona, "batch_ms=700", "mqtt.host=other", 'periods={"Vehicle.Speed": 50}')
+    assert (status, out.splitlines()[0]) == (0, "mqtt.host: broker.example -> other")
+    after = json.loads(kona.read_bytes())
+    for old, new in firmware.RENAMED[0].items():
+        before[new] = before.pop(old)
+    before |= {"batch_ms": 700, "mqtt.host": "other", "periods": {"Vehicle.Speed": 50}, "version": 8, "schema": 2}
+    assert after == before
+    assert stat.S_IMODE(kona.stat().st_mode) == 0o600
+
+
+def test_dry_run_and_what_changes_nothing_write_nothing(kona: Path, pigtail: Any) -> None:
+    content = kona.read_bytes()
+    assert pigtail("set", "--file", kona, "--dry-run", "batch_ms=700")[1] == "batch_ms: 5000 -> 700\n"
+    assert pigtail("set", "--file", kona, "batch_ms=5000")[1] == "nothing changes\n"
+    assert pigtail("reset", "--file", kona, "--dry-run", "batch_ms")[1] == "batch_ms: 5000 -> default\n"
+    assert kona.read_bytes() == content and len(list(kona.parent.iterdir())) == 1
+
+
+def test_reset_of_one_key_and_of_all(kona: Path, pigtail: Any) -> None:
+    assert pigtail("reset", "--file", kona, "batch_ms", "wifi.password")[0] == 0
+    after = json.loads(kona.read_bytes())
+    assert "batch_ms" not in after and "wifi.password" not in after and after["wifi.ssid"] == "home"
+    assert pigtail("reset", "--file", kona, "--all")[0] == 0
+    assert json.loads(kona.read_bytes()) == {"schema": 2, "version": 9}
+
+
+def test_password_that_is_asked_for_stands_in_no_argument(pigtail: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("click.prompt", lambda name, **how: "hunter22" if how["hide_input"] else "")
+    path = tmp_path / "draft.json"
+    status, out, err = pigtail("set", "--file", path, "wifi.password=-", "wifi.ssid=-")
+    assert status == 0 and "hunter22" not in out + err
+    assert (json.loads(path.read_bytes())["wifi.password"], json.loads(path.read_bytes())["wifi.ssid"]) == ("hunter22", "-")
+
+
+def editor(monkeypatch: pytest.MonkeyPatch, folder: Path, *swaps: tuple[str, str]) -> Path:
+    """$EDITOR replaces texts; the file returned has what it was given."""
+    script = folder / "editor.py"
+    seen = folder / "seen"
+    script.write_text(
+        f"import sys; p = sys.argv[1]; s = open(p).read(); open({str(seen)!r}, 'w').write(s)\n"
+        f"for a, b in {swaps!r}: s = s.replace(a, b)\nopen(p, 'w').write(s)\n"
+    )
+    monkeypatch.setenv("EDITOR", f"python3 {script}")
+    return seen
+
+
+def test_edit_shows_every_key_without_secrets_and_keeps_them(kona: Path, pigtail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = editor(monkeypatch, kona.parent, ("batch_ms = 5000", "batch_ms = 600"), ('"phone"', '"phone2"'), ("# x", "# y"))
+    status, _, err = pigtail("edit", "--file", kona, "--yes")
+    assert status == 2 and "wifi.networks: <secret> stands for a password that is known, and none is for 'phone2'" in err
+    editor(monkeypatch, kona.parent, ("batch_ms = 5000", "batch_ms = 600"), ("mqtt.pin =", "# mqtt.pin ="))
+    before = draft.parse(kona.read_bytes(), "")
+    status, out, _ = pigtail("edit", "--file", kona, "--yes")
+    assert status == 0 and out.splitlines()[1] == "batch_ms: 5000 -> 600" and out.startswith("mqtt.pin: ")
+    after = json.loads(kona.read_bytes())
+    before.pop("mqtt.pin")
+    assert after == before | {"batch_ms": 600, "version": 8}
+    shown = seen.read_text()
+    assert not [secret for secret in SECRETS if secret in shown]
+    assert all(f"{name} = " in shown for name in KEYS if name not in draft.COUNTED)
+
+
+def test_edit_that_is_no_toml_or_has_a_bad_value_is_refused(kona: Path, pigtail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = kona.read_bytes()
+    for fresh, says in ("batch_ms =", "is not TOML"), ("batch_ms = 5", "batch_ms: 5 is not"):
+        editor(monkeypatch, kona.parent, ("batch_ms = 5000", fresh))
+        status, _, err = pigtail("edit", "--file", kona, "--yes")
+        assert status == 2 and says in err and err.count("\n") == 1
+    editor(monkeypatch, kona.parent, ("batch_ms = 5000", "batch_ms = 600"))
+    assert pigtail("edit", "--file", kona, "--dry-run")[1] == "batch_ms: 5000 -> 600\n"
+    assert kona.read_bytes() == content
+
+
+def test_what_is_edited_comes_back_as_it_was_whatever_it_is() -> None:
+    rng = random.Random(2)
+    letters = 'aäß"\\\'\n\t\x7f =#[]{}.,0日'
+    for _ in range(300):
+        word = "".join(rng.choices(letters, k=rng.randint(1, 12)))
+        config: draft.Config = {"wifi.ssid": word, "wifi.networks": [[word, word], ["x", ""]], "state": {word: 500, "*": 1000}}
+        config |= {"mqtt.tls": 1, "mqtt.pin": PIN, "mqtt.password": word, "command.key": PIN, "schema": 2, "version": 4}
+        came = draft.parse_toml("\n".join(text.lines(config)), "text")
+        assert secrets.restored(came, config) == {key: value for key, value in config.items() if key != "version"}
+        assert draft.parse(draft.content(config), "file") == config
+
+
+def test_text_of_a_device_with_nothing_set_sets_nothing() -> None:
+    assert draft.parse_toml("\n".join(text.lines({})), "text") == {"schema": 2}
+    uncommented = "\n".join(line[2:] if line.startswith("# ") and " = " in line else line for line in text.lines({}))
+    again = draft.parse_toml(uncommented.replace("wifi.password = ", "wifi.password ="), "text")
+    assert {key: value for key, value in again.items() if KEYS[key].kind not in (list,)} == {
+        key: value.default for key, value in KEYS.items() if key != "version" and value.kind is not list
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["device=x"], "device: not over the air"),
+        ([f"command.key={PIN}"], "command.key: not over the air"),
+        (["wifi.password=hunter22"], "wifi.password: anyone could read it on the way to mqtt://127.0.0.1:1883: use mqtts://"),
+        (["batch_ms=5"], "batch_ms: 5 is not in 100 to 60000"),
+    ],
+)
+def test_what_must_not_go_over_the_air_does_not(words: list[str], says: str, pigtail: Any, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(PIN)
+    status, out, err = pigtail("set", "--device", "kona", "--command-key", tmp_path / "key", *words)
+    assert status == 2 and err.startswith(f"pigtail: error: {says}") and "hunter22" not in out + err
+    status, _, err = pigtail("set", "--device", "kona", "batch_ms=500")
+    assert status == 2 and "give --command-key FILE" in err
+    status, _, err = pigtail("reset", "--device", "kona", "--all")
+    assert status == 2 and "reset --all: not over MQTT" in err
