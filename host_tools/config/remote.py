@@ -32,8 +32,10 @@ def check(changes: Mapping[str, Any], address: Address) -> None:
             raise InputError(f"{key}: anyone could read it on the way to {address}: use mqtts://, or --port")
 
 
-async def change(address: Address, device: str, key: Key, changes: Mapping[str, Any], wait_s: float = 10.0) -> int:
-    """The version of the new configuration, when the device is back with it. Raises NotKept, NoReply where the device does not
+async def change(
+    address: Address, device: str, key: Key, changes: Mapping[str, Any], wait_s: float = 10.0, now_ms: int | None = None
+) -> int:
+    """The version of the new configuration, when the device is back with it; `now_ms` as `control.send` has it. Raises NotKept, NoReply where the device does not
     answer or does not come back, BrokerError, and InputError as `check`."""
     check(changes, address)
     async with Connection(address) as client:
@@ -45,7 +47,7 @@ async def change(address: Address, device: str, key: Key, changes: Mapping[str, 
                 before = int((await anext(statuses)).get("boot", 0))  # retained
         except TimeoutError:
             raise NoReply(f"no device {device} was ever at this broker") from None
-        reply = await send(address, device, key, "config", {"set": dict(changes)}, wait_s)
+        reply = await send(address, device, key, "config", {"set": dict(changes)}, wait_s, now_ms)
         if not reply.ok:
             raise NotKept(f"{device} refuses: {reply.reason} {reply.text}".strip())
         version = int(str(reply.result["version"]))

@@ -96,7 +96,7 @@ class Authority:
             .not_valid_before(now - _EARLIER).not_valid_after(now + timedelta(days=days))
             .add_extension(x509.BasicConstraints(False, None), True).add_extension(_usage(of_a_ca=False), True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)
-        ).sign(self._key, hashes.SHA256())  # type: ignore[arg-type]  # Ed25519 takes no hash  # fmt: skip
+        ).sign(self._key, hashes.SHA256())  # fmt: skip
         return made.public_bytes(serialization.Encoding.PEM)
 
 

@@ -1,0 +1,54 @@
+"""`pigtail provision` with a virtual board: the device has what the owner's folder has, once and for all."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host_tools import cli
+from host_tools.sim import image
+from tests.device.virtual import flash, powered
+
+
+@pytest.fixture
+def provision(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
+    """Runs the command; (status, what it says as JSON, stderr)."""
+
+    def run(port: str, *words: str) -> tuple[int, dict[str, Any], str]:
+        with pytest.raises(SystemExit) as ended:
+            where = ["--out", str(tmp_path / "devices"), "--authority", str(tmp_path / "ca")]
+            cli.main(["provision", "--port", port, "--json", "--broker", "mqtts://broker.example", *where, *words])
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), json.loads(said.out or "{}"), said.err
+
+    return run
+
+
+def test_device_has_what_the_owner_has_and_keeps_it(provision: Any, tmp_path: Path) -> None:
+    flash(tmp_path / "board", {"/boot.py": b"", "/config.json": b'{"wifi.ssid": "home", "mqtt.ca": "", "version": 3}'})
+    with powered(tmp_path / "board") as board:
+        status, said, _ = provision(board.port, "--new-authority")
+        assert status == 1 and "no firmware runs" in said["trouble"]  # nobody says that it is in force
+        folder = tmp_path / "devices" / b"virtual".hex()
+        owner = json.loads((folder / "identity.json").read_bytes())
+        config = json.loads(image.read(board.flash, "/config.json"))
+        assert config == {
+            "wifi.ssid": "home", "schema": 2, "version": 4, "device": owner["device"], "mqtt.user": owner["device"],
+            "mqtt.password": owner["password"], "command.key": owner["command_key"], "mqtt.host": "broker.example",
+            "mqtt.port": 8883, "mqtt.tls": 1, "mqtt.ca_file": "/ca.pem", "mqtt.cert_file": "/cert.pem", "mqtt.key_file": "/key.pem",
+        }  # fmt: skip
+        for name in "ca.pem", "cert.pem", "key.pem":
+            assert image.read(board.flash, f"/{name}") == (folder / name).read_bytes()
+        status, said, _ = provision(board.port)
+        assert (status, said["identity"], said["device"]) == (0, "was there", owner["device"])
+        assert json.loads(image.read(board.flash, "/config.json")) == config
+
+        (folder / "identity.json").rename(tmp_path / "lost")
+        status, _, err = provision(board.port)
+        assert status == 2 and f"has an identity ({owner['device']}): --replace makes a new one" in err and err.count("\n") == 1
+        assert json.loads(image.read(board.flash, "/config.json")) == config
+        provision(board.port, "--replace", "--device", "kona")
+        fresh = json.loads(image.read(board.flash, "/config.json"))
+        assert fresh["device"] == "kona"
+        assert not [key for key in ("mqtt.password", "command.key") if fresh[key] == config[key]]
