@@ -35,8 +35,8 @@ def check(changes: Mapping[str, Any], address: Address) -> None:
 async def change(
     address: Address, device: str, key: Key, changes: Mapping[str, Any], wait_s: float = 10.0, now_ms: int | None = None
 ) -> int:
-    """The version of the new configuration, when the device is back with it; `now_ms` as `control.send` has it. Raises NotKept, NoReply where the device does not
-    answer or does not come back, BrokerError, and InputError as `check`."""
+    """The version of the new configuration, when the device is back with it; `now_ms` as `control.send` has it. Raises NotKept,
+    NoReply where the device does not answer or does not come back, BrokerError, and InputError as `check`."""
     check(changes, address)
     async with Connection(address) as client:
         await client.subscribe(f"{ROOT}/{device}/status", qos=1)

@@ -36,7 +36,8 @@ def test_device_has_what_the_owner_has_and_keeps_it(provision: Any, tmp_path: Pa
         assert config == {
             "wifi.ssid": "home", "schema": 2, "version": 4, "device": owner["device"], "mqtt.user": owner["device"],
             "mqtt.password": owner["password"], "command.key": owner["command_key"], "mqtt.host": "broker.example",
-            "mqtt.port": 8883, "mqtt.tls": 1, "mqtt.ca_file": "/ca.pem", "mqtt.cert_file": "/cert.pem", "mqtt.key_file": "/key.pem",
+            "mqtt.port": 8883, "mqtt.tls": 1, "mqtt.ca_file": "/ca.pem", "mqtt.cert_file": "/cert.pem",
+            "mqtt.key_file": "/key.pem",
         }  # fmt: skip
         for name in "ca.pem", "cert.pem", "key.pem":
             assert image.read(board.flash, f"/{name}") == (folder / name).read_bytes()
