@@ -15,6 +15,7 @@ from host_tools.errors import InputError
 
 ON_DEVICE = "/config.json"
 _LAST_GOOD = "/config"
+_RESET_S = 3.0
 
 
 class Place(Protocol):
@@ -55,13 +56,19 @@ class OnDevice:
         self.name = only(port)
         self.trouble: str | None = None  # with the file, so that another one is in force
         self._device: Device | None = None
+        self._is_stopped = True
 
     def __enter__(self) -> "OnDevice":
         self._device = connect(self.name)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.device.__exit__(kind, error, trace)
+        if self._is_stopped:
+            with contextlib.suppress(InputError):
+                for line in self.device.start(_RESET_S):  # until it does: who comes next must not meet it in between
+                    if "soft reboot" in line:
+                        break
+        self.device.close()
 
     @property
     def device(self) -> Device:
@@ -89,6 +96,7 @@ class OnDevice:
     def write(self, config: Config) -> str | None:
         """Waits until the firmware says what it makes of it."""
         self.device.put(ON_DEVICE, draft.content(config))
+        self._is_stopped = False
         try:
             status = started(self.device)
         except NotStarted:

@@ -10,6 +10,7 @@ import pytest
 
 from host_tools import cli
 from host_tools.device import connect, pairs, release
+from host_tools.device.deploy import started
 from host_tools.sim import image
 from host_tools.sim.board import compiled
 from tests.device.releases import files
@@ -90,6 +91,7 @@ def test_fault_7_damaged_file_on_the_device_is_told_and_mended(board: Powered, p
     pigtail("set", "--port", board.port, "batch_ms=700")
     with connect(board.port) as device:
         device.put("/config.json", b'{"batch_ms": ')
+        assert "is not JSON" in str(started(device)["config_error"])
     status, out, err = pigtail("show", "--port", board.port)
     assert status == 1 and "is not JSON" in err, err
     assert "* batch_ms                    700 ms" in out

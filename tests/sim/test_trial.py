@@ -1,12 +1,16 @@
 """A change of the configuration over MQTT in a drive: it is kept where the broker is reached with it, and else taken back."""
 
+import asyncio
 import json
 
 import pytest
 
+from host_tools.config import remote
+from host_tools.errors import InputError
+from host_tools.reader.connection import parse
 from host_tools.sim import image
 from host_tools.sim.run import Simulation
-from tests.sim.drives import assert_books_balance, drive
+from tests.sim.drives import Act, assert_books_balance, drive
 from tests.sim.test_control import KEY, SPEED, Owner
 
 LIMIT_S = 300.0  # firmware/pigtail/config/trial
@@ -33,14 +37,35 @@ def test_change_with_which_the_broker_is_reached_is_kept() -> None:
     assert (kept[0]["batch_ms"], kept[0]["mqtt.keepalive_s"], kept[0]["version"]) == (3000, 60, 1)
 
 
-def test_fault_46_mistyped_port_over_the_air_is_taken_back() -> None:
-    owner, kept = Owner(), []
-    looks = {LIMIT_S + 50: lambda simulation: kept.append(on_flash(simulation))}
-    report, simulation, _ = drive(
-        LIMIT_S + 52, at={12.0: owner.sends("config", set={"mqtt.port": 9}), **looks}, speed=8.0, config=KEY
-    )
+def test_fault_46_mistyped_port_over_the_air_is_taken_back_and_the_owner_told() -> None:
+    kept: list[dict[str, object]] = []
+    told: list[str] = []
+    ends = LIMIT_S + 100
+
+    def changes(**given: object) -> Act:
+        def act(simulation: Simulation) -> None:
+            tasks.append(asyncio.get_running_loop().create_task(change(simulation, given)))
+
+        return act
+
+    async def change(simulation: Simulation, given: dict[str, object]) -> None:
+        address, key = parse(simulation.broker_url), bytes.fromhex(KEY["command.key"])
+        now_ms = int(1000 * simulation._utc())
+        try:
+            version = await remote.change(address, simulation.device, key, given, 60.0, now_ms)
+            told.append(f"{version} is in force")
+        except remote.NotKept as error:
+            told.append(str(error))
+
+    tasks: list[asyncio.Task[None]] = []
+    at = {10.0: changes(batch_ms=3000), 60.0: changes(nope=1), 90.0: changes(**{"mqtt.port": 9})}
+    at[ends - 5] = lambda simulation: kept.append(on_flash(simulation))
+    report, simulation, _ = drive(ends, at=at, speed=8.0, config=KEY)
     assert_books_balance(report)
-    assert owner.result() == {"version": 1} and report.restarts == 2
-    assert simulation.status["config"] == 2
-    assert simulation.status["config_error"] == "the change was taken back: no broker could be reached with it"
-    assert kept[0]["mqtt.port"] != 9 and kept[0]["version"] == 2
+    assert report.restarts == 3 and simulation.status["config"] == 3
+    assert (kept[0]["batch_ms"], kept[0]["version"]) == (3000, 3) and kept[0]["mqtt.port"] != 9
+    assert told == [
+        "1 is in force",
+        "the old configuration is in force: the change was taken back: no broker could be reached with it",
+    ]
+    assert isinstance(tasks[1].exception(), InputError)
