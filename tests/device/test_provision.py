@@ -49,7 +49,8 @@ def test_device_has_what_the_owner_has_and_keeps_it(provision: Any, tmp_path: Pa
         status, _, err = provision(board.port)
         assert status == 2 and f"has an identity ({owner['device']}): --replace makes a new one" in err and err.count("\n") == 1
         assert json.loads(image.read(board.flash, "/config.json")) == config
-        provision(board.port, "--replace", "--device", "kona")
+        status, said, err = provision(board.port, "--replace", "--device", "kona")
+        assert (status, said["device"]) == (1, "kona"), err
         fresh = json.loads(image.read(board.flash, "/config.json"))
         assert fresh["device"] == "kona"
         assert not [key for key in ("mqtt.password", "command.key") if fresh[key] == config[key]]

@@ -40,7 +40,7 @@ def test_change_with_which_the_broker_is_reached_is_kept() -> None:
 def test_fault_46_mistyped_port_over_the_air_is_taken_back_and_the_owner_told() -> None:
     kept: list[dict[str, object]] = []
     told: list[str] = []
-    ends = LIMIT_S + 100
+    ends = LIMIT_S + 150
 
     def changes(**given: object) -> Act:
         def act(simulation: Simulation) -> None:
