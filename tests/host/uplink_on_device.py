@@ -52,7 +52,8 @@ def outcome(
     for name, value in config.items():
         if isinstance(value, Path) and value.exists():
             shutil.copyfile(value, folder / f"{name}.file")
-        whole[f"mqtt.{name}_file" if name in ("ca", "cert", "key") else f"mqtt.{name}"] = f"/run/{name}.file" if isinstance(value, Path) else value
+        key = f"mqtt.{name}_file" if name in ("ca", "cert", "key") else f"mqtt.{name}"
+        whole[key] = f"/run/{name}.file" if isinstance(value, Path) else value
     more = {"FAKETIME": faketime} if faketime else {}
     said = run(["-c", DEVICE], speed=speed, RUN=folder, CONFIG=json.dumps(whole), CLOCK=clock, **more)
     result: list[object] = json.loads(said.splitlines()[-1])
