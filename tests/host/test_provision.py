@@ -134,11 +134,11 @@ def test_provisioning_that_was_interrupted_is_taken_up(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(identity, "keep", interrupted)
+    monkeypatch.setattr(label, "write", interrupted)
     assert provision("kona", "--authority", ca)[0] == 130
     monkeypatch.undo()
     status, out, _ = provision("kona", "--authority", ca)
-    assert status == 0 and "identity of kona: made" in out
+    assert status == 0 and "identity of kona: made" in out and (tmp_path / "devices" / "kona" / "label.png").exists()
     ssl.create_default_context().load_cert_chain(*(tmp_path / "devices" / "kona" / name for name in ("cert.pem", "key.pem")))
 
 
