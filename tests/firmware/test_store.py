@@ -168,7 +168,8 @@ def test_fault_7_deep_or_endless_json_keeps_the_last_good_one():
         _good()
         put("/config.json", text)
         config, error = store.load()
-        assert config == check(GOOD) and error.startswith("config.json" + (": mqtt.port" if b"9" in text else " is not JSON")), error
+        why = ": mqtt.port" if b"9" in text else " is not JSON"
+        assert config == check(GOOD) and error.startswith("config.json" + why), error
 
 
 def test_bad_file_without_a_last_good_one_is_the_defaults():
