@@ -7,16 +7,50 @@ which has no line numbers else.
 """
 
 import ast
+import contextlib
+import hashlib
+import json
+import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import count
 from pathlib import Path
 
+from host_tools.paths import BUILD
+
+STORE = BUILD / "names"
+_KEPT = 16  # results: the firmware's and the board's, of some checkouts
+
 
 def shortened(sources: Mapping[Path, str], callers: Iterable[Path] = ()) -> dict[Path, str]:
     """The same modules, by path, with the names renamed that only they, or who inherits from them, know. `callers` are others
-    that give arguments by name."""
+    that give arguments by name. It takes two seconds for the firmware, so the last results are kept in STORE."""
+    others = [path.read_text(encoding="utf-8") for path in callers]
+    told = [sys.version, Path(__file__).read_text(encoding="utf-8"), [*map(str, sources)], [*sources.values()], others]
+    kept = STORE / f"{hashlib.sha256(json.dumps(told).encode()).hexdigest()}.json"
+    try:
+        texts = json.loads(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        texts = list(_shortened(sources, others).values())
+        _keep(kept, json.dumps(texts))
+    return dict(zip(sources, texts, strict=True))
+
+
+def _keep(path: Path, content: str) -> None:
+    """Puts it there whole, and lets the oldest go."""
+    STORE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=STORE) as folder:
+        fresh = Path(folder) / "fresh"
+        fresh.write_text(content, encoding="utf-8")
+        fresh.replace(path)
+    with contextlib.suppress(FileNotFoundError):  # another process has been as quick
+        for old in sorted(STORE.glob("*.json"), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
+            old.unlink()
+
+
+def _shortened(sources: Mapping[Path, str], others: Sequence[str]) -> dict[Path, str]:
     trees = {path: ast.parse(text) for path, text in sources.items()}
-    calling = [*trees.values(), *(ast.parse(path.read_text(encoding="utf-8")) for path in callers)]
+    calling = [*trees.values(), *map(ast.parse, others)]
     kept = {node.arg for tree in calling for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg}
     names: dict[Path, dict[str, str]] = {}
     for family in _families(trees):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from host_tools.paths import FIRMWARE
+from host_tools.toolchain import names
 from host_tools.toolchain.names import shortened
 
 BASE = '''
@@ -104,3 +105,23 @@ def test_no_module_knows_another_ones_private_attributes() -> None:
         names = {node.attr for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)}
         left = {name for name in names if name.startswith("_") and name[1].isalpha()}
         assert left <= {"_send_str", "_recv_len"}, path
+
+
+def test_result_is_kept_until_a_text_changes_or_it_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "STORE", tmp_path)
+    made: list[int] = []
+    make = names._shortened
+    monkeypatch.setattr(names, "_shortened", lambda sources, others: made.append(1) or make(sources, others))
+    caller = tmp_path / "caller.py"
+    caller.write_text("")
+    first = shortened({Path("base.py"): BASE}, [caller])
+    assert shortened({Path("base.py"): BASE}, [caller]) == first and len(made) == 1
+    assert "start" not in first[Path("base.py")].replace("_start", "")
+    caller.write_text("f(start=1)")
+    assert "start" in shortened({Path("base.py"): BASE}, [caller])[Path("base.py")] and len(made) == 2
+    for kept in tmp_path.glob("*.json"):
+        kept.write_text("[")
+    assert "start" in shortened({Path("base.py"): BASE}, [caller])[Path("base.py")] and len(made) == 3
+    for n in range(names._KEPT):
+        shortened({Path("base.py"): f"{BASE}\nX = {n}"})
+    assert len(list(tmp_path.glob("*.json"))) == names._KEPT
