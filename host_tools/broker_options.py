@@ -1,12 +1,21 @@
 """The options of all verbs that speak to a broker."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
+from host_tools.errors import InputError
+
+LOCAL = "mqtt://127.0.0.1:1883"
 _A_FILE = click.Path(path_type=Path)
-_BROKER = click.option("--broker", metavar="URL", default="mqtt://127.0.0.1:1883", show_default=True)
+_BROKER = click.option("--broker", metavar="URL", default=LOCAL, show_default=True)
+_WAY = (
+    click.option("--port", metavar="PORT", help="The device's serial port."),
+    click.option("--broker", metavar="URL", help=f"Over MQTT.  [default with --device: {LOCAL}]"),
+    click.option("--device", metavar="ID", help="Only this device.  [default: all at the broker]"),
+)
 _TRUST = (
     click.option("--ca", metavar="FILE", type=_A_FILE,
                  help="The CA of a broker at mqtts://.  [default: those this machine trusts]"),
@@ -20,6 +29,8 @@ _COMMANDED = (
 )  # fmt: skip
 
 _Function = Callable[..., None]
+seconds_option = click.option("--for", "seconds", metavar="SECONDS", type=click.FloatRange(0.1), default=math.inf,
+                              help="End after this.  [default: with Ctrl-C]")  # fmt: skip
 
 
 def trust(function: _Function) -> _Function:
@@ -34,3 +45,16 @@ def commanded(function: _Function) -> _Function:
     for option in reversed((_BROKER, *_COMMANDED)):
         function = option(function)
     return function
+
+
+def way(function: _Function) -> _Function:
+    """Adds --port, --broker and --device: by a cable or over MQTT."""
+    for option in reversed(_WAY):
+        function = option(function)
+    return function
+
+
+def one_way(port: str | None, broker: str | None, device: str | None) -> None:
+    """Raises InputError where both are named."""
+    if port is not None and (broker is not None or device is not None):
+        raise InputError("--port is a cable, --broker and --device are MQTT: name one of the two")

@@ -9,6 +9,7 @@ import binascii
 import contextlib
 import hashlib
 import io
+import math
 import os
 import re
 import struct
@@ -177,10 +178,10 @@ class Device:
             self._transport.serial.write(b"\r\x03\x02\x04")
         self._is_stopped = False
 
-    def lines(self, silence_s: float = ANSWER_S) -> Iterator[str]:
-        """What the console says, line by line, until it is silent for `silence_s`."""
+    def lines(self, silence_s: float = ANSWER_S, until: float = math.inf) -> Iterator[str]:
+        """What the console says, line by line, until it is silent for `silence_s`, or time.monotonic() is `until`."""
         rest, heard = b"", time.monotonic()
-        while time.monotonic() < heard + silence_s:
+        while time.monotonic() < min(heard + silence_s, until):
             with _heard(self.port):
                 said = self._transport.serial.read(max(1, self._transport.serial.in_waiting))
             if said:

@@ -1,6 +1,7 @@
-"""The live table of `pigtail listen` on a terminal: the latest value of each signal and its age."""
+"""The latest value of each signal with its age, as a table; the live one of `pigtail listen` on a terminal."""
 
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from rich.console import Console
@@ -20,11 +21,40 @@ class _Key(NamedTuple):
     name: str
 
 
+class Latest:
+    """The latest value of each signal."""
+
+    def __init__(self) -> None:
+        self._records: dict[_Key, tuple[int, Record]] = {}  # boot and record
+
+    def take(self, event: BatchEvent) -> None:
+        """Takes over the samples of a batch."""
+        boot = event.batch.header.boot
+        self._records.update((_Key(event.device, s.index, s.name), (boot, s)) for s in event.batch.samples)
+        self._records.update((_Key(event.device, _BEHIND, o.name), (boot, o)) for o in event.batch.occurrences)
+
+    def of(self, device: str) -> Iterator[tuple[int, Record]]:
+        """The boot and the record of each signal of a device, in the order of its profile."""
+        rows = sorted(self._records.items(), key=lambda row: row[0])
+        return (record for key, record in rows if key.device == device)
+
+    def table(self) -> Table:
+        """The values as of now, by device and place in the profile."""
+        table = Table("device", "signal", "value", "age", "stream", "source", box=None, pad_edge=False)
+        now = time.time()
+        for key, (_, sample) in sorted(self._records.copy().items(), key=lambda row: row[0]):
+            cells = (
+                key.device, key.name, value_text(sample), age_text(sample, now), stream_text(sample), origin_text(sample),
+            )  # fmt: skip
+            table.add_row(*(Text(printable(cell)) for cell in cells))
+        return table
+
+
 class LiveTable:
     """A context manager that keeps the table on the terminal while it is open."""
 
     def __init__(self, console: Console) -> None:
-        self._latest: dict[_Key, Record] = {}
+        self._latest = Latest()
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=4)
 
     def __enter__(self) -> "LiveTable":
@@ -36,23 +66,15 @@ class LiveTable:
 
     def show(self, event: BatchEvent) -> None:
         """Takes over the samples of a batch; the table shows them at its next refresh."""
-        self._latest.update((_Key(event.device, s.index, s.name), s) for s in event.batch.samples)
-        self._latest.update((_Key(event.device, _BEHIND, o.name), o) for o in event.batch.occurrences)
+        self._latest.take(event)
 
     def note(self, line: str) -> None:
         """Prints a line above the table."""
         self._live.console.print(Text(printable(line)))
 
     def render(self) -> Table:
-        """The table as of now, by device and place in the profile."""
-        table = Table("device", "signal", "value", "age", "stream", "source", box=None, pad_edge=False)
-        now = time.time()
-        for key, sample in sorted(self._latest.copy().items()):
-            cells = (
-                key.device, key.name, value_text(sample), age_text(sample, now), stream_text(sample), origin_text(sample),
-            )  # fmt: skip
-            table.add_row(*(Text(printable(cell)) for cell in cells))
-        return table
+        """The table as of now."""
+        return self._latest.table()
 
 
 def age_text(sample: Record, now: float) -> str:

@@ -1,0 +1,92 @@
+"""`pigtail monitor`: a device as it is now."""
+
+import asyncio
+import json
+import sys
+import time
+from contextlib import aclosing, nullcontext, suppress
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from host_tools.broker_options import LOCAL, one_way, seconds_option, trust, way
+from host_tools.commands.listen import describe
+from host_tools.commands.logs import console
+from host_tools.reader import BatchEvent, Listener, Status, Trust, listen
+from host_tools.reader.lines import iso8601, printable
+from host_tools.reader.overview import Overview
+
+TURN_S = 1.0  # between two lines of JSON
+PLAIN_S = 10.0  # between two pictures where there is no terminal
+PIPE_WIDTH = 500
+EXAMPLES = """\b
+Examples:
+  pigtail monitor
+  pigtail monitor --broker mqtts://broker.example --ca ca.pem --device kona
+  pigtail monitor --port /dev/ttyUSB0
+  pigtail monitor --json --for 30
+"""
+
+
+@click.command("monitor", epilog=EXAMPLES)
+@way
+@trust
+@seconds_option
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON every second.")
+def command(
+    port: str | None, broker: str | None, device: str | None, ca: Path | None, cert: Path | None, key: Path | None,
+    seconds: float, as_json: bool,
+) -> None:  # fmt: skip
+    """Watch a device live: bus, queue, link, clock, health, and each value with its age and source.
+
+    That is told over MQTT. With --port it shows the console at that serial port, and the firmware goes on: values come over
+    MQTT alone, since to ask for them there would stop it. Ctrl-C ends it.
+    """
+    one_way(port, broker, device)
+    with suppress(KeyboardInterrupt):
+        if port is not None:
+            console(port, seconds, as_json, "values come over MQTT: pigtail monitor --broker URL; ")
+            return
+        listener = listen(broker or LOCAL, device, reconnect=True, trust=Trust(ca, cert, key))
+        asyncio.run(_watch(listener, seconds, as_json))
+
+
+async def _watch(listener: Listener, seconds: float, as_json: bool) -> None:
+    overview = Overview()
+    on_terminal = sys.stdout.isatty() and not as_json
+    view = Live(get_renderable=overview.render, console=Console(), refresh_per_second=4) if on_terminal else nullcontext()
+    taking = asyncio.create_task(_take(listener, overview, tell=not on_terminal))
+    until = time.monotonic() + seconds
+    try:
+        with view:
+            while not taking.done() and time.monotonic() < until:
+                turn_s = TURN_S if as_json or on_terminal else PLAIN_S
+                await asyncio.wait([taking], timeout=min(turn_s, until - time.monotonic()))
+                if not on_terminal and not taking.done():
+                    _show(overview, as_json)
+    finally:
+        taking.cancel()
+        await asyncio.wait([taking])
+    if not taking.cancelled():
+        taking.result()
+
+
+async def _take(listener: Listener, overview: Overview, tell: bool) -> None:
+    async with aclosing(listener):
+        async for event in listener:
+            if isinstance(event, BatchEvent | Status):
+                overview.take(event)
+            elif tell:
+                click.echo(printable(describe(event)), err=True)
+            else:
+                overview.note(describe(event))
+
+
+def _show(overview: Overview, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"time": iso8601(time.time()), "devices": overview.plain()}))
+    else:
+        Console(width=PIPE_WIDTH).print(overview.render())
+    sys.stdout.flush()
