@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from host_tools import __version__, commands, stopping
 from host_tools.errors import PigtailError
@@ -39,6 +40,12 @@ class Verbs(click.Group):
             formatter.write_dl(
                 [(name, summary(VERBS / f"{name}.py")) for name in self.list_commands(context)]
             )
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Verbs and options that begin so; nothing is imported, since a shell waits."""
+        verbs = [name for name in self.list_commands(context) if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=summary(VERBS / f"{name}.py")) for name in verbs]
+        return [*found, *click.Command.shell_complete(self, context, incomplete)]
 
     def invoke(self, context: click.Context) -> Any:
         """Runs the verb; a reader that went away (`| head`) shows here, where click is quiet about it."""

@@ -49,7 +49,7 @@ def _link(fields: Fields) -> Row:
     lost = f"lost {_count(link, 'losses')} times" if _count(link, "losses") else ""
     failed = _count(link, "failures")
     why = f"{failed} sessions failed ({link.get('last_failure')})" if failed else ""
-    to = f"to {broker.get("host")} (trust: {broker.get("trust")})" if broker else ""
+    to = f"to {broker.get('host')} (trust: {broker.get('trust')})" if broker else ""
     return Row("link", _joined(str(link.get("state")), to, lost, why), link.get("state") == "up")
 
 
