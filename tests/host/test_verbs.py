@@ -1,0 +1,105 @@
+"""What holds for every verb: an example in its help, one line and status 2 for what it does not know; and completion in bash."""
+
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from host_tools import cli
+from host_tools.commands import completion
+
+
+def every(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """All verbs and verbs of verbs, by their words."""
+    if path:
+        yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from every(inner, (*path, name))
+
+
+VERBS = dict(every(cli.pigtail))
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[object, str, str]:
+    """Status, stdout and stderr."""
+    with pytest.raises(SystemExit) as exit:
+        cli.main([*words])
+    return exit.value.code or 0, *capsys.readouterr()
+
+
+@pytest.mark.parametrize("path", VERBS, ids=" ".join)
+def test_help_has_an_example_of_the_verb_whose_options_it_knows(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, _ = said(capsys, *path, "--help")
+    assert status == 0
+    examples = [line.split()[1:] for line in out.splitlines() if line.lstrip().startswith("pigtail ")]
+    own = [words for words in examples if words[: len(path)] == [*path]]
+    assert own, "no example"
+    options = {option for parameter in VERBS[path].params for option in parameter.opts}
+    if not isinstance(VERBS[path], click.Group):
+        assert {word for words in own for word in words if word.startswith("--")} <= options
+
+
+@pytest.mark.parametrize("path", VERBS, ids=" ".join)
+def test_unknown_option_is_one_line_and_status_2(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = said(capsys, *path, "--nonesuch")
+    assert (status, out) == (2, "") and err.startswith("pigtail: error: No such option '--nonesuch'") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("path", VERBS, ids=" ".join)
+def test_json_is_a_switch_or_takes_a_file(path: tuple[str, ...]) -> None:
+    for parameter in VERBS[path].params:
+        if "--json" in parameter.opts:
+            assert isinstance(parameter, click.Option) and (parameter.is_flag or isinstance(parameter.type, click.Path))
+
+
+def completed(line: str, folder: Path) -> list[str]:
+    """What bash offers at the end of this line, our script loaded."""
+    here = folder / "pigtail"
+    here.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "from host_tools.cli import main; main()" "$@"\n')
+    here.chmod(0o755)
+    words = shlex.split(line) + ([""] if line.endswith(" ") else [])
+    script = f"""
+source <(pigtail completion bash)
+COMP_WORDS=({shlex.join(words)}) COMP_CWORD={len(words) - 1}
+compopt() {{ echo "compopt $*"; }}
+$(complete -p pigtail | sed 's/.*-F \\([^ ]*\\).*/\\1/') pigtail
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, timeout=60,
+        env={"PATH": f"{folder}:/usr/bin:/bin", "PYTHONPATH": ":".join(filter(None, sys.path))},
+    )  # fmt: skip
+    assert not done.stderr, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash here")
+def test_bash_completes_verbs_options_choices_and_files(tmp_path: Path) -> None:
+    assert completed("pigtail do", tmp_path) == ["doctor"]
+    assert completed("pigtail signals ch", tmp_path) == ["check"]
+    assert completed("pigtail listen --form", tmp_path) == ["--format"]
+    assert completed("pigtail listen --format js", tmp_path) == ["jsonl"]
+    assert completed("pigtail decode ", tmp_path)[:3] == ["compopt", "-o", "default"]
+
+
+@pytest.mark.parametrize("shell", completion.SHELLS)
+def test_completion_script_asks_pigtail(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = said(capsys, "completion", shell)
+    assert status == 0 and not err and f"_PIGTAIL_COMPLETE={shell}_complete" in out
+
+
+def test_completing_a_verb_imports_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.importlib, "import_module", lambda name: pytest.fail(f"{name} is imported"))
+    found = cli.pigtail.shell_complete(click.Context(cli.pigtail), "de")
+    assert [item.value for item in found] == ["decode", "demo", "deploy", "devices"] and found[0].help
