@@ -38,10 +38,10 @@ def _bus(fields: Fields, frames_per_s: float | None) -> Row:
 def _queue(fields: Fields) -> Row:
     outbox, gaps = _part(fields, "outbox"), _count(fields, "gaps")
     dropped, errors = _count(outbox, "dropped_samples"), _count(outbox, "errors")
-    ledgered = f"{dropped:,} samples given up" if dropped else ""
+    ledgered = f"{dropped:,} sample numbers ledgered" if dropped else ""  # a restart is reason enough
     failed = f"{errors} failures of the flash" if errors else ""
     untold = f"{gaps} gaps to tell" if gaps else ""
-    return Row("queue", _joined(f"{_count(outbox, 'bytes'):,} bytes wait", untold, ledgered, failed), not dropped and not errors)
+    return Row("queue", _joined(f"{_count(outbox, 'bytes'):,} bytes wait", untold, ledgered, failed), not errors)
 
 
 def _link(fields: Fields) -> Row:
