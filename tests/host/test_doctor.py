@@ -1,0 +1,241 @@
+"""What `pigtail doctor` finds: each fault gets its line, its level and what to do. The way of a device that is well is in
+tests/device/test_first_device.py."""
+
+import asyncio
+import json
+import shutil
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host_tools.device.release import Found, Release
+from host_tools.doctor import Case, Finding, broker, device, machine
+from host_tools.errors import InputError, SetupError
+from host_tools.reader import Status
+from host_tools.reader.connection import Connection, Trust
+from host_tools.signals import find
+from host_tools.signals.pack import identity, pack
+from host_tools.sim import broker as brokers
+from host_tools.sim.certificates import Authority
+from tests.host.test_reader_overview import GOOD, worse
+
+DEMO = pack(find.find("demo-ev", 1000, lambda line: None))
+
+
+def told(findings: Iterator[Finding]) -> dict[str, Finding]:
+    return {finding.check: finding for finding in findings}
+
+
+def raises(error: Exception) -> Callable[..., Any]:
+    def act(*_: object) -> None:
+        raise error
+
+    return act
+
+
+def test_machine_with_all_it_needs_is_ok() -> None:
+    assert {finding.level for finding in machine.look(Case())} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("what", "error", "check", "level"),
+    [
+        ("version", PackageNotFoundError("esptool"), "tools", "error"),
+        ("umqtt.find", SetupError("no index"), "umqtt", "error"),
+        ("micropython.find", SetupError("no MicroPython"), "simulator", "warning"),
+    ],
+)
+def test_tool_that_is_missing_is_said(
+    what: str, error: Exception, check: str, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"host_tools.doctor.machine.{what}", raises(error))
+    found = told(machine.look(Case()))[check]
+    assert found.level == level and "make setup" in found.todo
+
+
+class Board:
+    """A device that answers from what it was given: values by a word of the expression, files by path."""
+
+    port = "/dev/ttyUSB0"
+
+    def __init__(self, values: dict[str, object] | None = None, files: dict[str, bytes] | None = None) -> None:
+        self._values, self._files = values or {}, files or {}
+
+    def eval(self, expression: str) -> object:
+        return next(value for word, value in self._values.items() if word in expression)
+
+    def exec(self, code: str) -> str:
+        return str(self.eval(code))
+
+    def get(self, path: str) -> bytes | None:
+        return self._files.get(path)
+
+
+def test_old_micropython_is_an_error() -> None:
+    found = told(device._micropython(Board({"implementation": ((1, 24, 1), "ESP32")}), Case()))["MicroPython"]  # type: ignore[arg-type]
+    assert found.level == "error" and "1.24.1 on ESP32" in found.text and "pigtail flash" in found.todo
+
+
+@pytest.mark.parametrize(("off_s", "level"), [(0, "ok"), (-3600, "warning"), (90, "warning")])
+def test_clock_that_is_wrong_is_a_warning(off_s: int, level: str) -> None:
+    now = tuple(time.gmtime(time.time() + off_s)[:6])
+    assert device._clock(Board({"gmtime": now})).level == level  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("free_blocks", "own", "levels"),
+    [(400, True, ("ok", "ok")), (3, True, ("warning", "ok")), (400, False, ("ok", "warning"))],
+)
+def test_flash_that_is_nearly_full_or_has_no_outbox_is_a_warning(free_blocks: int, own: bool, levels: tuple[str, str]) -> None:
+    board = Board({"statvfs": (free_blocks * 4096, 512 * 4096), "outbox_device": own})
+    found = told(device._board(board))  # type: ignore[arg-type]
+    assert (found["flash"].level, found["outbox"].level) == levels
+
+
+@pytest.mark.parametrize(
+    ("written", "level", "words"),
+    [
+        (None, "warning", "the defaults are in force"),
+        (b'{"device": "kona"', "error", "no JSON object"),
+        (b"[]", "error", "no JSON object"),
+        (b'{"mqtt.host": "h", "mqtt.password": "hush"}', "ok", "2 keys set, broker h"),
+    ],
+)
+def test_config_that_is_damaged_is_an_error_and_no_secret_is_told(written: bytes | None, level: str, words: str) -> None:
+    found = device._config(Board(files={} if written is None else {"/config.json": written}), Case())  # type: ignore[arg-type]
+    assert found.level == level and words in found.text and "hush" not in found.text + found.todo
+
+
+@pytest.mark.parametrize(
+    ("packed", "vehicle", "level", "words"),
+    [
+        (None, None, "error", "nothing is sampled"),
+        (DEMO[:-1], None, "error", "/profile.bin"),
+        (DEMO, None, "ok", "51 signals"),
+        (DEMO, "demo-ev", "ok", "51 signals"),
+        (DEMO, "kona-ev", "error", "not kona-ev's"),
+    ],
+)
+def test_profile_that_is_missing_damaged_or_another_cars_is_an_error(
+    packed: bytes | None, vehicle: str | None, level: str, words: str
+) -> None:
+    board = Board(files={} if packed is None else {"/profile.bin": packed})
+    found = told(device._profile(board, Case(vehicle=vehicle)))["profile"]  # type: ignore[arg-type]
+    assert found.level == level and words in found.text and (level == "ok") == (not found.todo)
+
+
+def test_port_that_is_not_there_is_an_error_but_not_where_mqtt_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "only", raises(InputError("no board found")))
+    assert [found.level for found in device.look(Case())] == ["error"]
+    assert [found.level for found in device.look(Case(broker="mqtt://192.0.2.7"))] == ["warning"]
+    assert [found.level for found in device.look(Case(port="/dev/nothing", device="kona"))] == ["error"]
+
+
+def test_firmware_of_another_checkout_is_a_warning_and_none_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "made", lambda arch: Release({}, {"p.mpy": b"new"}))
+    for there, level in (({}, "error"), ({"/a/p.mpy": "old"}, "warning")):
+        found = Found(there, "a" if there else None, 1, 1 << 20)
+        monkeypatch.setattr(device, "survey", lambda *_, found=found: found)
+        case = Case(arch="x86")
+        assert told(device._firmware(Board(), case))["firmware"].level == level  # type: ignore[arg-type]
+        assert bool(case.slot) == bool(there)
+
+
+def test_broker_that_is_not_there_is_an_error() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        found = told(broker.look(Case(broker=f"mqtt://127.0.0.1:{taken.getsockname()[1]}")))
+    assert list(found) == ["broker"] and found["broker"].level == "error" and "refused" in found["broker"].text
+    assert told(broker.look(Case(broker="http://h")))["broker"].level == "error"
+    assert told(broker.look(Case()))["broker"].level == "warning"
+
+
+def test_server_that_speaks_no_mqtt_is_an_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            for _ in range(2):
+                server.accept()[0].close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
+        found = told(broker.look(Case(broker=url)))
+    assert found["broker"].level == "error" and found["TLS"].level == "ok"
+
+
+@asynccontextmanager
+async def secure(folder: Path, days: int) -> AsyncIterator[tuple[str, Path]]:
+    """A broker with TLS whose certificate is good for so many days more; the CA to trust."""
+    authority = Authority(folder / "ca")
+    certificate = authority.issue("broker", "IP:127.0.0.1", last=timedelta(days=days))
+    async with brokers.start(None, directory=folder, certificate=certificate) as server:
+        yield f"mqtts://127.0.0.1:{server.device_port}", authority.certificate
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="certificates are made by openssl, which is not here")
+@pytest.mark.parametrize(
+    ("days", "trusted", "level", "words"),
+    [(30, True, "ok", "good for 30 days"), (3, True, "warning", "good for 3 days"), (30, False, "error", "not trusted")],
+)
+def test_tls_certificate_that_is_not_trusted_is_an_error_and_one_that_ends_a_warning(
+    tmp_path: Path, days: int, trusted: bool, level: str, words: str
+) -> None:
+    async def examined() -> dict[str, Finding]:
+        async with secure(tmp_path, days) as (url, ca):
+            return await asyncio.to_thread(lambda: told(broker.look(Case(broker=url, trust=Trust(ca if trusted else None)))))
+
+    found = asyncio.run(examined())
+    assert found["TLS"].level == level and words in found["TLS"].text
+    assert ("broker" in found) == trusted
+
+
+@pytest.mark.parametrize(
+    ("fields", "level", "words"),
+    [
+        (GOOD, "ok", "16 of its 16"),
+        (worse("profile", "00000000"), "error", "not the one that lies there"),
+        (worse("messages.heard", 0), "error", "another car's profile"),
+        (worse("messages.heard", 7), "warning", "7 of its 16"),
+        (worse("frames.received", 0), "warning", "silent"),
+    ],
+)
+def test_profile_that_does_not_fit_the_car_is_told(fields: dict[str, Any], level: str, words: str) -> None:
+    found = told(broker._match(Case(identity=int(GOOD["profile"], 16)), Status("kona", fields)))["match"]
+    assert found.level == level and words in found.text
+
+
+def test_device_that_is_not_heard_at_the_broker_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "STATUS_S", 0.5)
+
+    async def examined() -> list[dict[str, Finding]]:
+        async with brokers.start(None, directory=tmp_path) as server:
+            async with Connection(server.address) as client:
+                await client.publish("pigtail/v1/kona/status", json.dumps(worse("restarts", {"bus": 1})), qos=1, retain=True)
+            cases = [Case(address=server.address, device=name) for name in ("kona", "zoe")]
+            cases.append(Case(address=server.address, device="kona", boot=3))  # what is retained is of the boot before
+            return [await asyncio.to_thread(lambda case=case: told(broker.status(case))) for case in cases]
+
+    kona, zoe, rebooted = asyncio.run(examined())
+    assert kona["online"].level == "ok" and kona["device"].level == "warning" and kona["match"].level == "ok"
+    assert [zoe["online"].level, rebooted["online"].level] == ["error", "error"]
+
+
+def test_broker_is_the_one_that_the_device_is_told_of_and_its_password_stays_untold() -> None:
+    config = {"mqtt.host": "192.0.2.7", "mqtt.port": 1884, "mqtt.user": "kona", "mqtt.password": "hush", "mqtt.tls": 1}
+    address = broker._address(Case(config=config))
+    assert address is not None and str(address) == "mqtts://192.0.2.7:1884" and address.tls is not None
+    assert (address.user, address.password) == ("kona", "hush") and "hush" not in repr(address)
+
+
+def test_identity_is_known_to_the_match() -> None:
+    case = Case()
+    told(device._profile(Board(files={"/profile.bin": DEMO}), case))  # type: ignore[arg-type]
+    assert case.identity == identity(DEMO)
