@@ -13,6 +13,7 @@ from host_tools.control import NoReply, read_key
 from host_tools.control.capture import MOST_FRAMES, MOST_IDS, MOST_MS, Chunk, Refused, capture
 from host_tools.control.message import Key
 from host_tools.errors import InputError
+from host_tools.progress import working
 from host_tools.reader import Trust, connection
 from host_tools.reader.connection import Address
 from host_tools.reader.inbox import Inbox
@@ -63,7 +64,8 @@ def command(
     if len(ids) > MOST_IDS:
         raise InputError(f"--id: {len(ids)} ids; a device takes {MOST_IDS}: name fewer, or none for all")
     try:
-        taken, dropped = asyncio.run(_write(address, device, read_key(secret), ids, seconds, frames, out))
+        with working(f"capturing for {seconds:g} s"):
+            taken, dropped = asyncio.run(_write(address, device, read_key(secret), ids, seconds, frames, out))
     except (NoReply, Refused) as error:
         click.echo(f"pigtail: {error}", err=True)
         sys.exit(1)

@@ -10,6 +10,7 @@ import click
 from host_tools.broker_options import commanded, trust
 from host_tools.control import NoReply, read_key, send
 from host_tools.control.arguments import parse
+from host_tools.progress import working
 from host_tools.reader import Reply, Trust, connection
 from host_tools.reader.inbox import Inbox
 from host_tools.reader.lines import printable, reply_text
@@ -43,7 +44,8 @@ def command(
     address, given = connection.parse(broker, Trust(ca, cert, key)), parse(name, arguments)
     Inbox(device)  # refuses a name that cannot be a device
     try:
-        reply = asyncio.run(send(address, device, read_key(secret), name, given, wait_s))
+        with working(f"waiting for {device}"):
+            reply = asyncio.run(send(address, device, read_key(secret), name, given, wait_s))
     except NoReply as error:
         click.echo(f"pigtail: {error}", err=True)
         sys.exit(1)

@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click
 
 from host_tools.errors import InputError
+from host_tools.progress import working
 from host_tools.reader.archive import Archive
 from host_tools.reader.export import FORMATS, Lines, Parquet, Writer, tables
 from host_tools.reader.lines import printable
@@ -43,8 +44,9 @@ def command(files: tuple[Path, ...], profile: str | None, out: Path | None, form
     own = find.find(profile, period, lambda line: click.echo(line, err=True)) if profile else None
     archive = Archive(own)
     for path in files:
-        archive.load(path)
-    with _writer(out, _format(out, form)) as writer:
+        with working(f"reading {path}"):
+            archive.load(path)
+    with _writer(out, _format(out, form)) as writer, working("decoding") if out else nullcontext():
         for decoded in archive.decoded():
             for table in tables(decoded, archive.clocks):
                 writer.write(table)

@@ -16,6 +16,7 @@ from host_tools.device import connect, only
 from host_tools.device.deploy import Deployed, deploy
 from host_tools.device.release import architecture, made
 from host_tools.errors import InputError
+from host_tools.progress import working
 from host_tools.signals import find
 from host_tools.signals.pack import pack
 
@@ -44,9 +45,12 @@ def command(port: str | None, device: str | None, name: str | None, vehicle: str
     kind = boards.load(name) if name else None
     profile = pack(find.find(vehicle, 1000, _tell)) if vehicle else None
     began = time.monotonic()
-    with connect(only(port)) as board, _bar() as progress:
+    with connect(only(port)) as board:
         arch = architecture(board)
-        done = deploy(board, made(arch, kind), profile, progress)
+        with working("compiling"):
+            release = made(arch, kind)
+        with _bar() as progress:
+            done = deploy(board, release, profile, progress)
     seconds = round(time.monotonic() - began, 1)
     if as_json:
         click.echo(json.dumps({"port": board.port, "arch": arch, "healthy": done.is_healthy, "seconds": seconds, **asdict(done)}))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from host_tools.diag import answers, descriptions, lines, trouble
 from host_tools.diag.client import Client, Ecu, Refused
 from host_tools.diag.firmware import Failure
 from host_tools.errors import InputError
+from host_tools.progress import working
 from host_tools.reader import Trust, connection
 from host_tools.reader.inbox import Inbox
 from host_tools.signals.find import find
@@ -68,7 +70,8 @@ def command(
     Inbox(device)  # refuses a name that cannot be a device
     client = Client(connection.parse(broker, Trust(ca, cert, key)), device, read_key(secret), wait_s)
     try:
-        text, content, is_whole = asyncio.run(_run(client, verb, ecu, number, profile, yes))
+        with working(f"waiting for {device}") if verb != "clear" else nullcontext():  # that asks back
+            text, content, is_whole = asyncio.run(_run(client, verb, ecu, number, profile, yes))
     except (NoReply, Refused) as error:
         click.echo(f"pigtail: {error}", err=True)
         sys.exit(1)

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from host_tools import logs
 from host_tools.errors import InputError
+from host_tools.progress import working
 from host_tools.signals import database, find, report, show
 from host_tools.signals.check import Check, check
 from host_tools.signals.drawing import draw
@@ -111,7 +112,8 @@ def check_(
     if signals and plot is None:
         raise InputError("signals are named for a picture: say where it goes with --plot FILE.png")
     profile = find.find(name, 1000, to_stderr)
-    result, frames = check(logs.read(log, channel), profile, find.named(name))
+    with working(f"decoding {log}"):
+        result, frames = check(logs.read(log, channel), profile, find.named(name))
     if plot is not None:
         draw_curves(plot, signals or liveliest(profile, frames), profile, frames, log)
     if as_json:

@@ -1,5 +1,7 @@
 """What holds for every verb: an example in its help, one line and status 2 for what it does not know; and completion in bash."""
 
+import os
+import pty
 import shlex
 import shutil
 import subprocess
@@ -103,3 +105,14 @@ def test_completing_a_verb_imports_none(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(cli.importlib, "import_module", lambda name: pytest.fail(f"{name} is imported"))
     found = cli.pigtail.shell_complete(click.Context(cli.pigtail), "de")
     assert [item.value for item in found] == ["decode", "demo", "deploy", "devices"] and found[0].help
+
+
+def test_who_waits_at_a_terminal_sees_a_sign_of_life_and_a_pipe_gets_none() -> None:
+    waits = "import time; from host_tools.progress import working\nwith working('waiting'): time.sleep(0.3)"
+    script = [sys.executable, "-c", waits]
+    assert subprocess.run(script, capture_output=True).stderr == b""
+    master, slave = pty.openpty()
+    done = subprocess.run(script, stdout=subprocess.PIPE, stderr=slave)
+    assert done.stdout == b"" and b"waiting" in os.read(master, 65536)
+    os.close(slave)
+    os.close(master)
