@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import shlex
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from host_tools import cli
 from host_tools.commands import completion
+from host_tools.paths import ROOT
 
 
 def every(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -63,6 +65,11 @@ def test_json_is_a_switch_or_takes_a_file(path: tuple[str, ...]) -> None:
     for parameter in VERBS[path].params:
         if "--json" in parameter.opts:
             assert isinstance(parameter, click.Option) and (parameter.is_flag or isinstance(parameter.type, click.Path))
+
+
+def test_readme_has_a_line_for_every_verb() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| \S", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(rows) == sorted({path[0] for path in VERBS})
 
 
 def completed(line: str, folder: Path) -> list[str]:
