@@ -20,6 +20,7 @@ from typing import Any
 import can
 import pytest
 
+from host_tools.device import connect
 from host_tools.paths import ROOT, VIRTUAL_BOARDS
 from host_tools.sim import broker, drive, sntp
 from tests.device.virtual import TIME_LIMIT_S, wait_for
@@ -87,7 +88,8 @@ class Desk:
         here = {"wifi.ssid": "pigtail", "mqtt.host": "127.0.0.1", "mqtt.port": broker_port}
         clock = {"clock.host": "127.0.0.1", "clock.port": clock_port}
         assert here.keys() <= config.keys()
-        (folder / "config.json").write_text(json.dumps(config | here | clock | {"command.key": KEY}))
+        self.config = config | here | clock
+        (folder / "config.json").write_text(json.dumps(self.config))
 
     def follow(self, page: list[Command]) -> None:
         """Runs all commands; those that stay are ended in the end, as with Ctrl-C."""
@@ -107,6 +109,13 @@ class Desk:
         for number, command in enumerate(page):
             if command.stays:
                 self.results[number] = 0, outputs[number].read_text()
+
+    def take_commands(self) -> None:
+        """Gives the device a command key, which the page does not."""
+        (self.folder / "key").write_text(KEY)
+        with connect(self.port) as device:
+            device.put("/config.json", json.dumps(self.config | {"command.key": KEY}).encode())
+        wait_for(lambda: self.run(f"pigtail command {COMMANDED} --wait 2 ping")[0] == 0, "it takes no commands")
 
     def stop(self, but: int = 0) -> None:
         """Ends what goes on, but for so many: the board, which is the first."""
@@ -162,6 +171,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     assert is_ready.wait(TIME_LIMIT_S)
     try:
         desks[0].follow(COMMANDS)
+        desks[0].take_commands()
         yield desks[0]
     finally:
         desks[0].stop()
@@ -206,7 +216,6 @@ def offers_json() -> list[tuple[str, ...]]:
 @pytest.mark.parametrize("path", offers_json(), ids=" ".join)
 def test_json_of_every_verb_that_offers_it_parses(desk: Desk, path: tuple[str, ...]) -> None:
     assert path in JSON, "a verb offers --json: say here how to run it"
-    (desk.folder / "key").write_text(KEY)
     with can.CanutilsLogWriter(desk.folder / "drive.log", channel="can0") as log:
         for frame in itertools.islice(drive.frames(), 1000):
             log.on_message_received(frame)
