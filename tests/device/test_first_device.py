@@ -29,10 +29,7 @@ from tests.host.test_verbs import VERBS
 PAGE = (ROOT / "docs" / "first-device.md").read_text(encoding="utf-8")
 PORT, HOST, BROKER_PORT = "/dev/ttyUSB0", "192.0.2.7", 1883
 KEY = "5a" * 32
-PROGRAMS = {
-    "pigtail": [sys.executable, "-c", "from host_tools.cli import main; main()"],
-    "mpremote": [sys.executable, "-m", "mpremote"],
-}
+PIGTAIL = [sys.executable, "-c", "from host_tools.cli import main; main()"]
 
 
 @dataclass(frozen=True)
@@ -84,12 +81,8 @@ class Desk:
         self.board = f"test-{os.getpid()}"
         self.port = ""
         self.broker = f"mqtt://127.0.0.1:{broker_port}"
-        config = json.loads(re.findall(r"^```json\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[0])
-        here = {"wifi.ssid": "pigtail", "mqtt.host": "127.0.0.1", "mqtt.port": broker_port}
-        clock = {"clock.host": "127.0.0.1", "clock.port": clock_port}
-        assert here.keys() <= config.keys()
-        self.config = config | here | clock
-        (folder / "config.json").write_text(json.dumps(self.config))
+        here = {"mqtt.host": "127.0.0.1", "mqtt.port": broker_port, "clock.host": "127.0.0.1", "clock.port": clock_port}
+        self._settings = " ".join(f"{key}={value}" for key, value in here.items())
 
     def follow(self, page: list[Command]) -> None:
         """Runs all commands; those that stay are ended in the end, as with Ctrl-C."""
@@ -114,7 +107,8 @@ class Desk:
         """Gives the device a command key, which the page does not."""
         (self.folder / "key").write_text(KEY)
         with connect(self.port) as device:
-            device.put("/config.json", json.dumps(self.config | {"command.key": KEY}).encode())
+            config = json.loads(device.get("/config.json") or b"")
+            device.put("/config.json", json.dumps(config | {"command.key": KEY}).encode())
         wait_for(lambda: self.run(f"pigtail command {COMMANDED} --wait 2 ping")[0] == 0, "it takes no commands")
 
     def stop(self, but: int = 0) -> None:
@@ -139,16 +133,17 @@ class Desk:
         return {"cwd": self.folder, "env": environment, "stdin": subprocess.DEVNULL}
 
     def _argv(self, words: str) -> list[str]:
+        words = words.replace(f"mqtt.host={HOST}", self._settings)
         words = words.replace("build/boards/first", str(VIRTUAL_BOARDS / self.board)).replace(PORT, self.port)
-        program, *rest = shlex.split(words.replace(f"mqtt://{HOST}", self.broker).rstrip("& "))
-        return [*PROGRAMS[program], *rest]
+        return [*PIGTAIL, *shlex.split(words.replace(f"mqtt://{HOST}", self.broker).rstrip("& "))[1:]]
 
     def as_on_page(self, text: str) -> str:
         """What was printed, in the page's words and with single spaces."""
         names = {self.broker: f"mqtt://{HOST}:{BROKER_PORT}", "127.0.0.1": HOST, self.port: PORT, self.board: "first"}
         for here, there in names.items():
             text = text.replace(here, there)
-        return "".join(re.sub(r"\s+", " ", line).strip() + "\n" for line in text.splitlines())
+        lines = [line for line in text.splitlines() if not line.startswith(("clock.", "mqtt.port:"))]  # set here only
+        return "".join(re.sub(r"\s+", " ", line).strip() + "\n" for line in lines)
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +166,6 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     assert is_ready.wait(TIME_LIMIT_S)
     try:
         desks[0].follow(COMMANDS)
-        desks[0].take_commands()
         yield desks[0]
     finally:
         desks[0].stop()
@@ -213,14 +207,21 @@ def offers_json() -> list[tuple[str, ...]]:
     return sorted(switches - {("flash",)})
 
 
+@pytest.fixture(scope="module")
+def commanded(desk: Desk) -> Desk:
+    """The same, whose device takes commands now."""
+    desk.take_commands()
+    return desk
+
+
 @pytest.mark.parametrize("path", offers_json(), ids=" ".join)
-def test_json_of_every_verb_that_offers_it_parses(desk: Desk, path: tuple[str, ...]) -> None:
+def test_json_of_every_verb_that_offers_it_parses(commanded: Desk, path: tuple[str, ...]) -> None:
     assert path in JSON, "a verb offers --json: say here how to run it"
-    with can.CanutilsLogWriter(desk.folder / "drive.log", channel="can0") as log:
+    with can.CanutilsLogWriter(commanded.folder / "drive.log", channel="can0") as log:
         for frame in itertools.islice(drive.frames(), 1000):
             log.on_message_received(frame)
     words, expected = JSON[path]
-    status, out = desk.run(f"pigtail {' '.join(path)} {words} --json")
-    assert status == expected, (desk.folder / "stderr").read_text()
+    status, out = commanded.run(f"pigtail {' '.join(path)} {words} --json")
+    assert status == expected, (commanded.folder / "stderr").read_text()
     told = [json.loads(line) for line in out.splitlines()] if path in [("logs",), ("monitor",)] else [json.loads(out)]
     assert told or path == ("logs",)
