@@ -35,7 +35,8 @@ class App:
 
     START_ONLY = "_make_tester", "_tell_of_start"
     def __init__(self):
-        made = once.call("pigtail.assembly", "Assembly", VERSION)
+        self._crashes = once.call("pigtail.health.crashes", "begin", machine.reset_cause())
+        made = once.call("pigtail.assembly", "Assembly", VERSION, self._crashes[1])
         self._config_version = made.config["version"]
         self.config_error = made.config_error
         self.boot = made.boot
@@ -152,7 +153,13 @@ class App:
                 "granted": self._client.granted, "run": self._commands.run, "refused": self._commands.refused,
             },
             "gate": self._tester and self._tester.status(),
+            "crashes": self._crashes[0],
+            "safe_mode": self._crashes[1],
+            "last_crash": _short(self._crashes[2]),
             "heap_used": self._supervisor.heap_used,
+            "heap_free": self._supervisor.heap_free,
+            "heap_block": self._supervisor.heap_block,
+            "beats": self._supervisor.beats(),
             "restarts": self._supervisor.restarts(),
             "errors": {name: _short(error) for name, error in self._supervisor.errors().items()},
         }  # fmt: skip
@@ -184,6 +191,8 @@ class App:
 
     def _tell_of_start(self):
         self._events.add("started", _reset_cause())
+        if self._crashes[1]:
+            self._events.add("safe_mode", "%d crashes in a row" % self._crashes[0])
         for kind, error in ("config_error", self.config_error), ("profile_error", self.profile_error):
             if error:
                 self._events.add(kind, error)
@@ -196,6 +205,7 @@ class App:
             self._make_tester()
         self._tell_of_start()
         once.shed(self)
+        gc.collect()  # what only the start needed
         watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         self._supervisor = supervisor = Supervisor(watchdog.feed, self._events.add)
         if self._tester:
@@ -212,6 +222,8 @@ class App:
         if "config.tried" in os.listdir("/"):
             version = self._config_version
             asyncio.create_task(once.call("pigtail.config.trial", "watch", version, self._uplink, self._client, self._keeper))
+        if self._crashes[3]:
+            once.call("pigtail.health.crashes", "tend", self._crashes, self._events, supervisor.heartbeats)
 
         def tell():  # the parts have run for a second: the console is told so, once
             supervisor.heartbeats.pop()
@@ -236,5 +248,9 @@ def main() -> None:
         asyncio.run(App().run())
     except Exception as error:
         sys.print_exception(error)
+        try:
+            once.call("pigtail.health.crashes", "keep", error)
+        except Exception as another:  # it must start again, whatever happens
+            sys.print_exception(another)
     block_ms(_RESTART_AFTER_MS)
     machine.reset()

@@ -38,9 +38,9 @@ _OFFLINE = b'{"state": "offline"}'
 
 class Assembly:
     """All parts as attributes. Without a usable profile there is nothing to sample: `profile`, `values`, `table`, `sampler` and
-    `keeper` are None then, and `profile_error` says why."""
+    `keeper` are None then, and `profile_error` says why. In safe mode there is neither profile nor bus."""
 
-    def __init__(self, version: str):
+    def __init__(self, version: str, is_safe: bool = False):
         gc.collect()
         self.config, self.config_error = config, _ = once.call("pigtail.config.store", "load")
         self.device = config["device"] or hexlify(machine.unique_id()).decode()
@@ -51,13 +51,17 @@ class Assembly:
         self.client.set_last_will(self.topics.status, _OFFLINE, True, 1)
         self.text = Text(self.client.scratch)
         self.events = Events(self.boot, self.topics.base + "/event", self.text)
-        self.profile, self.profile_error = once.call("pigtail.signals.in_force", "load", config["profile"], config["periods"])
+        self.profile = self.profile_error = None
+        if not is_safe:
+            self.profile, self.profile_error = once.call(
+                "pigtail.signals.in_force", "load", config["profile"], config["periods"]
+            )  # fmt: skip
         has_states = self._prepare_states(config, version)
         if self.profile and config["command.key"]:  # now, while there is room for it
             once.call("pigtail.control.listing", "make", self.profile)
         self.asking = self._asking(config["requests.profile"]) if self.profile and config["requests.profile"] else None
         self.values = self.table = self.sampler = self.keeper = None
-        self.bus = self._make_bus(config["can.bitrate"])
+        self.bus = None if is_safe else self._make_bus(config["can.bitrate"])
         self._batches = self._make_batches() if self.profile else []
         self.outbox = self._make_outbox(config)
         self.boot = self.outbox.boot

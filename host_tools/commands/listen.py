@@ -30,6 +30,7 @@ from host_tools.reader.lines import FORMATS, Lines, printable, reply_text
 from host_tools.reader.recording import Recorder
 from host_tools.reader.stream import Tap
 from host_tools.reader.table import LiveTable
+from host_tools.toolchain.names import of_firmware
 
 Show = Callable[[BatchEvent], None]
 Note = Callable[[str], None]
@@ -144,6 +145,8 @@ def describe(event: Status | Gap | FramesLost | Happened | Reply | ProfileSeen |
             when = f"between {from_ms / 1000:g} and {to_ms / 1000:g} s after power-on"
             return f"{device}: {frames} frames of the bus are lost {when}, boot {boot} ({reason})"
         case Happened(device, boot, _, uptime_ms, kind, text):
+            if kind == "crash":
+                text = "; ".join(line.strip() for line in of_firmware(text).splitlines())
             return f"{device}: {kind}{text and ': '}{text} ({uptime_ms / 1000:.1f} s after power-on, boot {boot})"
         case Reply(device):
             return f"{device}: {reply_text(event)}"

@@ -14,7 +14,17 @@ from pathlib import Path
 import can
 
 from host_tools.errors import SimError
-from host_tools.reader import Account, BatchEvent, Gap, Listener, Status, Subscribed, Trouble, listen
+from host_tools.reader import (
+    Account,
+    BatchEvent,
+    Gap,
+    Happened,
+    Listener,
+    Status,
+    Subscribed,
+    Trouble,
+    listen,
+)
 from host_tools.reader.connection import Address, Connection
 from host_tools.signals import pack
 from host_tools.sim import access_point, broker, faults, image, report, security, sntp, trace, wear
@@ -47,6 +57,7 @@ class Simulation:
         self.device = f"sim-{secrets.token_hex(3)}"
         self.delivered = Delivered()
         self.status: dict[str, object] = {}
+        self.happened: list[Happened] = []
         self.link_up = True
         self.broker_kind = ""
         self.broker_url = ""
@@ -220,6 +231,8 @@ class Simulation:
                 self.delivered.told(event)
             elif isinstance(event, Status):
                 self.status = dict(event.fields)
+            elif isinstance(event, Happened):
+                self.happened.append(event)
             elif isinstance(event, Trouble) and event.device:  # else the connection broke, as it was meant to
                 self.undecodable.append(event.reason)
 

@@ -10,13 +10,14 @@ import ast
 import contextlib
 import hashlib
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import count
 from pathlib import Path
 
-from host_tools.paths import BUILD
+from host_tools.paths import BUILD, FIRMWARE
 
 STORE = BUILD / "names"
 _KEPT = 16  # results: the firmware's and the board's, of some checkouts
@@ -59,6 +60,38 @@ def _shortened(sources: Mapping[Path, str], others: Sequence[str]) -> dict[Path,
         attributes = sorted({name for path in family for name in _set(trees[path])} - functions.keys())
         names |= dict.fromkeys(family, functions | dict(zip(attributes, short, strict=False)))
     return {path: ast.unparse(_Renaming(names[path], _globals(tree), kept).visit(tree)) for path, tree in trees.items()}
+
+
+_FRAME = re.compile(r'File "([\w.]+)"(?:, line \d+)?, in (f\d+(?:_\d+)?)\b')
+
+
+def of_firmware(traceback: str) -> str:
+    """A device's traceback as `readable` has it by this firmware's source, which should be what the device runs."""
+    sources = {path: path.read_text(encoding="utf-8") for path in FIRMWARE.rglob("*.py")}
+    return readable(traceback, sources, FIRMWARE)
+
+
+def readable(traceback: str, sources: Mapping[Path, str], root: Path) -> str:
+    """A device's traceback with its private functions by their names and lines in these modules below `root`, from which its
+    firmware was compiled; what is not theirs stays as it is."""
+    trees = {path: ast.parse(text) for path, text in sources.items()}
+    modules = {".".join(path.relative_to(root).with_suffix("").parts): path for path in trees}
+
+    def named(match: re.Match[str]) -> str:
+        path = modules.get(match[1])
+        family = next((sorted(family) for family in _families(trees) if path in family), [])
+        for name, short in _functions([trees[member] for member in family]).items():
+            if short == match[2] and path is not None and (lines := _lines(trees[path], name)):
+                return f'File "{path.relative_to(root)}", line {lines[0]}, in {name}'
+        return match[0]
+
+    return _FRAME.sub(named, traceback)
+
+
+def _lines(tree: ast.AST, function: str) -> list[int]:
+    """Where functions of that name begin."""
+    defined = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return [node.lineno for node in defined if node.name == function]
 
 
 START_ONLY = "START_ONLY"  # of a class: names of its functions, as text

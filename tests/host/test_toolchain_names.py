@@ -7,7 +7,7 @@ import pytest
 
 from host_tools.paths import FIRMWARE
 from host_tools.toolchain import names
-from host_tools.toolchain.names import shortened
+from host_tools.toolchain.names import readable, shortened
 
 BASE = '''
 def _twice(x):
@@ -125,3 +125,23 @@ def test_result_is_kept_until_a_text_changes_or_it_is_damaged(tmp_path: Path, mo
     for n in range(names._KEPT):
         shortened({Path("base.py"): f"{BASE}\nX = {n}"})
     assert len(list(tmp_path.glob("*.json"))) == names._KEPT
+def test_traceback_of_a_device_gets_its_names_and_lines_back() -> None:
+    root = Path("/firmware")
+    sources = {root / "pigtail/base.py": BASE, root / "pigtail/child.py": CHILD, root / "pigtail/alone.py": ALONE}
+    told = (
+        'File "pigtail.app", in main\nFile "pigtail.base", line 1, in f2\nFile "pigtail.child", in f11\n'
+        'File "pigtail.base", in f999\nFile "asyncio.core", in f2\nValueError: in f2'
+    )
+    assert readable(told, sources, root) == (
+        'File "pigtail.app", in main\nFile "pigtail/base.py", line 2, in _twice\nFile "pigtail/child.py", line 10, in _step\n'
+        'File "pigtail.base", in f999\nFile "asyncio.core", in f2\nValueError: in f2'
+    )
+
+
+def test_traceback_of_a_real_crash_reads_as_the_source() -> None:
+    sources = {path: path.read_text() for path in FIRMWARE.rglob("*.py")}
+    session = FIRMWARE / "pigtail/uplink/session.py"
+    line = next(n for n, text in enumerate(sources[session].splitlines(), 1) if "def _send(" in text)
+    assert f"def f{line}(" in shortened(sources)[session]
+    told = readable(f'  File "pigtail.uplink.session", line 1, in f{line}', sources, FIRMWARE)
+    assert told == f'  File "pigtail/uplink/session.py", line {line}, in _send'

@@ -84,6 +84,8 @@ def _find(profile, names):
 
 def _captured(commands, ids, ms, frames):
     """The frames follow on the topic `capture`."""
+    if commands.bus is None:
+        raise OSError("no bus")
     if len(ids) > _MOST or not all([type(ident) is int and 0 <= ident < 1 << 30 for ident in ids]):
         raise ValueError("ids: takes up to %d ids, a 29-bit one with bit 29 set" % _MOST)
     if not 1 <= ms <= _LONGEST_MS or not 1 <= frames <= _MOST_FRAMES:

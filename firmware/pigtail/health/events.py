@@ -14,28 +14,28 @@ class Events:
         self._boot = boot
         self._topic = topic
         self._text = text
-        self._waiting = []  # (number, uptime, kind, text)
+        self.waiting = []  # (number, uptime, kind, text)
         self._said = -1
         self._next = 0
         self.lost = 0
 
-    def add(self, kind: str, text: str = "") -> None:
-        if len(self._waiting) == _MOST:
-            self._waiting.pop(0)
+    def add(self, kind: str, text: str = "", most: int = _TEXT) -> None:
+        if len(self.waiting) == _MOST:
+            self.waiting.pop(0)
             self.lost += 1
-        self._waiting.append((self._next, uptime.ms(), kind, text[:_TEXT]))
+        self.waiting.append((self._next, uptime.ms(), kind, text[:most]))
         self._next += 1
 
     def next(self, now):
-        if self._waiting:
-            number, uptime_ms, kind, text = self._waiting[0]
+        if self.waiting:
+            number, uptime_ms, kind, text = self.waiting[0]
             self._said = number
             fields = {"boot": self._boot, "number": number, "uptime_ms": uptime_ms, "kind": kind, "text": text}
             return self._topic, self._text.of(fields), False
 
     def told(self) -> None:
-        if self._waiting[0][0] == self._said:  # else it was dropped meanwhile
-            self._waiting.pop(0)
+        if self.waiting[0][0] == self._said:  # else it was dropped meanwhile
+            self.waiting.pop(0)
 
     def rewind(self) -> None:
         pass

@@ -1,13 +1,15 @@
 """Supervision: every part is a task with a heartbeat. One that dies or stalls is started again, later each time, and counted;
-the watchdog is fed only while all beat."""
+the watchdog is fed only while all beat. Once a second the heap is looked at."""
 
 import asyncio
 import gc
+import io
 import sys
 from micropython import const
 from time import ticks_diff, ticks_ms
 
 _CHECK_MS = const(1000)
+_BLOCK = const(8192)  # largest piece of the heap that is looked for
 _STALL_MS = const(30000)
 _LEAST_WAIT_MS = const(500)
 _MOST_WAIT_MS = const(60000)
@@ -23,14 +25,14 @@ class Part:
         self.restarts = 0
         self.error = ""
         self._run = run
-        self._beat_at = ticks_ms()
+        self.beat_at = ticks_ms()
         self._task = None
 
     def beat(self) -> None:
-        self._beat_at = ticks_ms()
+        self.beat_at = ticks_ms()
 
     def stalled(self) -> bool:
-        return ticks_diff(ticks_ms(), self._beat_at) > _STALL_MS
+        return ticks_diff(ticks_ms(), self.beat_at) > _STALL_MS
 
     def start(self) -> None:
         self.beat()
@@ -72,11 +74,14 @@ class Supervisor:
         self._tell = tell
         self.parts = []
         self.heap_used = 0
+        self.heap_free = 1 << 29  # least since the start, after a collection, and so is the next one
+        self.heap_block = _BLOCK  # largest piece that could be had, of those that are 256 B times a power of two
 
     def add(self, name: str, run) -> None:
         self.parts.append(Part(name, run, self._tell))
 
     async def run(self) -> None:
+        self._look_at_heap()
         for part in self.parts:
             part.start()
         while True:
@@ -84,11 +89,28 @@ class Supervisor:
             stalled = [part for part in self.parts if part.stalled()]
             for part in stalled:
                 part.restart()
-            gc.collect()  # here, at a known pace, rather than anywhere in the hot path
-            self.heap_used = max(self.heap_used, gc.mem_alloc())
+            self._look_at_heap()
             if not stalled:
                 for heartbeat in self.heartbeats:
                     heartbeat()
+
+    def _look_at_heap(self):
+        gc.collect()  # here, at a known pace, rather than anywhere in the hot path
+        self.heap_used = max(self.heap_used, gc.mem_alloc())
+        self.heap_free = min(self.heap_free, gc.mem_free())
+        gc.disable()  # what fails must not collect again
+        while self.heap_block > 256:
+            try:
+                io.BytesIO(self.heap_block).close()  # gives it back at once, as a bytearray would not
+                break
+            except MemoryError:
+                self.heap_block >>= 1
+        gc.enable()
+
+    def beats(self) -> dict:
+        """How long ago each part has beaten, in ms: name to number."""
+        now = ticks_ms()
+        return {part.name: ticks_diff(now, part.beat_at) for part in self.parts}
 
     def restarts(self) -> dict:
         """Parts that had to be started again: name to number of times."""

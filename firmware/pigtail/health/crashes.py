@@ -1,0 +1,96 @@
+"""Crashes: the last one's traceback, and how many came in a row, kept over the restart in the pair /crashes (SPEC section 3).
+
+Loaded when the device starts, when it crashes, and while a crash is still to be told or to be lived down. A crash is an
+exception that gets through to `app.main`, or a bite of the watchdog. After three in a row the device starts in safe mode,
+without the bus; how that ends stands in docs/health.md.
+"""
+
+import asyncio
+import gc
+import io
+import machine
+import struct
+import sys
+from micropython import const
+from pair import Pair
+from pigtail import uptime
+from time import sleep
+
+_HEADER = "<BBI"  # in a row, flags, boot in which the last one was; then its traceback
+_TOLD, _ANSWERED = const(1), const(2)
+_MOST = const(512)  # bytes of a traceback, its end
+_IN_A_ROW = const(3)
+_HEALTHY_MS = const(300_000)  # of uptime: no more in a row
+_SAFE_MS = const(21_600_000)  # in safe mode, then all is tried again
+_WATCHDOG = const(3)
+_MOST_WAIT_S = const(60)
+
+
+def begin(cause: int):
+    """[crashes in a row, whether this boot is in safe mode, the last crash in a few words, whether `tend` is wanted]."""
+    in_a_row, flags, boot, text = _read()
+    if cause == _WATCHDOG:
+        in_a_row, flags, boot, text = min(in_a_row + 1, 255), 0, _boot(), "watchdog"
+        _write(in_a_row, flags, boot, text)
+    is_safe = in_a_row >= _IN_A_ROW and not flags & _ANSWERED
+    if is_safe:  # once: whatever ends this boot but a crash, the next one tries all again
+        _write(in_a_row, flags | _ANSWERED, boot, text)
+        if in_a_row > _IN_A_ROW + 1:  # not even this helps: the flash must not suffer from it
+            sleep(min(1 << (in_a_row - _IN_A_ROW), _MOST_WAIT_S))
+    last = "boot %d: %s" % (boot, text.strip().split("\n")[-1]) if text else ""
+    return [in_a_row, is_safe, last, bool(in_a_row or text and not flags & _TOLD)]
+
+
+def keep(error) -> None:
+    """Of what has just ended the application."""
+    asyncio.new_event_loop()  # forgets the parts: there is memory again
+    gc.collect()
+    told = io.StringIO()
+    sys.print_exception(error, told)
+    text = "".join([c if " " <= c <= "~" or c == "\n" else "?" for c in told.getvalue()])  # it may be cut anywhere
+    _write(min(_read()[0] + 1, 255), 0, _boot(), text)
+
+
+def tend(crashes, events, heartbeats) -> None:
+    """Tells the last crash in `events`, if nobody was told yet, and sees to it that the device, if it keeps going, has lived it
+    down. `crashes` are those of `begin`; what it needs for that is among the `heartbeats` until then."""
+    in_a_row, flags, boot, text = _read()
+    if not flags & _TOLD:
+        events.add("crash", "boot %d: %s" % (boot, text), _MOST + 20)
+
+    def beat():
+        nonlocal in_a_row, flags
+        before, now = (in_a_row, flags), uptime.ms()
+        if not events.waiting and not events.lost:
+            flags |= _TOLD
+        if crashes[1]:
+            if now >= _SAFE_MS:
+                machine.reset()
+        elif now >= _HEALTHY_MS:
+            in_a_row = crashes[0] = 0
+        if (in_a_row, flags) != before:
+            _write(in_a_row, flags, boot, text)
+        if not in_a_row and (flags & _TOLD or events.lost):
+            heartbeats.remove(beat)
+
+    heartbeats.append(beat)
+
+
+def _boot():
+    """Number of the boot that was last counted."""
+    counted = Pair("/boots").read()
+    return struct.unpack("<I", counted)[0] if counted and len(counted) == 4 else 0
+
+
+def _read():
+    payload = Pair("/crashes").read()
+    if not payload or len(payload) < 6:
+        return 0, _TOLD, 0, ""
+    return struct.unpack_from(_HEADER, payload) + (str(payload[6:], "utf-8"),)
+
+
+def _write(in_a_row, flags, boot, text):
+    try:
+        Pair("/crashes").write(struct.pack(_HEADER, in_a_row, flags, boot) + text.encode()[-_MOST:])
+    except OSError:
+        pass  # then this one is not kept

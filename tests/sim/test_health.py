@@ -1,0 +1,43 @@
+"""A firmware that crashes: it says why, goes on without the bus after three in a row, and comes back when it may."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.sim.drives import assert_only_deaths_cost, drive
+from tests.sim.test_heap import boots_with
+
+FAILS_UNTIL_BOOT_4 = """
+from pair import Pair
+run = Supervisor.run
+async def failing(self):
+    def fail():
+        if Pair("/boots").read()[0] < 4 and uptime.ms() > 4000:
+            raise ValueError("planted")
+    self.heartbeats.append(fail)
+    await run(self)
+Supervisor.run = failing
+"""
+
+
+def test_three_crashes_in_a_row_leave_a_device_that_is_in_safe_mode_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boots_with(FAILS_UNTIL_BOOT_4, tmp_path, monkeypatch)
+    seen: list[tuple[object, object, object]] = []
+
+    def note(simulation: object) -> None:
+        status = simulation.status  # type: ignore[attr-defined]
+        seen.append((status["safe_mode"], status["crashes"], status["last_crash"]))
+
+    report, simulation, _ = drive(60.0, at={34.0: note}, power_cuts=(36.0,))
+    assert_only_deaths_cost(report)
+    assert [death.cause for death in report.deaths] == ["reset", "reset", "reset", "power_cut"]
+    assert seen == [(True, 3, "boot 3: ValueError: planted")]
+    told = [event for event in simulation.happened if event.kind in ("crash", "safe_mode")]
+    assert [(event.boot, event.kind) for event in told if event.kind == "safe_mode"] == [(4, "safe_mode")]
+    crashes = [event.text for event in told if event.kind == "crash"]
+    assert [text.split(":")[0] for text in crashes] == [f"boot {boot}" for boot in range(1, 1 + len(crashes))] and crashes
+    assert all(text.rstrip().endswith("ValueError: planted") for text in crashes)
+    assert simulation.status["safe_mode"] is False and simulation.status["boot"] == 5
+    assert simulation.delivered.boots == [1, 2, 3, 5], "nothing is sampled in safe mode"
