@@ -1,4 +1,7 @@
-"""The simulated board: a CAN controller that hears the virtual car, a sensed ignition, perhaps a partition for the outbox."""
+"""The simulated board: a CAN controller that hears the virtual car, ignition and 12 V, perhaps a partition for the outbox.
+
+/run/senses has what it senses: a byte for the ignition, `1` on, `0` off, `?` no such sense; u16 the 12 V in mV, 0 no such sense.
+"""
 
 import machine
 from _flash import Flash
@@ -20,14 +23,25 @@ def outbox_device():
 
 def _sensed():
     try:
-        return mapped("/run/ignition")
+        return mapped("/run/senses")
     except OSError:
-        return b"1"
+        return b"1\0\0"
 
 
-_ignition = _sensed()
+_senses = _sensed()
 
 
 def ignition():
-    """Whether the ignition is on. Off is a warning: power may end shortly. To be polled; allocates nothing."""
-    return _ignition[0] == 49
+    """Whether the ignition is on, None where that is not sensed. Off is a warning: power may end shortly. To be polled; allocates
+    nothing."""
+    return None if _senses[0] == 63 else _senses[0] == 49
+
+
+def battery_mv():
+    """The car's 12 V, None where it is not measured."""
+    return _senses[1] | _senses[2] << 8 or None
+
+
+def sleep(ms, on_bus, on_ignition):
+    """Deep sleep: ends this boot. The next begins after `ms` (0: never), or when the bus or the ignition wakes it, if it may."""
+    machine.deepsleep(ms, on_bus, on_ignition)

@@ -6,6 +6,7 @@ import micropython
 import os
 import time
 from array import array
+from struct import pack
 
 from _can import CAN  # noqa: F401
 from _meter import meter
@@ -18,6 +19,7 @@ SOFT_RESET = 5
 
 _RESET_STATUS = 42  # exit status by which the host knows a reset from a crash
 _BOOTLOADER_STATUS = 44
+_ASLEEP_STATUS = 45
 _WDT_REAL_US = 2_000_000  # least real time before a watchdog bites: below it the host's own jitter would
 _SPEED = float(os.getenv("PIGTAIL_SPEED") or "1")
 _TELLS_HEAP = bool(os.getenv("PIGTAIL_TELLS_HEAP"))  # on the console, whenever the watchdog is fed: after a collection
@@ -38,6 +40,13 @@ def bootloader(timeout=0):
 
 def soft_reset():
     raise SystemExit
+
+
+def deepsleep(ms=0, on_bus=False, on_ignition=False):
+    """What is to wake the chip is in /run/asleep: u32 ms, 0 for no timer, then a byte each for the bus and the ignition."""
+    with open("/run/asleep", "wb") as file:
+        file.write(pack("<IBB", ms, on_bus, on_ignition))
+    _exit(_ASLEEP_STATUS)
 
 
 def reset_cause():

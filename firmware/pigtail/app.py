@@ -28,6 +28,7 @@ _FREE, _COMMAND, _TLS = const(6 * 1024), const(2 * 1024), const(3 * 1024)  # and
 _TEXT = const(80)  # longest text of somebody else's in the status
 _WATCHDOG_MS = const(8000)
 _RESTART_AFTER_MS = const(2000)
+_SILENT = const(10)  # seconds without a frame
 _CAUSES = {1: "power_on", 2: "hard", 3: "watchdog", 4: "deep_sleep", 5: "soft"}
 
 
@@ -62,11 +63,28 @@ class App:
         self._tester, self._asking = None, made.asking and (made.asking, made.config["requests.services"])
         self._urgent = ([made.commands] if made.commands else []) + [made.events]
         self._uplink = Uplink(self._client, self._link, self._new_session, made.config["mqtt.brokers"])
+        self._power = None  # power.states.Power, while it does not plainly drive
+        self._silent = self._heard = 0  # seconds without a frame, and how many there were before
+        self._limits = made.limits
         once.shed(
             *made.parts(), self.outbox, self._profile, self._values, self._table, self._table and self._table.aside,
             self._sampler, self._keeper, self._bus, self._condition, self._clock, self._link, self._uplink, self._client,
             self._topics, self._text, self._events, self._commands,
         )  # fmt: skip
+
+    def _look_at_power(self):
+        """Once a second: whether it is time to park, or to sleep."""
+        heard = self._bus.received if self._bus else 0
+        self._silent = 0 if heard != self._heard else self._silent + 1
+        self._heard = heard
+        is_on, mv = board.ignition(), board.battery_mv()
+        if self._power is None:
+            if self._silent < _SILENT and is_on is not False and (mv is None or mv >= self._limits[0]):
+                return  # it drives
+            parts = self._sampler, self._keeper, self.outbox, self._events, self._uplink
+            self._power = once.call("pigtail.power.states", "Power", self._limits, parts, not heard)
+        if not self._power.look(is_on, mv, self._silent):
+            self._power = None
 
     def _make_tester(self):
         """Who asks the car: loaded only where something may be asked, and when what only the start needs is gone."""
@@ -153,9 +171,12 @@ class App:
                 "granted": self._client.granted, "run": self._commands.run, "refused": self._commands.refused,
             },
             "gate": self._tester and self._tester.status(),
+            "power": {
+                "state": self._power.state if self._power else "driving", "battery_mv": board.battery_mv(),
+            } if hasattr(board, "sleep") else None,
             "crashes": self._crashes[0],
             "safe_mode": self._crashes[1],
-            "last_crash": _short(self._crashes[2]),
+            "last_crash": self._crashes[2],
             "heap_used": self._supervisor.heap_used,
             "heap_free": self._supervisor.heap_free,
             "heap_block": self._supervisor.heap_block,
@@ -191,8 +212,6 @@ class App:
 
     def _tell_of_start(self):
         self._events.add("started", _reset_cause())
-        if self._crashes[1]:
-            self._events.add("safe_mode", "%d crashes in a row" % self._crashes[0])
         for kind, error in ("config_error", self.config_error), ("profile_error", self.profile_error):
             if error:
                 self._events.add(kind, error)
@@ -222,6 +241,8 @@ class App:
         if "config.tried" in os.listdir("/"):
             version = self._config_version
             asyncio.create_task(once.call("pigtail.config.trial", "watch", version, self._uplink, self._client, self._keeper))
+        if hasattr(board, "sleep"):
+            supervisor.heartbeats.append(self._look_at_power)
         if self._crashes[3]:
             once.call("pigtail.health.crashes", "tend", self._crashes, self._events, supervisor.heartbeats)
 

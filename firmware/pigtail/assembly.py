@@ -70,6 +70,7 @@ class Assembly:
         self.states, self.speakers = None, []
         self._make_speakers(config, has_states and self.profile)
         self.link = Link(config["wifi.ssid"], config["wifi.password"], config["wifi.networks"])
+        self.limits = [config["power." + key] for key in ("low_mv", "charging_mv", "quiet_s", "parked_s", "wake_s")]
         self.commands = self._make_commands(config) if config["command.key"] else None
 
     def _make_client(self, config):

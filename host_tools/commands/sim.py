@@ -11,6 +11,7 @@ import click
 
 from host_tools.errors import InputError
 from host_tools.reader import Trust
+from host_tools.sim import power as senses
 from host_tools.sim import scenario, security
 from host_tools.sim.ecus.file import load_all
 from host_tools.sim.faults import MOMENTS, SPANS, parse_all
@@ -70,6 +71,8 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
                          help="Kill the firmware at T and start it again (again for more)."),
             click.option("--ignition-off", "ignition_offs", metavar="T", multiple=True, type=click.FloatRange(0),
                          help="Turn the ignition off at T: a warning, then no power for some seconds (again for more)."),
+            click.option("--power", "power", metavar="FILE", type=_A_FILE,
+                         help="Play ignition, 12 V and when the bus is awake, see docs/power.md."),
             click.option("--flash-size", metavar="SIZE", default="1M", show_default=True,
                          help="The outbox's flash partition, such as 64k; none: the outbox keeps files."),
             click.option("--bitrate", metavar="BIT_PER_S", type=click.IntRange(10_000, 1_000_000),
@@ -88,7 +91,7 @@ def build(
     seconds: float | None, broker: str | None, outages: tuple[str, ...], power_cuts: tuple[float, ...],
     ignition_offs: tuple[float, ...], flash_size: str, bitrate: int | None, heap: str, faults: tuple[str, ...], tls: str,
     ca: Path | None, cert: Path | None, key: Path | None, settings: tuple[str, ...],
-    ecus: tuple[Path, ...], allow: bool,
+    ecus: tuple[Path, ...], allow: bool, power: Path | None,
 ) -> scenario.Scenario:  # fmt: skip
     """The scenario of these options. Raises InputError."""
     if seconds is None and not logs:
@@ -113,7 +116,14 @@ def build(
         heap=scenario.heap(heap),
         config=scenario.settings(settings) | (scenario.permission(signals) if allow else {}),
         ecus=load_all(ecus),
+        power=_power(power, ignition_offs),
     )
+
+
+def _power(file: Path | None, ignition_offs: tuple[float, ...]) -> tuple[senses.Moment, ...]:
+    if file and ignition_offs:
+        raise InputError("--ignition-off and --power both turn the ignition: name its times in the file alone")
+    return senses.read(file) if file else ()
 
 
 @click.command("sim", epilog=EXAMPLES)

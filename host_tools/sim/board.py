@@ -1,19 +1,22 @@
 """The virtual board: the firmware's own process, started from its flash image and started again when it dies.
 
 In the run's folder lie the chips `flash.img` and perhaps `outbox.img`, and what the firmware sees only through its board:
-`link` (the Wi-Fi, `1` or `0`), `ignition` (the same), `names` (what the name server does, see boards/unix/socket.py) and `wire`
-(what ails the bus for a device that sends, see boards/unix/_wire.py); and what it does not see: `taken.bin` and `acked.bin` (the
-witness), `meter.bin` (what the controller saw), `*.wear` (what the chips went through), `device.log` (the console).
+`link` (the Wi-Fi, `1` or `0`), `senses` (ignition and 12 V, see boards/unix/board.py), `names` (what the name server does, see
+boards/unix/socket.py) and `wire` (what ails the bus for a device that sends, see boards/unix/_wire.py); and what it does not see:
+`taken.bin` and `acked.bin` (the witness), `asleep` (what is to wake it), `meter.bin` (what the controller saw), `*.wear` (what
+the chips went through), `device.log` (the console).
 """
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import struct
 import subprocess
 import time
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -26,9 +29,11 @@ from host_tools.sim.serial_port import SerialPort
 from host_tools.sim.trace import Trace
 from host_tools.toolchain import build, micropython, names
 
-# 42, 44: boards/unix/machine.py; 43: boards/unix/_boot.py
-_DEATHS = {-signal.SIGKILL: "power_cut", -signal.SIGALRM: "watchdog", 42: "reset", 43: "recovery", 44: "bootloader"}
-_POWER_ON, _HARD, _WATCHDOG = 1, 2, 3
+ASLEEP = "deep_sleep"
+# 42, 44, 45: boards/unix/machine.py; 43: boards/unix/_boot.py
+_DEATHS = {-signal.SIGKILL: "power_cut", -signal.SIGALRM: "watchdog", 42: "reset", 43: "recovery", 44: "bootloader", 45: ASLEEP}
+_POWER_ON, _HARD, _WATCHDOG, _DEEP_SLEEP = 1, 2, 3, 4
+_ASLEEP_TURN_S = 0.005  # real seconds between two looks at what may wake it
 _OWN = (*build.LEAN, "-X", "emit=native")  # what a chip has in C takes none of its heap; so its stand-in takes less
 QUICK = 4.0  # speed up to which the stalls of this machine are short in device time; beyond it the queue grows with the speed
 _DEATHS_BEFORE_THE_BUS = 3  # in a row: it will not come back
@@ -55,7 +60,7 @@ class Life:
     cause: int
     started: float  # monotonic, s
     ended: float | None = None
-    death: str = ""  # power_cut, watchdog, reset, recovery, bootloader or crash
+    death: str = ""  # power_cut, watchdog, reset, recovery, bootloader, deep_sleep or crash
     meter: Meter = field(default_factory=Meter)
     trace: Trace = field(default_factory=Trace)
     said_from: int = 0  # where its words begin on the console
@@ -123,12 +128,15 @@ class VirtualBoard:
             "PIGTAIL_TELLS_HEAP": "1" if tells_heap else "",
             "PIGTAIL_CONSOLE": "friendly" if port else "",
         }
+        self.asleep = False
+        self.bus_stirs: Callable[[float], bool] = lambda since: False  # whether there was a frame since then (monotonic)
         self._process: asyncio.subprocess.Process | None = None
         self._powered = asyncio.Event()
         self._powered.set()
         self._cuts = 0
         self.link(True)
-        (self.folder / "ignition").write_bytes(b"1")
+        self._ignition: bool | None = True
+        (self.folder / "senses").write_bytes(b"1\0\0")
         (self.folder / "names").write_bytes(b"1")
         (self.folder / "wire").write_bytes(bytes(2))
 
@@ -138,10 +146,17 @@ class VirtualBoard:
         fresh.write_bytes(b"1" if up else b"0")
         fresh.replace(self.folder / "link")
 
-    def ignition(self, on: bool) -> None:
-        """Turns the ignition on or off, as the firmware may sense it; power is another matter."""
-        with (self.folder / "ignition").open("r+b") as level:  # in place: the firmware has it mapped
-            level.write(b"1" if on else b"0")
+    def ignition(self, on: bool | None) -> None:
+        """Turns the ignition on or off, as the firmware may sense it, None: it cannot; power is another matter."""
+        self._ignition = on
+        with (self.folder / "senses").open("r+b") as senses:  # in place: the firmware has it mapped
+            senses.write({True: b"1", False: b"0", None: b"?"}[on])
+
+    def battery(self, mv: int | None) -> None:
+        """The 12 V as the firmware measures it, None: it cannot."""
+        with (self.folder / "senses").open("r+b") as senses:
+            senses.seek(1)
+            senses.write(struct.pack("<H", mv or 0))
 
     def names(self, state: str) -> None:
         """What the name server does: knows every name ("1") or none ("0"), or says nothing ("?")."""
@@ -186,8 +201,24 @@ class VirtualBoard:
                 cause = _WATCHDOG if self.lives[-1].death == "watchdog" else _POWER_ON
                 if self.lives[-1].death in ("reset", "crash"):
                     cause = _HARD
+                if self.lives[-1].death == ASLEEP and await self._sleep():
+                    cause = _DEEP_SLEEP
         finally:
             await self._end()
+
+    async def _sleep(self) -> bool:
+        """Until what the firmware has named wakes it; False when its power was cut meanwhile."""
+        ms, on_bus, on_ignition = struct.unpack("<IBB", (self.folder / "asleep").read_bytes())
+        until = time.monotonic() + ms / 1000 / self._speed if ms else math.inf
+        since, cuts, self.asleep = time.monotonic(), self._cuts, True
+        try:
+            while cuts == self._cuts:
+                if time.monotonic() >= until or (on_ignition and self._ignition) or (on_bus and self.bus_stirs(since)):
+                    return True
+                await asyncio.sleep(_ASLEEP_TURN_S)
+            return False
+        finally:
+            self.asleep = False
 
     async def _live(self, cause: int) -> None:
         cuts = self._cuts
@@ -229,7 +260,7 @@ class VirtualBoard:
         if self.lives[-1].death == "recovery":
             said = self.console(self.lives[-1].said_from).strip().removeprefix("recovery: ")
             raise SimError(f"the board is in recovery mode, see docs/outbox.md: {said}")
-        own = [life for life in self.lives if life.death != "power_cut"][-_DEATHS_BEFORE_THE_BUS:]
+        own = [life for life in self.lives if life.death not in ("power_cut", ASLEEP)][-_DEATHS_BEFORE_THE_BUS:]
         if not own or any(life.meter.boot_ms for life in own):
             return
         said = self.console(own[-1].said_from)

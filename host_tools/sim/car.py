@@ -7,11 +7,12 @@ decides how far ahead this side runs. After a power cut the car has driven on: w
 import asyncio
 import contextlib
 import itertools
+import math
 import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import can
@@ -44,9 +45,13 @@ class Hearing:
 
 
 class VirtualCar:
-    """`frames` in order of time (s, from 0 on); `known` are the ids of the profile, with bit 29 for a 29-bit id."""
+    """`frames` in order of time (s, from 0 on), those left out at whose time the car is not `awake`; `known` are the ids of the
+    profile, with bit 29 for a 29-bit id."""
 
-    def __init__(self, frames: Iterator[can.Message], known: frozenset[int], speed: float) -> None:
+    def __init__(
+        self, frames: Iterator[can.Message], known: frozenset[int], speed: float, awake: Callable[[float], bool] = lambda at: True
+    ) -> None:
+        self._awake = awake
         self._frames = self._encoded(frames)
         self._known = known
         self._speed = speed
@@ -95,6 +100,15 @@ class VirtualCar:
     def passed_by(self, arrived: Sequence[int]) -> int:
         """Frames that went by while the device was off, when `arrived` reached it in each hearing."""
         return self._read - self.offered(arrived)
+
+    def next_at(self, since: float) -> float:
+        """Device seconds at which the first frame from `since` on comes, to whom it may; infinite: there is none."""
+        sent = self.hearings[-1].recent if self.hearings else ()
+        found = next((at for at, _, _ in itertools.chain(sent, self._pending) if at >= since), None)
+        while found is None and (entry := self._fresh()):
+            self._pending.append(entry)
+            found = entry[0] if entry[0] >= since else None
+        return math.inf if found is None else found
 
     async def start(self) -> int:
         """Makes the head start ready and listens; returns the port. Raises InputError where the frames make no sense."""
@@ -188,6 +202,10 @@ class VirtualCar:
         """The next frame, None after the last."""
         if self._pending:
             return self._pending.popleft()
+        return self._fresh()
+
+    def _fresh(self) -> tuple[float, bytes, bool] | None:
+        """The next frame that nobody has looked at."""
         if fresh := next(self._frames, None):
             self._read += 1
             self._bits += _BASE_BITS + 8 * (fresh[1][4] & 15) + (_EXTENDED_BITS if fresh[1][5] & 1 else 0)
@@ -213,6 +231,8 @@ class VirtualCar:
             if not before - _DISORDER_S <= at <= before + _PAUSE_S:
                 raise InputError(f"the log's clock jumps by {at - before:+.1f} s at {before:.1f} s: split it there")
             before = at = max(before, at)
+            if not self._awake(at):
+                continue
             if frame.is_fd or len(frame.data) > 8:
                 self.fd_frames += 1  # a classic controller does not take part in them
                 continue

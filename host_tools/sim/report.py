@@ -24,7 +24,7 @@ class Death:
     """What one end of the firmware's process cost. Times in device seconds."""
 
     boot: int | None  # None when it ended before it had a number
-    cause: str  # power_cut, watchdog, reset or crash
+    cause: str  # power_cut, watchdog, reset, deep_sleep or crash
     at: float
     samples_lost: int  # taken, and ledgered as power_cut_unflushed: gone with the RAM
     lost_by_class: dict[str, int]
@@ -73,6 +73,7 @@ class Report:
     acknowledging_from: float | None = None  # device seconds: from then on it may have acknowledged frames; None: never
     alarms: int = 0  # frames to an ECU while that sets off the alarm
     ecus: dict[str, dict[str, int]] = field(default_factory=dict)  # by name: requests asked, answered, …
+    power_s: dict[str, float] = field(default_factory=dict)  # seconds in each power state; empty: it always drove
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""

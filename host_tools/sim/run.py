@@ -27,7 +27,7 @@ from host_tools.reader import (
 )
 from host_tools.reader.connection import Address, Connection
 from host_tools.signals import pack
-from host_tools.sim import access_point, broker, faults, image, report, security, sntp, trace, wear
+from host_tools.sim import access_point, broker, faults, image, power, report, security, sntp, trace, wear
 from host_tools.sim.board import QUICK, VirtualBoard, compiled, facts
 from host_tools.sim.car import Hearing, VirtualCar
 from host_tools.sim.delivered import Balance, Delivered, Stream
@@ -66,14 +66,18 @@ class Simulation:
         self.console = ""  # what the device printed, once the simulation has ended
         self.utc_at_start = time.time()
         known = frozenset(m.arbitration_id | (1 << 29 if m.is_extended_id else 0) for m in scenario.profile.messages)
-        self.car = VirtualCar(self._cut_short(scenario.frames), known, scenario.speed)
+        self.car = VirtualCar(self._cut_short(scenario.frames), known, scenario.speed, self._bus_awake)
         self.ecus = Ecus(scenario.ecus)
         self.wire = Wire(self.car, self.ecus.answer)
         self._powered_at = math.inf
+        self._woken = (0.0, 0.0)  # when the device fell asleep (monotonic), and the first frame from then on (device seconds)
         self._waited = (0, time.monotonic())  # samples, and since when as many
         self._turn_at_end = (0, 0)  # boot and uptime (ms) of the sampler's last turn when the end of the log was seen
         self.board: VirtualBoard
         self._listener: Listener
+
+    def _bus_awake(self, at: float) -> bool:
+        return power.bus_awake(self.scenario.power, at)
 
     @property
     def _broker_leaves(self) -> bool:
@@ -124,6 +128,7 @@ class Simulation:
             self.board = VirtualBoard(
                 folder, self.device, port, s.heap, s.speed, modules, *clocks, s.bitrate, s.tells_heap, wire_port
             )  # fmt: skip
+            self.board.bus_stirs = self._stirs
             if server.kind == "external":
                 stack.push_async_callback(self._tidy, server.address)
             return await self._play(server, ap, tick)
@@ -153,7 +158,7 @@ class Simulation:
         ready = asyncio.Event()
         self._listener = self._reader(server.url)
         jobs: list[Awaitable[None]] = [self._read(ready), self._power(ready), self._weather(ap)]
-        jobs += [self._power_cuts(), self._ignition()]
+        jobs += [self._power_cuts(), self._ignition(), self._senses()]
         jobs += [self._strike(Faults(ap, self.board, server), fault) for fault in self.scenario.faults]
         tasks = [asyncio.ensure_future(job) for job in jobs]
         try:
@@ -214,6 +219,26 @@ class Simulation:
             self.board.ignition(True)
             self.board.restore_power()
 
+    async def _senses(self) -> None:
+        """Plays ignition and 12 V as the scenario says."""
+        for moment in self.scenario.power:
+            if moment.at:
+                await self.car.attached.wait()
+                await self._sleep_until(moment.at)
+            self.board.ignition(moment.ignition)
+            self.board.battery(moment.battery_mv)
+
+    def _stirs(self, since: float) -> bool:
+        """Whether a frame came since the device fell asleep (monotonic)."""
+        if self._woken[0] != since:
+            self._woken = since, self.car.next_at(self.car.at(since))
+        return self.car.now >= self._woken[1]
+
+    @property
+    def _sleeps_for_good(self) -> bool:
+        """It sleeps, and there is nothing left that could wake it but the timer."""
+        return self.board.asleep and self.car.next_at(self.car.now) == math.inf
+
     async def _sleep(self, device_s: float) -> None:
         await asyncio.sleep(device_s / self.scenario.speed)
 
@@ -264,12 +289,15 @@ class Simulation:
 
     def _log_is_over(self) -> bool:
         hearing = self.car.hearings[-1]
+        if self._sleeps_for_good:
+            return True
         return hearing.finished and self.board.pid is not None and self.board.meter().looked >= hearing.last
 
     def _is_settled(self, since_s: float) -> bool:
         """All that was taken has come or is accounted for, or for a long time nothing more came."""
         settle_s = SETTLE_S + 2 * self.scenario.profile.grid_ms / 1000
-        if since_s < settle_s or (self._sampled_ms() < 1000 * settle_s and since_s < self._stuck_s):
+        is_early = since_s < settle_s or (self._sampled_ms() < 1000 * settle_s and since_s < self._stuck_s)
+        if is_early and not self.board.asleep:
             return False
         waiting, now = self.waiting(), time.monotonic()
         if waiting != self._waited[0]:
@@ -351,6 +379,7 @@ class Simulation:
             acknowledging_from=self.wire.acknowledging_from,
             alarms=self.ecus.alarms,
             ecus={ecu.facts.name: dict(ecu.counts) for ecu in self.ecus.ecus},
+            power_s=power.times(board.lives, self.happened, car.at, car.now),
         )
 
 

@@ -22,6 +22,7 @@ from host_tools.sim.board import facts
 from host_tools.sim.ecus.facts import Facts
 from host_tools.sim.faults import Fault
 from host_tools.sim.image import BLOCK_SIZE
+from host_tools.sim.power import Moment
 
 DEMO_PROFILE = "demo-ev"
 GENERATED_S = 60.0  # how long a generated drive is unless told otherwise
@@ -43,7 +44,8 @@ class Scenario:
     the machine's own ticks. `tls` is one of security.SERVER and MUTUAL for a broker of our own, `trust` the files for one at
     mqtts://; one of our own is `durable` when it keeps on disk what it has acknowledged. A drive of some `seconds`
     that is quick (see board.QUICK) is driven in so many `laps`, one after another. A device that `tells_heap` prints what
-    MicroPython knows of its heap on its console, once a second. `ecus` answer what the device sends."""
+    MicroPython knows of its heap on its console, once a second. `ecus` answer what the device sends. `power` is what its board
+    senses of the car, and when the bus is awake."""
 
     profile: Profile
     frames: Iterator[can.Message]
@@ -66,6 +68,7 @@ class Scenario:
     laps: int = 1
     tells_heap: bool = False
     ecus: tuple[Facts, ...] = ()
+    power: tuple[Moment, ...] = ()
 
 
 def outage(text: str) -> Outage:

@@ -46,6 +46,8 @@ def lines(report: Report) -> Iterator[str]:
         yield f"{death.cause:<8} at {death.at:g} s ended {boot}: {lost}, {dark}"
     if r.deaths:
         yield f"at most  {r.most_samples_lost:,} samples and {r.most_seconds_lost:.1f} s lost at one of them"
+    if r.power_s:
+        yield "power    " + ", ".join(f"{seconds:g} s {state}" for state, seconds in r.power_s.items())
     for chip, wear in r.flash.items():
         erases = f"{wear['erases']:,} erasures of {wear['blocks']:,} blocks, {wear['most_erases_of_a_block']:,} of one at most"
         faults = f"; {wear['faults']:,} PROGRAMS OF BITS NOT ERASED" if wear["faults"] else ""

@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PART = Path(__file__).parents[1] / "data/asyncapi-3.0-part.yaml"
 MOST_BODY = 512
 _MAGIC = {"profile": b"PTPF", "telemetry": b"\x02", "capture": b"\x01"}
-_UNITS = {"ms": ".*_ms", "B": "bytes|heap_.*", "s": "expire_after", "bit/s": "bitrate", "%": "load"}
+_UNITS = {"ms": ".*_ms", "B": "bytes|heap_.*", "s": "expire_after", "mV": "battery_mv", "bit/s": "bitrate", "%": "load"}
 
 Tree = dict[str, Any]
 

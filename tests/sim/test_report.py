@@ -88,7 +88,7 @@ def test_run_ends_only_when_the_device_has_sampled_for_some_time_after_the_last_
     monkeypatch.setattr(Simulation, "waiting", lambda self: 0)
     settled = []
     for boot, turn_ms, since_s in ((1, 12_500, 20.0), (2, 500, 20.0), (1, 19_000, 3.0), (1, 19_000, 7.0), (1, 12_500, 61.0)):
-        monkeypatch.setattr(simulation, "board", Fake(trace=partial(Trace, boot, turn_ms)), raising=False)
+        monkeypatch.setattr(simulation, "board", Fake(trace=partial(Trace, boot, turn_ms), asleep=False), raising=False)
         settled.append(simulation._is_settled(since_s))
     assert settled == [False, False, False, True, True]
 

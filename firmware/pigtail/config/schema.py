@@ -32,6 +32,11 @@ KEYS = {
     "periods": (dict, {}, 0, 64),
     "state": (dict, {}, 0, 64),  # signal, or "*" for all: its latest value on a topic of its own, at most this often
     "homeassistant": (str, "", 0, 64),  # discovery prefix of a Home Assistant that the states are announced to; "" = none
+    "power.quiet_s": (int, 1800, 0, 86400),  # without a frame, then it sleeps; 0: never for that
+    "power.parked_s": (int, 0, 0, 604800),  # with the ignition off, then it sleeps though the bus goes on; 0: never for that
+    "power.wake_s": (int, 21600, 0, 604800),  # asleep, then it wakes to say that it is well; 0: never for that
+    "power.low_mv": (int, 11800, 0, 30000),  # of the car's 12 V: below, it sleeps; 0: never for that
+    "power.charging_mv": (int, 13200, 0, 30000),  # from there on somebody charges it
     "batch_ms": (int, 10000, 100, 60000),
     "outbox.bytes": (int, 4096, 1024, 1048576),  # of RAM; flash stands behind it
     "outbox.alert_segments": (int, 4, 3, 1024),  # of flash, 4 KiB each; telemetry has the rest

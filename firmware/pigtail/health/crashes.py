@@ -20,6 +20,7 @@ _HEADER = "<BBI"  # in a row, flags, boot in which the last one was; then its tr
 _TOLD, _ANSWERED = const(1), const(2)
 _MOST = const(512)  # bytes of a traceback, its end
 _IN_A_ROW = const(3)
+_SHORT = const(80)  # of it in the status
 _HEALTHY_MS = const(300_000)  # of uptime: no more in a row
 _SAFE_MS = const(21_600_000)  # in safe mode, then all is tried again
 _WATCHDOG = const(3)
@@ -38,7 +39,7 @@ def begin(cause: int):
         if in_a_row > _IN_A_ROW + 1:  # not even this helps: the flash must not suffer from it
             sleep(min(1 << (in_a_row - _IN_A_ROW), _MOST_WAIT_S))
     last = "boot %d: %s" % (boot, text.strip().split("\n")[-1]) if text else ""
-    return [in_a_row, is_safe, last, bool(in_a_row or text and not flags & _TOLD)]
+    return [in_a_row, is_safe, last[:_SHORT], bool(in_a_row or text and not flags & _TOLD)]
 
 
 def keep(error) -> None:
@@ -55,6 +56,8 @@ def tend(crashes, events, heartbeats) -> None:
     """Tells the last crash in `events`, if nobody was told yet, and sees to it that the device, if it keeps going, has lived it
     down. `crashes` are those of `begin`; what it needs for that is among the `heartbeats` until then."""
     in_a_row, flags, boot, text = _read()
+    if crashes[1]:
+        events.add("safe_mode", "%d crashes in a row" % in_a_row)
     if not flags & _TOLD:
         events.add("crash", "boot %d: %s" % (boot, text), _MOST + 20)
 
