@@ -133,7 +133,7 @@ def test_traceback_of_a_device_gets_its_names_and_lines_back() -> None:
         'File "pigtail.base", in f999\nFile "asyncio.core", in f2\nValueError: in f2'
     )
     assert readable(told, sources, root) == (
-        'File "pigtail.app", in main\nFile "pigtail/base.py", line 2, in _twice\nFile "pigtail/child.py", line 10, in _step\n'
+        'File "pigtail.app", in main\nFile "pigtail/base.py", line 2, in _twice\nFile "pigtail/child.py", line 12, in _step\n'
         'File "pigtail.base", in f999\nFile "asyncio.core", in f2\nValueError: in f2'
     )
 

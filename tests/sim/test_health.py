@@ -14,7 +14,7 @@ async def failing(self):
     def fail():
         if Pair("/boots").read()[0] < 4 and uptime.ms() > 4000:
             raise ValueError("planted")
-    self.heartbeats.append(fail)
+    self.heartbeats.insert(0, fail)  # the last one there is taken off
     await run(self)
 Supervisor.run = failing
 """
