@@ -1,5 +1,6 @@
 """health/crashes: three in a row mean safe mode, each is told once, and five good minutes make up for them."""
 
+import asyncio
 import os
 from pair import Pair
 from pigtail.health import crashes
@@ -248,3 +249,14 @@ def test_rotten_or_foreign_content_counts_as_none():
     scene = Scene()
     Pair("/crashes").write(b"abc")
     assert scene.starts(POWER_ON) == [0, False] and not scene.crashes[3]
+
+
+def test_parts_of_a_crashed_application_are_forgotten_so_that_there_is_memory_to_keep_it():
+    scene = Scene()
+
+    async def part():
+        pass
+
+    asyncio.create_task(part())
+    scene.crashes_and_starts()
+    assert asyncio.core._task_queue.peek() is None

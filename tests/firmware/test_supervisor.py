@@ -147,3 +147,37 @@ async def test_part_that_ran_for_long_before_it_died_begins_soon_again():
     starts = scene.part("late", dies_late)
     await scene.run(400000)
     assert len(starts) > 4 and max(steps(starts)) < 72000
+
+
+async def test_heap_in_pieces_is_noted_and_stays_so():
+    scene = Scene()
+    scene.part("a", scene.healthy)
+    await scene.run(3000)
+    before = scene.supervisor.heap_block
+    held = []
+    try:
+        while True:
+            held.append(bytearray(700))
+    except MemoryError:
+        for i in range(0, len(held), 2):
+            held[i] = None
+    scene.supervisor._look_at_heap()
+    noted = scene.supervisor.heap_free, scene.supervisor.heap_block
+    del held
+    scene.supervisor._look_at_heap()
+    assert before == 8192 and noted[1] <= 1024 < 10000 < noted[0]
+    assert scene.supervisor.heap_block == noted[1] and scene.supervisor.heap_free == noted[0]
+
+
+async def test_beats_say_how_long_ago_each_part_was_alive():
+    scene = Scene()
+
+    async def slow(beat):
+        beat()
+        await scene.time.sleep_ms(20000)
+
+    scene.part("a", scene.healthy)
+    scene.part("slow", slow)
+    await scene.run(10000)
+    beats = scene.supervisor.beats()
+    assert beats["a"] <= 600 and 9000 < beats["slow"] <= 10000 and len(beats) == 2
