@@ -33,8 +33,8 @@ _CAUSES = {1: "power_on", 2: "hard", 3: "watchdog", 4: "deep_sleep", 5: "soft"}
 
 
 class App:
-
     START_ONLY = "_make_tester", "_tell_of_start"
+
     def __init__(self):
         self._crashes = once.call("pigtail.health.crashes", "begin", machine.reset_cause())
         made = once.call("pigtail.assembly", "Assembly", VERSION, self._crashes[1])

@@ -145,7 +145,7 @@ def reset(
     _change(_where(file, port, far), dict.fromkeys(keys or (name for name in KEYS if name not in draft.COUNTED)), dry_run)
 
 
-@command.command("edit", epilog="\b\nExample:\n  EDITOR=nano pigtail config edit\n")
+@command.command("edit", epilog="\b\nExample:\n  pigtail config edit --file kona.json\n")
 @_options(*_WHERE)
 @dry_option
 @click.option("--yes", is_flag=True, help="Write without asking back.")

@@ -90,6 +90,13 @@ _ROWS: dict[str, dict[str, tuple[str, str]]] = {
         "outbox.diagnostic_thin": ("", "When flash is full, every n-th new batch of diagnostics is kept."),
         "outbox.telemetry_thin": ("", "When flash is full, every n-th new batch of telemetry is kept."),
     },
+    "Power": {
+        "power.quiet_s": ("s", "Without a frame for so long it sleeps; 0: never for that."),
+        "power.parked_s": ("s", "With the ignition off for so long it sleeps though the bus goes on; 0: never for that."),
+        "power.wake_s": ("s", "Asleep for so long it wakes to say that it is well; 0: never for that."),
+        "power.low_mv": ("mV", "Of the car's 12 V: below, it sleeps; 0: never for that."),
+        "power.charging_mv": ("mV", "Of the car's 12 V: from there on somebody charges it."),
+    },
 }  # fmt: skip
 
 
