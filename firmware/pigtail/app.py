@@ -98,9 +98,9 @@ class App:
             self.config_error, requests = "requests: no room for the schedule, only to ask by hand", []
         from pigtail.diag.tester import Tester
 
-        asking = ecus, states, requests
+        asking, senses = (ecus, states, requests), (board.ignition, board.battery_mv, self._limits[0], self._limits[1])
         try:
-            tester = Tester(self._bus, self._values, asking, services, board.ignition, self._events.add, self._take)
+            tester = Tester(self._bus, self._values, asking, services, senses, self._events.add, self._take)
         except (ValueError, KeyError) as error:
             self.config_error = "requests: " + str(error)
             return

@@ -81,7 +81,8 @@ class Scene:
         self.said = []
         self.taken = 0
         self.bus = Bus(self.can, 500_000)
-        self.tester = tester.Tester(self.bus, None, (ecus, {}, []), "", lambda: ignition, self._hear_of, self._take)
+        senses = lambda: ignition, lambda: None, 11_800, 13_200
+        self.tester = tester.Tester(self.bus, None, (ecus, {}, []), "", senses, self._hear_of, self._take)
         self.bus.open(None, self.tester.ids())
         self.task = None
 
@@ -323,7 +324,8 @@ def test_codes_are_cleared_by_a_permission_for_once():
 def test_what_may_never_be_asked_cannot_be_configured():
     for services in "11", "2e", "xyz":
         try:
-            tester.Tester(Bus(Controller(), 500_000), None, (ECUS, {}, []), services, lambda: True, None, None)
+            senses = lambda: True, lambda: None, 0, 0
+            tester.Tester(Bus(Controller(), 500_000), None, (ECUS, {}, []), services, senses, None, None)
             raise AssertionError(services)
         except ValueError:
             pass

@@ -12,14 +12,23 @@ class Values:
         self.quality = bytearray(2)
 
 
-def states_of(states, ignition):
+def states_of(states, ignition, mv=None):
     values = Values()
-    return values, Vehicle(values, states, lambda: ignition)
+    return values, Vehicle(values, states, lambda: ignition, lambda: mv, 11_800, 13_200)
 
 
 def test_ignition_alone():
     for ignition, state in (True, "awake"), (False, "asleep"), (None, "unknown"):
         assert states_of({}, ignition)[1].state() == state
+
+
+def test_twelve_volts_say_that_it_is_charged_or_that_there_is_too_little():
+    for ignition, mv, state in (
+        (True, 12_400, "awake"), (True, 14_100, "awake"), (True, 11_799, "asleep"), (False, 12_400, "asleep"),
+        (False, 13_199, "asleep"), (False, 13_200, "charging"), (False, 11_000, "asleep"), (None, 13_500, "unknown"),
+        (None, 11_000, "asleep"),
+    ):  # fmt: skip
+        assert states_of({}, ignition, mv)[1].state() == state, (ignition, mv)
 
 
 def test_charging_with_the_ignition_on():

@@ -99,6 +99,21 @@ def test_schedule_that_has_no_room_is_told_and_not_begun() -> None:
     assert simulation.status["config_error"] == "requests: no room for the schedule, only to ask by hand"
 
 
+def test_fault_33_commands_to_a_device_that_may_not_ask_put_no_frame_on_the_bus(tmp_path: Path) -> None:
+    verbs = [["dtcs"], ["vin"], ["--yes", "--ecu", "motor", "clear"], ["gate"], ["unmute"]]
+    consoles: list[Console] = []
+
+    def begin(simulation: Simulation) -> None:
+        consoles.append(Console(simulation, tmp_path, verbs))
+        consoles[0].start()
+
+    report, simulation, _ = drive(30.0, {4.0: begin}, asked_car(), 1.0, ecus=load_all([DEMO]), config={"command.key": KEY})
+    consoles[0].join(60)
+    assert [code for code, _ in consoles[0].said] and not any(code == 0 for code, _ in consoles[0].said)
+    assert (report.frames_sent, report.acknowledging_from, simulation.status["gate"]) == (0, None, None)
+    assert simulation.status["commands"]["refused"]["bad_arguments"] >= len(verbs)
+
+
 class Console(threading.Thread):
     """Runs `pigtail diag` for one verb after another against a simulation, as a person would."""
 

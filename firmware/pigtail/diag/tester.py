@@ -23,19 +23,19 @@ _EXTENDED = const(0x20000000)
 
 class Tester:
     """On `bus`, `asking` is what `signals.asking` says of whom, when and what. `services` are those that may be asked, as hex;
-    "": the gate's default. `ignition` is the board's, `tell(kind, text)` takes events, `put(slots, filled)` what was answered, as
-    `can.bus` has frames. Raises ValueError or KeyError."""
+    "": the gate's default. `senses` are the board's and their limits (`power.vehicle`), `tell(kind, text)` takes events,
+    `put(slots, filled)` what was answered, as `can.bus` has frames. Raises ValueError or KeyError."""
 
     START_ONLY = ("parts",)
 
-    def __init__(self, bus, values, asking, services, ignition, tell, put):
+    def __init__(self, bus, values, asking, services, senses, tell, put):
         told, states, requests = asking
         self._bus = bus
         self._tell = tell
         self._put = put
         self._kept = Pair(_MUTE)
         self._watched_at = ticks_ms()
-        self.vehicle = Vehicle(values, states, ignition)
+        self.vehicle = Vehicle(values, states, *senses)
         ecus = [_ecu(one) for one in told]
         muted = (self._kept.read() or b"").decode()
         self.guard = TxGuard(ecus, unhexlify(services) or DEFAULT, self.vehicle.state, self._silence, muted)

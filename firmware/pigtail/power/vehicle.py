@@ -7,12 +7,16 @@ _SILENT = const(15)  # data length of a row that has gone silent
 
 class Vehicle:
     """`states` are those that the profile knows by a signal: name to (row, index, raw values). `ignition()` is True, False, or
-    None where the board has no sense of it."""
+    None where the board has no sense of it, `battery_mv()` the car's 12 V or None. Below `low_mv` nothing is asked whatever
+    else is true; from `charging_mv` on somebody charges a car that is off."""
 
-    def __init__(self, values, states, ignition):
+    def __init__(self, values, states, ignition, battery_mv, low_mv, charging_mv):
         self._values = values
         self._states = states
         self._ignition = ignition
+        self._battery_mv = battery_mv
+        self._low_mv = low_mv
+        self._charging_mv = charging_mv
 
     def state(self) -> str:
         """ "awake", "charging", "locked", "asleep" or "unknown"."""
@@ -23,10 +27,14 @@ class Vehicle:
                     return "unknown"
                 if is_so:
                     return name
-        on = self._ignition()
+        on, mv = self._ignition(), self._battery_mv()
+        if mv is not None and mv < self._low_mv:
+            return "asleep"
         if on is None:
             return "awake" if "awake" in self._states and self._is("awake") else "unknown"
-        return "awake" if on else "asleep"
+        if on:
+            return "awake"
+        return "asleep" if mv is None or mv < self._charging_mv else "charging"
 
     def _is(self, name):
         """None while the signal was not heard, or is silent, or its value is out of range or of a frame that does not check."""
