@@ -82,7 +82,10 @@ class App:
             if self._silent < _SILENT and is_on is not False and (mv is None or mv >= self._limits[0]):
                 return  # it drives
             parts = self._sampler, self._keeper, self.outbox, self._events, self._uplink
-            self._power = once.call("pigtail.power.states", "Power", self._limits, parts, not heard)
+            try:
+                self._power = once.call("pigtail.power.states", "Power", self._limits, parts, not heard)
+            except MemoryError:
+                return  # it is tried again in a second
         if not self._power.look(is_on, mv, self._silent):
             self._power = None
 
