@@ -31,7 +31,7 @@ def firmware(out: Path, arch: str, source: Path = FIRMWARE, options: tuple[str, 
     Raises InputError for a module that does not compile, SetupError when umqtt.simple cannot be had.
     """
     made = {out / "root" / name: source / name for name in _AS_TEXT if (source / name).exists()}
-    rows = _modules(source)
+    rows = _modules(source, options == LEAN)
     texts = {path: path.read_text(encoding="utf-8") for _, path, _ in rows}
     if options == LEAN:
         own = {path: text for path, text in texts.items() if source in path.parents}
@@ -64,14 +64,17 @@ def module(path: Path, name: str, arch: str, options: tuple[str, ...] = (), text
     return compiled
 
 
-def _modules(source: Path) -> list[tuple[Path, Path, str]]:
-    """What is compiled: (target below out, source, name in tracebacks: the module's own, since that is a name already)."""
+def _modules(source: Path, is_lean: bool) -> list[tuple[Path, Path, str]]:
+    """What is compiled: (target below out, source, name in tracebacks: a path, or the module's own, which is a name already)."""
     root = [path for path in sorted(source.glob("*.py")) if path.name not in _AS_TEXT]
     slot = sorted((source / "pigtail").rglob("*.py"))
     rows = [(Path("root"), Path(path.name), path) for path in root]
     rows += [(Path("slot"), path.relative_to(source), path) for path in slot]
     rows.append((Path("slot"), Path("umqtt/simple.py"), umqtt.find()))
-    return [(folder / name.with_suffix(".mpy"), path, ".".join(name.with_suffix("").parts)) for folder, name, path in rows]
+    return [
+        (folder / name.with_suffix(".mpy"), path, ".".join(name.with_suffix("").parts) if is_lean else str(name))
+        for folder, name, path in rows
+    ]
 
 
 def _compile(source: Path, path: Path, name: str, arch: str, into: Path, options: tuple[str, ...]) -> None:

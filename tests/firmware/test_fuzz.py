@@ -73,7 +73,7 @@ def _run(profile, frames):
         guards += [_guarded(batch, name, "B") for name in ("_bits", "_others", "_presence")]
         batch._address()
     if streams:
-        shared = streams[0]._shared
+        shared = streams[0].shared
         guards += [_guarded(shared, *place) for place in (("told", "B"), ("states", "i"), ("marks", "i"), ("record", "B"))]
         shared.at = shared.addresses()
     for batch in streams:

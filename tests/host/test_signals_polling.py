@@ -175,7 +175,7 @@ def test_profiles_are_merged_with_what_they_ask(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="the ECU battery of car is another one before it"):
         merge([extra, load((HEAD + REQUEST).replace("0x7EC", "0x7ED"), tmp_path)], print)
     both = merge([demo, extra], print)
-    assert len(both.asking.requests) == 4 and demo.messages == tuple(m for m in both.messages if not m.is_window)
+    assert len(both.asking.requests) == 3 and demo.messages == tuple(m for m in both.messages if not m.is_window)
 
 
 def test_check_of_a_recording_leaves_out_what_is_asked_for(tmp_path: Path) -> None:
