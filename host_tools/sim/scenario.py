@@ -133,9 +133,10 @@ def settings(texts: Sequence[str]) -> dict[str, object]:
         if not equals or key not in known:
             raise InputError(f"--set {text}: give KEY=VALUE with a key of the device's configuration: {', '.join(known)}")
         try:
-            chosen[key] = json.loads(value)
+            parsed = json.loads(value)
         except ValueError:
-            chosen[key] = value
+            parsed = value
+        chosen[key] = value if known[key][0] is str and not isinstance(parsed, str) else parsed
     return chosen
 
 

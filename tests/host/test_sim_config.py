@@ -22,3 +22,15 @@ def test_device_takes_the_account_of_the_broker_s_url(url: str, monkeypatch: pyt
     address = parse(url)
     config = check(simulation._config(address, ways))
     assert (config["mqtt.user"], config["mqtt.password"]) == (address.user or "", address.password or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("requests.profile=12345678", "12345678"), ("mqtt.user=a=b", "a=b"), ('mqtt.user="a b"', "a b"), ("mqtt.window=4", 4),
+        ('state={"*": 1000}', {"*": 1000}), ("requests.profile=1e100000", "1e100000"),
+    ],
+)  # fmt: skip
+def test_settings_are_of_the_type_that_the_key_takes(text: str, value: object) -> None:
+    key, _, _ = text.partition("=")
+    assert scenario.settings([text]) == {key: value}
