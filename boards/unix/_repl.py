@@ -35,6 +35,7 @@ def run(mode, is_mounted):
             pass
         except MemoryError:
             _out("MemoryError\r\n")
+            bytearray(_WINDOW)  # where there is not even room for that, it ends, as by a chip's watchdog
     _soft_reset("raw" if is_raw else "friendly")
 
 

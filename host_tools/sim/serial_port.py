@@ -1,7 +1,9 @@
 """The serial port of a virtual board: a pseudo-terminal that outlives resets, and the way from it to the firmware's console.
 
 What the board says while nobody has the port open is lost, as on a wire. Ctrl-C becomes a signal while the board runs code that
-it may interrupt (`interruptible`, see boards/unix/_repl.py), and is a byte like others at a prompt.
+it may interrupt (`interruptible`, see boards/unix/_repl.py), and is a byte like others at a prompt. A chip raises KeyboardInterrupt
+between two instructions; the Unix port wherever the signal finds it, and where that is amid a garbage collection its heap stays
+locked for good. So the signal waits until the process does.
 """
 
 import asyncio
@@ -18,6 +20,8 @@ from typing import BinaryIO
 _CTRL_C = 3
 _LOOK_S = 0.02  # between two looks for somebody who opens the port
 _PATIENCE_S = 0.5  # with somebody who has it open and does not read
+_BUSY_S = 1.0  # for which a program that never waits is not interrupted
+_BUSY_LOOK_S = 0.001
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n")
 _PIECE = 4096
 
@@ -86,7 +90,7 @@ class SerialPort:
                 while True:
                     await readable.wait()
                     readable.clear()
-                    self._hand_over(os.read(self._master, _PIECE), device)
+                    await self._hand_over(os.read(self._master, _PIECE), device)
             except BlockingIOError:
                 continue
             except OSError:  # the client has closed it
@@ -94,13 +98,29 @@ class SerialPort:
             finally:
                 loop.remove_reader(self._master)
 
-    def _hand_over(self, typed: bytes, device: asyncio.subprocess.Process) -> None:
+    async def _hand_over(self, typed: bytes, device: asyncio.subprocess.Process) -> None:
         assert device.stdin is not None
         while typed:
             before, ctrl_c, typed = typed.partition(bytes([_CTRL_C]))
             device.stdin.write(before)
-            if ctrl_c and self._flag.read_bytes() == b"\1":
+            if ctrl_c and not await self._interrupted(device):
+                device.stdin.write(ctrl_c)
+
+    async def _interrupted(self, device: asyncio.subprocess.Process) -> bool:
+        """Whether there was something to interrupt."""
+        until = time.monotonic() + _BUSY_S
+        while self._flag.read_bytes() == b"\1":
+            if _waits(device.pid) or time.monotonic() > until:
                 with contextlib.suppress(ProcessLookupError):
                     device.send_signal(signal.SIGINT)
-            else:
-                device.stdin.write(ctrl_c)
+                return True
+            await asyncio.sleep(_BUSY_LOOK_S)
+        return False
+
+
+def _waits(pid: int) -> bool:
+    """Whether the process is in a system call that waits, as proc(5) tells; so is one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "SZ"
+    except OSError:
+        return True

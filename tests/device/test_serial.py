@@ -107,6 +107,28 @@ def test_watchdog_of_a_firmware_that_was_stopped_is_fed_meanwhile(tmp_path: Path
         assert [life.death for life in board.board.lives] == [""]
 
 
+COLLECTS = b"""
+import gc, time
+kept = [bytearray(16) for _ in range(1500)]
+print('collects')
+while True:
+    for _ in range(20):
+        gc.collect()
+    time.sleep_ms(1)
+"""
+
+
+def test_firmware_that_is_stopped_amid_a_garbage_collection_has_its_heap(tmp_path: Path) -> None:
+    flash(tmp_path, {"/main.py": COLLECTS})
+    with powered(tmp_path) as board:
+        at = 0
+        for _ in range(5):
+            board.until_it_says("collects", at)
+            with connect(board.port) as device:
+                assert device.eval("len(bytearray(5000))") == 5000
+                at = len(board.board.console())
+
+
 def refusal(act: Callable[[], object]) -> str:
     with pytest.raises(InputError) as caught:
         act()
@@ -161,6 +183,22 @@ def test_fault_45_device_that_is_no_micropython(wire: tuple[int, str]) -> None:
 
     threading.Thread(target=modem, daemon=True).start()
     assert "not as MicroPython" in refusal(lambda: connect(wire[1]))
+
+
+def test_fault_45_device_that_never_stops_talking(wire: tuple[int, str]) -> None:
+    is_over = threading.Event()
+
+    def receiver() -> None:
+        while not is_over.wait(0.01):
+            os.write(wire[0], b"$GPGGA,,,,,,0,,,,,,,,*66\r\n")
+
+    thread = threading.Thread(target=receiver)
+    thread.start()
+    try:
+        assert "not as MicroPython" in refusal(lambda: connect(wire[1]))
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def test_fault_45_device_that_hangs(board: Powered) -> None:
