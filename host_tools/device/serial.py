@@ -223,12 +223,20 @@ class Device:
 
 
 class _Transport(SerialTransport):  # type: ignore[misc]  # mpremote has no type hints
-    """mpremote's, that waits ten seconds for a prompt."""
+    """mpremote's, that waits ten seconds for a prompt, and for ever on a device that never stops talking."""
 
-    def read_until(self, *args: object, **more: object) -> bytes:
-        """What came until the ending did, or nothing more."""
-        said: bytes = super().read_until(*args, **{"timeout": PROMPT_S, **more})
-        return said
+    def read_until(
+        self, min_num_bytes: int, ending: bytes, timeout: float = PROMPT_S, data_consumer: None = None,
+        timeout_overall: float | None = None,
+    ) -> bytes:  # fmt: skip
+        """What came until the ending did, or nothing for `timeout` seconds, or all of `timeout_overall` are over."""
+        said, heard = bytearray(), time.monotonic()
+        until = math.inf if timeout_overall is None else heard + timeout_overall
+        while not said.endswith(ending) and time.monotonic() < min(heard + timeout, until):
+            if byte := self.serial.read(1):
+                said += byte
+                heard = time.monotonic()
+        return bytes(said)
 
 
 def _errno(match: "re.Match[str]") -> str:
