@@ -250,7 +250,7 @@ class App:
             once.call("pigtail.health.crashes", "tend", self._crashes, self._events, supervisor.heartbeats)
 
         def tell():  # the parts have run for a second: the console is told so, once
-            supervisor.heartbeats.pop()
+            supervisor.heartbeats.remove(tell)
             json.dump(self._healthy(), sys.stdout)
             print()
 

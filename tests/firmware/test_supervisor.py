@@ -181,3 +181,16 @@ async def test_beats_say_how_long_ago_each_part_was_alive():
     await scene.run(10000)
     beats = scene.supervisor.beats()
     assert beats["a"] <= 600 and 9000 < beats["slow"] <= 10000 and len(beats) == 2
+
+
+async def test_heartbeat_that_takes_itself_out_leaves_the_one_after_it_alone():
+    scene = Scene()
+    beats, called = scene.supervisor.heartbeats, []
+
+    def once():
+        called.append("once")
+        beats.remove(once)
+
+    beats.extend([once, lambda: called.append("each")])
+    await scene.run(3050)
+    assert called == ["once", "each"] + ["each"] * (len(called) - 2) and len(called) > 2

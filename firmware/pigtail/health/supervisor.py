@@ -91,7 +91,7 @@ class Supervisor:
                 part.restart()
             self._look_at_heap()
             if not stalled:
-                for heartbeat in self.heartbeats:
+                for heartbeat in self.heartbeats[:]:  # one may take itself out
                     heartbeat()
 
     def _look_at_heap(self):
