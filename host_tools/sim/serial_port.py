@@ -1,9 +1,9 @@
 """The serial port of a virtual board: a pseudo-terminal that outlives resets, and the way from it to the firmware's console.
 
 What the board says while nobody has the port open is lost, as on a wire. Ctrl-C becomes a signal while the board runs code that
-it may interrupt (`interruptible`, see boards/unix/_repl.py), and is a byte like others at a prompt. A chip raises KeyboardInterrupt
-between two instructions; the Unix port wherever the signal finds it, and where that is amid a garbage collection its heap stays
-locked for good. So the signal waits until the process does.
+it may interrupt (`interruptible`, see boards/unix/_repl.py), and is a byte like others at a prompt. A chip raises
+KeyboardInterrupt between two instructions; the Unix port wherever the signal finds it, and where that is amid a garbage
+collection its heap stays locked for good. So the signal waits until the process does.
 """
 
 import asyncio
