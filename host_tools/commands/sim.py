@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from host_tools.config import draft
 from host_tools.errors import InputError
 from host_tools.reader import Trust
 from host_tools.sim import power as senses
@@ -114,7 +115,7 @@ def build(
         ignition_offs=scenario.moments("ignition off", ignition_offs, seconds),
         bitrate=bitrate or 0,
         heap=scenario.heap(heap),
-        config=scenario.settings(settings) | (scenario.permission(signals) if allow else {}),
+        config=dict(map(draft.value, settings)) | (scenario.permission(signals) if allow else {}),
         ecus=load_all(ecus),
         power=_power(power, ignition_offs),
     )

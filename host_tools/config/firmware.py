@@ -1,27 +1,14 @@
-"""The device's own schema, firmware/pigtail/config, run here: what it takes is said once. It is plain Python."""
+"""The device's own schema, firmware/pigtail/config, run here: what it takes is said once."""
 
-import builtins
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any
 
 from host_tools.errors import InputError
-from host_tools.paths import FIRMWARE
+from host_tools.firmware_modules import Modules
 
-
-def _load(name: str) -> Any:
-    def importing(wanted: str, *_: object) -> object:
-        return _load(wanted.rpartition(".")[2])
-
-    path = FIRMWARE / "pigtail" / "config" / f"{name}.py"
-    module = ModuleType(f"pigtail.config.{name}")
-    module.__dict__["__builtins__"] = {**vars(builtins), "__import__": importing}
-    exec(compile(path.read_text(encoding="utf-8"), path, "exec"), module.__dict__)
-    return module
-
-
-_schema = _load("schema")
-_migrations = _load("migrations")
+_modules = Modules()
+_schema = _modules.module("pigtail.config.schema")
+_migrations = _modules.module("pigtail.config.migrations")
 
 KEYS: Mapping[str, tuple[type, Any, int, int]] = _schema.KEYS
 SCHEMA: int = KEYS["schema"][1]

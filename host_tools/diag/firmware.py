@@ -1,14 +1,13 @@
 """The device's own readers of answers, firmware/pigtail/diag/dtc.py and obd.py, run here: what they say is said once.
 
-They are plain Python but for `const` and for `Failure`, which stand for the device's own.
+`Failure` stands for the device's own.
 """
 
-import builtins
-from collections.abc import Awaitable, Callable, Mapping
-from types import ModuleType, SimpleNamespace
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
-from host_tools.paths import FIRMWARE
+from host_tools.firmware_modules import Modules
 
 
 class Failure(Exception):
@@ -20,23 +19,9 @@ class Failure(Exception):
         self.nrc = nrc
 
 
-def _load(name: str, given: Mapping[str, object]) -> Any:
-    def importing(wanted: str, *_: object) -> object:
-        return given[wanted]
-
-    path = FIRMWARE / "pigtail" / "diag" / f"{name}.py"
-    module = ModuleType(f"pigtail.diag.{name}")
-    module.__dict__["__builtins__"] = {**vars(builtins), "__import__": importing}
-    exec(compile(path.read_text(encoding="utf-8"), path, "exec"), module.__dict__)
-    return module
-
-
-_GIVEN: dict[str, object] = {
-    "micropython": SimpleNamespace(const=lambda value: value),
-    "pigtail.diag.isotp": SimpleNamespace(Failure=Failure),
-}
-_dtc = _load("dtc", _GIVEN)
-_obd = _load("obd", _GIVEN | {"pigtail.diag": SimpleNamespace(dtc=_dtc)})
+_modules = Modules({"pigtail.diag.isotp": SimpleNamespace(Failure=Failure)})
+_dtc = _modules.module("pigtail.diag.dtc")
+_obd = _modules.module("pigtail.diag.obd")
 
 STATUS: tuple[str, ...] = _dtc.STATUS
 VIN: bytes = _obd.VIN

@@ -1,11 +1,9 @@
 """Services that a request may be of: what the device's gate lets pass, and of that what is answered with values."""
 
-import ast
 from functools import cache
 
-from host_tools.paths import FIRMWARE
+from host_tools.firmware_modules import Modules
 
-_GATE = FIRMWARE / "pigtail" / "can" / "tx_guard.py"
 # Bytes of a request behind the service that its answer repeats: what is read. The others read trouble codes, or nothing.
 REPEATED = {0x01: 1, 0x02: 2, 0x05: 2, 0x06: 1, 0x09: 1, 0x1A: 1, 0x21: 1, 0x22: 2}
 _OPTIONAL = {0x21: 1}  # bytes that may follow and that the answer does not repeat
@@ -14,10 +12,7 @@ _OPTIONAL = {0x21: 1}  # bytes that may follow and that the answer does not repe
 @cache
 def reads() -> dict[int, bytes]:
     """The gate's own table: service to the lengths that a request may have."""
-    for statement in ast.parse(_GATE.read_text("utf-8")).body:
-        if isinstance(statement, ast.Assign) and [ast.unparse(target) for target in statement.targets] == ["READS"]:
-            return dict(ast.literal_eval(statement.value))
-    raise LookupError(f"{_GATE} has no READS")
+    return dict(Modules().module("pigtail.can.tx_guard").READS)
 
 
 def fault(request: bytes) -> str:

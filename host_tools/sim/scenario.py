@@ -1,9 +1,7 @@
 """The scenario: what is simulated, made from what a person asked for."""
 
 import itertools
-import json
 import re
-import runpy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +10,6 @@ import can
 
 from host_tools import logs
 from host_tools.errors import InputError
-from host_tools.paths import FIRMWARE
 from host_tools.reader import Trust
 from host_tools.signals import find, pack
 from host_tools.signals.merge import merge
@@ -122,22 +119,6 @@ def flash_size(text: str) -> int:
     if not LEAST_FLASH <= size <= MOST_FLASH or size % BLOCK_SIZE:
         raise InputError(f"flash size {text!r}: give 64k to 16M in steps of 4k, such as 256k, or none")
     return size
-
-
-def settings(texts: Sequence[str]) -> dict[str, object]:
-    """The device's configuration from KEY=VALUE, the value JSON or else a text. Raises InputError for a key that there is not."""
-    known = runpy.run_path(str(FIRMWARE / "pigtail" / "config" / "schema.py"))["KEYS"]
-    chosen: dict[str, object] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or key not in known:
-            raise InputError(f"--set {text}: give KEY=VALUE with a key of the device's configuration: {', '.join(known)}")
-        try:
-            parsed = json.loads(value)
-        except ValueError:
-            parsed = value
-        chosen[key] = value if known[key][0] is str and not isinstance(parsed, str) else parsed
-    return chosen
 
 
 def heap(text: str) -> str:
