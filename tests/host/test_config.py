@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from host_tools import cli
 from host_tools.config import draft, firmware, reference, secrets, text
 from host_tools.config.keys import KEYS
 from host_tools.errors import InputError
@@ -19,19 +18,6 @@ V1 = Path(data).with_name("config-v1.json")
 SECRETS = "correct horse", "battery staple", "s3cret", "5a5a5a"  # those of V1
 PIN = "0123456789abcdef" * 4
 ITEMS = {"wifi.networks": ["home", ""], "mqtt.brokers": "broker"}
-
-
-@pytest.fixture
-def pigtail(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs the command; (status, stdout, stderr)."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.main(["config", *map(str, words)])
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
 
 
 @pytest.fixture
@@ -86,7 +72,7 @@ def test_bad_value_of_every_key_is_one_line_and_status_2_and_nothing_is_written(
     key: str, value: str, pigtail: Any, tmp_path: Path
 ) -> None:
     path = tmp_path / "draft.json"
-    status, out, err = pigtail("set", "--file", path, f"{key}={value}")
+    status, out, err = pigtail("config", "set", "--file", path, f"{key}={value}")
     assert (status, out) == (2, "") and err.startswith(f"pigtail: error: {key}: "), err
     assert err.count("\n") == 1 and not path.exists()
 
@@ -109,7 +95,7 @@ def test_bad_value_of_every_key_is_one_line_and_status_2_and_nothing_is_written(
     ],
 )
 def test_bad_arguments_are_one_line_and_status_2(words: list[str], says: str, pigtail: Any, tmp_path: Path) -> None:
-    status, _, err = pigtail(words[0], "--file", tmp_path / "draft.json", *words[1:])
+    status, _, err = pigtail("config", words[0], "--file", tmp_path / "draft.json", *words[1:])
     assert status == 2 and err.startswith(f"pigtail: error: {says}") and err.count("\n") == 1, err
 
 
@@ -130,7 +116,7 @@ def test_bad_file_is_one_line_and_status_2(content: bytes, says: str, pigtail: A
     path = tmp_path / "draft.json"
     path.write_bytes(content)
     for words in ["show"], ["get", "batch_ms"], ["set", "batch_ms=500"], ["reset", "--all"], ["edit"]:
-        status, _, err = pigtail(words[0], "--file", path, *words[1:])
+        status, _, err = pigtail("config", words[0], "--file", path, *words[1:])
         assert status == 2 and str(path) in err and says in err and err.count("\n") == 1, err
     assert path.read_bytes() == content
 
@@ -154,12 +140,12 @@ def test_damaged_drafts_never_end_in_anything_but_one_line(kona: Path) -> None:
 
 
 def test_show_tells_every_key_and_no_secret(kona: Path, pigtail: Any) -> None:
-    status, out, _ = pigtail("show", "--file", kona)
+    status, out, _ = pigtail("config", "show", "--file", kona)
     assert status == 0 and [line[2:].split()[0] for line in out.splitlines()] == list(KEYS)
     assert "* wifi.password               set\n" in out and '[["phone", "set"], ["guests", "not set"]]' in out
-    told = json.loads(pigtail("show", "--file", kona, "--json")[1])
+    told = json.loads(pigtail("config", "show", "--file", kona, "--json")[1])
     assert told.keys() == KEYS.keys() and told["command.key"] == "set" and told["batch_ms"] == 5000
-    fresh = json.loads(pigtail("show", "--file", kona.with_name("none.json"), "--json")[1])
+    fresh = json.loads(pigtail("config", "show", "--file", kona.with_name("none.json"), "--json")[1])
     assert fresh["command.key"] == "not set" and fresh["wifi.networks"] == []
 
 
@@ -172,14 +158,14 @@ def test_no_secret_is_ever_printed(kona: Path, pigtail: Any, monkeypatch: pytest
         ["set", "wifi.networks=[]", f"command.key={'6b' * 32}"], ["reset", "--dry-run", "--all"], ["edit", "--yes"],
         ["set", "wifi.password=" + "hunter22" * 10], ["set", "wifi.networks=[hunter22"], ["set", "command.key=hunter22"],
     ):  # fmt: skip
-        said += "".join(map(str, pigtail(words[0], "--file", kona, *words[1:])))
+        said += "".join(map(str, pigtail("config", words[0], "--file", kona, *words[1:])))
     assert "wifi.password: set -> another" in said and "command.key: set -> another" in said
     assert not [secret for secret in (*SECRETS, "hunter22", "6b6b") if secret in said]
 
 
 def test_set_writes_todays_schema_counts_up_and_keeps_the_rest(kona: Path, pigtail: Any) -> None:
     before = json.loads(kona.read_bytes())
-    status, out, _ = pigtail("set", "--file", kona, "batch_ms=700", "mqtt.host=other", 'periods={"Vehicle.Speed": 50}')
+    status, out, _ = pigtail("config", "set", "--file", kona, "batch_ms=700", "mqtt.host=other", 'periods={"Vehicle.Speed": 50}')
     assert (status, out.splitlines()[0]) == (0, "mqtt.host: broker.example -> other")
     after = json.loads(kona.read_bytes())
     for old, new in firmware.RENAMED[0].items():
@@ -191,24 +177,24 @@ def test_set_writes_todays_schema_counts_up_and_keeps_the_rest(kona: Path, pigta
 
 def test_dry_run_and_what_changes_nothing_write_nothing(kona: Path, pigtail: Any) -> None:
     content = kona.read_bytes()
-    assert pigtail("set", "--file", kona, "--dry-run", "batch_ms=700")[1] == "batch_ms: 5000 -> 700\n"
-    assert pigtail("set", "--file", kona, "batch_ms=5000")[1] == "nothing changes\n"
-    assert pigtail("reset", "--file", kona, "--dry-run", "batch_ms")[1] == "batch_ms: 5000 -> default\n"
+    assert pigtail("config", "set", "--file", kona, "--dry-run", "batch_ms=700")[1] == "batch_ms: 5000 -> 700\n"
+    assert pigtail("config", "set", "--file", kona, "batch_ms=5000")[1] == "nothing changes\n"
+    assert pigtail("config", "reset", "--file", kona, "--dry-run", "batch_ms")[1] == "batch_ms: 5000 -> default\n"
     assert kona.read_bytes() == content and len(list(kona.parent.iterdir())) == 1
 
 
 def test_reset_of_one_key_and_of_all(kona: Path, pigtail: Any) -> None:
-    assert pigtail("reset", "--file", kona, "batch_ms", "wifi.password")[0] == 0
+    assert pigtail("config", "reset", "--file", kona, "batch_ms", "wifi.password")[0] == 0
     after = json.loads(kona.read_bytes())
     assert "batch_ms" not in after and "wifi.password" not in after and after["wifi.ssid"] == "home"
-    assert pigtail("reset", "--file", kona, "--all")[0] == 0
+    assert pigtail("config", "reset", "--file", kona, "--all")[0] == 0
     assert json.loads(kona.read_bytes()) == {"schema": 2, "version": 9}
 
 
 def test_password_that_is_asked_for_stands_in_no_argument(pigtail: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("click.prompt", lambda name, **how: "hunter22" if how["hide_input"] else "")
     path = tmp_path / "draft.json"
-    status, out, err = pigtail("set", "--file", path, "wifi.password=-", "wifi.ssid=-")
+    status, out, err = pigtail("config", "set", "--file", path, "wifi.password=-", "wifi.ssid=-")
     assert status == 0 and "hunter22" not in out + err
     assert (json.loads(path.read_bytes())["wifi.password"], json.loads(path.read_bytes())["wifi.ssid"]) == ("hunter22", "-")
 
@@ -227,11 +213,11 @@ def editor(monkeypatch: pytest.MonkeyPatch, folder: Path, *swaps: tuple[str, str
 
 def test_edit_shows_every_key_without_secrets_and_keeps_them(kona: Path, pigtail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = editor(monkeypatch, kona.parent, ("batch_ms = 5000", "batch_ms = 600"), ('"phone"', '"phone2"'), ("# x", "# y"))
-    status, _, err = pigtail("edit", "--file", kona, "--yes")
+    status, _, err = pigtail("config", "edit", "--file", kona, "--yes")
     assert status == 2 and "wifi.networks: <secret> stands for a password that is known, and none is for 'phone2'" in err
     editor(monkeypatch, kona.parent, ("batch_ms = 5000", "batch_ms = 600"), ("mqtt.pin =", "# mqtt.pin ="))
     before = draft.parse(kona.read_bytes(), "")
-    status, out, _ = pigtail("edit", "--file", kona, "--yes")
+    status, out, _ = pigtail("config", "edit", "--file", kona, "--yes")
     assert status == 0 and out.splitlines()[1] == "batch_ms: 5000 -> 600" and out.startswith("mqtt.pin: ")
     after = json.loads(kona.read_bytes())
     before.pop("mqtt.pin")
@@ -245,10 +231,10 @@ def test_edit_that_is_no_toml_or_has_a_bad_value_is_refused(kona: Path, pigtail:
     content = kona.read_bytes()
     for fresh, says in ("batch_ms =", "is not TOML"), ("batch_ms = 5", "batch_ms: 5 is not"):
         editor(monkeypatch, kona.parent, ("batch_ms = 5000", fresh))
-        status, _, err = pigtail("edit", "--file", kona, "--yes")
+        status, _, err = pigtail("config", "edit", "--file", kona, "--yes")
         assert status == 2 and says in err and err.count("\n") == 1
     editor(monkeypatch, kona.parent, ("batch_ms = 5000", "batch_ms = 600"))
-    assert pigtail("edit", "--file", kona, "--dry-run")[1] == "batch_ms: 5000 -> 600\n"
+    assert pigtail("config", "edit", "--file", kona, "--dry-run")[1] == "batch_ms: 5000 -> 600\n"
     assert kona.read_bytes() == content
 
 
@@ -284,9 +270,9 @@ def test_text_of_a_device_with_nothing_set_sets_nothing() -> None:
 )
 def test_what_must_not_go_over_the_air_does_not(words: list[str], says: str, pigtail: Any, tmp_path: Path) -> None:
     (tmp_path / "key").write_text(PIN)
-    status, out, err = pigtail("set", "--device", "kona", "--command-key", tmp_path / "key", *words)
+    status, out, err = pigtail("config", "set", "--device", "kona", "--command-key", tmp_path / "key", *words)
     assert status == 2 and err.startswith(f"pigtail: error: {says}") and "hunter22" not in out + err
-    status, _, err = pigtail("set", "--device", "kona", "batch_ms=500")
+    status, _, err = pigtail("config", "set", "--device", "kona", "batch_ms=500")
     assert status == 2 and "give --command-key FILE" in err
-    status, _, err = pigtail("reset", "--device", "kona", "--all")
+    status, _, err = pigtail("config", "reset", "--device", "kona", "--all")
     assert status == 2 and "reset --all: not over MQTT" in err

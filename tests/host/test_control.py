@@ -6,22 +6,18 @@ import hmac
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import aiomqtt
 import pytest
 
 from host_tools.control import Command, NoReply, message, read_key, send
 from host_tools.control.arguments import parse
 from host_tools.control.message import MOST_BODY, body, mac
 from host_tools.errors import InputError
-from host_tools.reader.connection import Connection
 from host_tools.sim import broker
+from tests.host.device_at_broker import HANGS_S, KEY, done, served
 
-KEY = bytes(range(32))
 PIGTAIL = [sys.executable, "-c", "from host_tools.cli import main; main()"]
-HANGS_S = 120  # nothing here takes as long, however busy the machine is
 
 
 def test_mac_is_python_s_hmac_over_device_newline_and_body() -> None:
@@ -102,43 +98,12 @@ def test_key_is_64_hex_digits_in_a_file(tmp_path: Path) -> None:
         read_key(tmp_path / "none")
 
 
-Answers = Callable[[dict[str, object]], list[dict[str, object]]]
-
-
-def device(answers: Answers, directory: Path, use: Callable[[broker.Broker], Awaitable[None]]) -> None:
-    """Runs `use` beside a device that answers each command's body with these replies."""
-
-    async def serve(client: aiomqtt.Client) -> None:
-        async for told in client.messages:
-            assert isinstance(told.payload, bytes)
-            envelope = json.loads(told.payload)
-            assert envelope["mac"] == mac(KEY, "kona", envelope["body"])
-            for reply in answers(json.loads(envelope["body"])):
-                await client.publish("pigtail/v1/kona/reply", json.dumps(reply).encode(), qos=1)
-
-    async def main() -> None:
-        async with broker.start(None, directory=directory) as running, Connection(running.address) as client:
-            await client.subscribe("pigtail/v1/kona/command", qos=1)
-            serving = asyncio.create_task(serve(client))
-            try:
-                await use(running)
-            finally:
-                serving.cancel()
-                await asyncio.gather(serving, return_exceptions=True)
-
-    asyncio.run(asyncio.wait_for(main(), HANGS_S))
-
-
-def done(command: dict[str, object], **fields: object) -> dict[str, object]:
-    return {"id": command["id"], "command": command["command"], "ok": True, "result": {}} | fields
-
-
 def test_reply_is_that_of_this_command_and_of_no_other(tmp_path: Path) -> None:
     async def use(running: broker.Broker) -> None:
         reply = await send(running.address, "kona", KEY, "ping", {})
         assert reply.ok and reply.result == {"uptime_ms": 5}
 
-    device(lambda c: [done(c, id="other"), {"id": c["id"]}, done(c, result={"uptime_ms": 5})], tmp_path, use)
+    served(lambda c: [done(c, id="other"), {"id": c["id"]}, done(c, result={"uptime_ms": 5})], tmp_path, use)
 
 
 def test_device_that_does_not_answer_in_time(tmp_path: Path) -> None:
@@ -146,7 +111,7 @@ def test_device_that_does_not_answer_in_time(tmp_path: Path) -> None:
         with pytest.raises(NoReply, match="no reply from kona within 0.3 s"):
             await send(running.address, "kona", KEY, "ping", {}, 0.3)
 
-    device(lambda c: [], tmp_path, use)
+    served(lambda c: [], tmp_path, use)
 
 
 def pigtail(running: broker.Broker | None, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -173,7 +138,7 @@ def test_command_line_prints_the_reply_and_ends_with_0_1_or_2(tmp_path: Path) ->
             return [{"id": command["id"], "command": "flush", "ok": False, "reason": "failed", "text": "no memory"}]
         return []
 
-    device(answers, tmp_path, use)
+    served(answers, tmp_path, use)
 
 
 @pytest.mark.parametrize(

@@ -9,23 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import aiomqtt
 import pytest
 
-from host_tools.control.message import mac
 from host_tools.diag import answers, lines, parameters
 from host_tools.diag.client import Client, Ecu, Refused
 from host_tools.diag.descriptions import CODES, failure
 from host_tools.diag.firmware import Failure, code_text, codes
 from host_tools.errors import InputError
 from host_tools.reader import Reply
-from host_tools.reader.connection import Address, Connection
+from host_tools.reader.connection import Address
 from host_tools.signals.find import find
 from host_tools.sim import broker
+from tests.host.device_at_broker import HANGS_S, KEY, done, served
 
-KEY = bytes(range(32))
 PIGTAIL = [sys.executable, "-c", "from host_tools.cli import main; main()"]
-HANGS_S = 120  # nothing here takes as long, however busy the machine is
 ECUS = [["engine", 0x7E0, 0x7E8], ["battery", 0x7E4, 0x7EC], ["door", 0x18DA40F1, 0x18DAF140], ["all", 0x7DF, None]]
 ENGINE, BATTERY, DOOR = Ecu("engine", 0x7E0, 0x7E8), Ecu("battery", 0x7E4, 0x7EC), Ecu("door", 0x18DA40F1, 0x18DAF140)
 GATE = {
@@ -34,10 +31,6 @@ GATE = {
 }  # fmt: skip
 MEMORY = "59028d" + "0420002f" + "c100870c" + "1a2b3c08"
 VIN = b"KMHK381GFLU000001".hex()
-
-
-def reply(command: Mapping[str, Any], **fields: object) -> dict[str, object]:
-    return {"id": command["id"], "command": command["command"], "ok": True, "result": {}} | fields
 
 
 @dataclass
@@ -56,9 +49,9 @@ class Car:
             log, skip = self.gate["log"], given["skip"]
             assert isinstance(log, list)
             end = max(0, len(log) - skip)
-            return reply(command, result=self.gate | {"log": log[max(0, end - 16) : end]})
+            return done(command, result=self.gate | {"log": log[max(0, end - 16) : end]})
         if name in ("allow", "unmute"):
-            return reply(command)
+            return done(command)
         told = self.says.get((given["ecu"], given["request"]), "no_answer")
         if name == "clear" and not told.startswith("no"):
             self.says[given["ecu"], "19028d"] = "59028d"
@@ -66,7 +59,7 @@ class Car:
             bytes.fromhex(told)
         except ValueError:
             return {"id": command["id"], "command": name, "ok": False, "reason": "failed", "text": told}
-        return reply(command, result={"answer": told} if name == "ask" else {})
+        return done(command, result={"answer": told} if name == "ask" else {})
 
 
 class Beside(Client):
@@ -346,29 +339,6 @@ def test_device_whose_owner_has_allowed_nothing() -> None:
         asyncio.run(Quiet(Car({})).ecus(None))
 
 
-def served(car: Car, directory: Path, use: Callable[[broker.Broker], Awaitable[None]]) -> None:
-    """Runs `use` beside a device at a real broker."""
-
-    async def serve(client: aiomqtt.Client) -> None:
-        async for told in client.messages:
-            assert isinstance(told.payload, bytes)
-            envelope = json.loads(told.payload)
-            assert envelope["mac"] == mac(KEY, "kona", envelope["body"])
-            await client.publish("pigtail/v1/kona/reply", json.dumps(car.answer(json.loads(envelope["body"]))).encode(), qos=1)
-
-    async def main() -> None:
-        async with broker.start(None, directory=directory) as running, Connection(running.address) as client:
-            await client.subscribe("pigtail/v1/kona/command", qos=1)
-            serving = asyncio.create_task(serve(client))
-            try:
-                await use(running)
-            finally:
-                serving.cancel()
-                await asyncio.gather(serving, return_exceptions=True)
-
-    asyncio.run(asyncio.wait_for(main(), HANGS_S))
-
-
 def pigtail(url: str, tmp_path: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
     (tmp_path / "key").write_text(KEY.hex())
     place = ["--broker", url, "--device", "kona", "--command-key", str(tmp_path / "key")]
@@ -401,7 +371,7 @@ def test_command_line_over_a_broker(tmp_path: Path) -> None:
         ran = await run("gate")
         assert ran.returncode == 0 and ran.stdout.startswith("gate open; 12 frames sent\n")
 
-    served(car, tmp_path, use)
+    served(lambda command: [car.answer(command)], tmp_path, use)
 
 
 @pytest.mark.parametrize(
