@@ -1,12 +1,15 @@
 """The options of all verbs that speak to a broker."""
 
+import functools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from host_tools.errors import InputError
+from host_tools.reader import Listener, Trust, listen
 
 LOCAL = "mqtt://127.0.0.1:1883"
 _A_FILE = click.Path(path_type=Path)
@@ -47,14 +50,38 @@ def commanded(function: _Function) -> _Function:
     return function
 
 
-def way(function: _Function) -> _Function:
-    """Adds --port, --broker and --device: by a cable or over MQTT."""
-    for option in reversed(_WAY):
-        function = option(function)
-    return function
+@dataclass(frozen=True)
+class Way:
+    """By a cable or over MQTT, as the options say: never both."""
+
+    port: str | None
+    broker: str | None
+    device: str | None
+    trust: Trust
+
+    @property
+    def is_mqtt(self) -> bool:
+        """Whether the options speak of a broker."""
+        return self.broker is not None or self.device is not None
+
+    def listener(self) -> Listener:
+        """What the broker has, again and again."""
+        return listen(self.broker or LOCAL, self.device, reconnect=True, trust=self.trust)
 
 
-def one_way(port: str | None, broker: str | None, device: str | None) -> None:
-    """Raises InputError where both are named."""
-    if port is not None and (broker is not None or device is not None):
-        raise InputError("--port is a cable, --broker and --device are MQTT: name one of the two")
+def way_options(function: _Function) -> _Function:
+    """Adds --port, --broker, --device and those of `trust`; they come as `way`. Raises InputError where both are named."""
+
+    @functools.wraps(function)
+    def told(
+        port: str | None, broker: str | None, device: str | None, ca: Path | None, cert: Path | None, key: Path | None,
+        **more: object,
+    ) -> None:  # fmt: skip
+        found = Way(port, broker, device, Trust(ca, cert, key))
+        if port is not None and found.is_mqtt:
+            raise InputError("--port is a cable, --broker and --device are MQTT: name one of the two")
+        function(way=found, **more)
+
+    for option in reversed((*_WAY, *_TRUST)):
+        told = option(told)
+    return told

@@ -7,15 +7,14 @@ import sys
 import time
 from contextlib import aclosing, suppress
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
-from host_tools.broker_options import LOCAL, one_way, seconds_option, trust, way
+from host_tools.broker_options import Way, seconds_option, way_options
 from host_tools.commands.listen import describe
 from host_tools.device import only
 from host_tools.device.console import follow
-from host_tools.reader import FramesLost, Gap, Happened, Listener, Subscribed, Trouble, Trust, listen
+from host_tools.reader import FramesLost, Gap, Happened, Listener, Subscribed, Trouble
 from host_tools.reader.lines import iso8601, printable
 
 KINDS: dict[type, str] = {Happened: "event", Gap: "gap", FramesLost: "frames_lost"}
@@ -28,26 +27,20 @@ Examples:
 
 
 @click.command("logs", epilog=EXAMPLES)
-@way
-@trust
+@way_options
 @seconds_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
-def command(
-    port: str | None, broker: str | None, device: str | None, ca: Path | None, cert: Path | None, key: Path | None,
-    seconds: float, as_json: bool,
-) -> None:  # fmt: skip
+def command(way: Way, seconds: float, as_json: bool) -> None:
     """Show a device's console as it speaks, or its events over MQTT.
 
     With --broker or --device: what happened, gaps and lost frames, as the device tells them. Else the console at its serial
     port, which is read only: the firmware goes on. Ctrl-C ends it.
     """
-    one_way(port, broker, device)
     with suppress(KeyboardInterrupt):
-        if broker is None and device is None:
-            console(only(port), seconds, as_json)
+        if way.is_mqtt:
+            asyncio.run(_events(way.listener(), seconds, as_json))
         else:
-            listener = listen(broker or LOCAL, device, reconnect=True, trust=Trust(ca, cert, key))
-            asyncio.run(_events(listener, seconds, as_json))
+            console(only(way.port), seconds, as_json)
 
 
 def console(port: str, seconds: float, as_json: bool, note: str = "") -> None:

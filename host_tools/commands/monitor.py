@@ -5,16 +5,15 @@ import json
 import sys
 import time
 from contextlib import aclosing, nullcontext, suppress
-from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.live import Live
 
-from host_tools.broker_options import LOCAL, one_way, seconds_option, trust, way
+from host_tools.broker_options import Way, seconds_option, way_options
 from host_tools.commands.listen import describe
 from host_tools.commands.logs import console
-from host_tools.reader import BatchEvent, Listener, Status, Trust, listen
+from host_tools.reader import BatchEvent, Listener, Status
 from host_tools.reader.lines import iso8601, printable
 from host_tools.reader.overview import Overview
 
@@ -31,26 +30,20 @@ Examples:
 
 
 @click.command("monitor", epilog=EXAMPLES)
-@way
-@trust
+@way_options
 @seconds_option
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON every second.")
-def command(
-    port: str | None, broker: str | None, device: str | None, ca: Path | None, cert: Path | None, key: Path | None,
-    seconds: float, as_json: bool,
-) -> None:  # fmt: skip
+def command(way: Way, seconds: float, as_json: bool) -> None:
     """Watch a device live: bus, queue, link, clock, health, and each value with its age and source.
 
     That is told over MQTT. With --port it shows the console at that serial port, and the firmware goes on: values come over
     MQTT alone, since to ask for them there would stop it. Ctrl-C ends it.
     """
-    one_way(port, broker, device)
     with suppress(KeyboardInterrupt):
-        if port is not None:
-            console(port, seconds, as_json, "values come over MQTT: pigtail monitor --broker URL; ")
+        if way.port is not None:
+            console(way.port, seconds, as_json, "values come over MQTT: pigtail monitor --broker URL; ")
             return
-        listener = listen(broker or LOCAL, device, reconnect=True, trust=Trust(ca, cert, key))
-        asyncio.run(_watch(listener, seconds, as_json))
+        asyncio.run(_watch(way.listener(), seconds, as_json))
 
 
 async def _watch(listener: Listener, seconds: float, as_json: bool) -> None:
