@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from host_tools import boards
+from host_tools.config import ids
 from host_tools.device import connect, only
 from host_tools.device.deploy import Deployed, deploy
 from host_tools.device.release import architecture, made
@@ -24,13 +25,13 @@ EXAMPLES = """\b
 Examples:
   pigtail deploy --board esp32-mcp2515 --vehicle demo-ev
   pigtail deploy --port /dev/ttyUSB0
-  pigtail deploy --vehicle kona-ev
+  pigtail deploy --device kona --vehicle kona-ev
 """
 
 
 @click.command("deploy", epilog=EXAMPLES)
 @click.option("--port", metavar="PORT", help="The device's serial port.  [default: the only one with a board]")
-@click.option("--device", metavar="ID", help="A device that is on the road, over MQTT: comes with signed updates.")
+@click.option("--device", metavar="ID", help="The one of this id, at whichever serial port it is.")
 @click.option("--board", "name", metavar="BOARD", help="One of `pigtail boards`: its module goes, too. Needed once for a chip.")
 @click.option("--vehicle", metavar="NAME|FILE", help="The profile it shall decode by: a vehicle's name, a DBC, a packed file.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
@@ -40,12 +41,12 @@ def command(port: str | None, device: str | None, name: str | None, vehicle: str
     What is in force stays in force until the new firmware lies beside it, whole and compared; interrupted at any time, one of
     the two boots. Where the new one does not start the old one is put back, and this ends with status 1.
     """
-    if device is not None:
-        raise InputError("--device: over MQTT a device takes signed updates only, which come later; give --port")
+    if device is not None and port is not None:
+        raise InputError("give one of --port and --device")
     kind = boards.load(name) if name else None
     profile = pack(find.find(vehicle, 1000, _tell)) if vehicle else None
     began = time.monotonic()
-    with connect(only(port)) as board:
+    with ids.connected(device) if device is not None else connect(only(port)) as board:
         arch = architecture(board)
         with working("compiling"):
             release = made(arch, kind)

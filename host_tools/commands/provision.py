@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from host_tools.config import draft
+from host_tools.config import draft, ids
 from host_tools.config.places import OnDevice
 from host_tools.errors import InputError
 from host_tools.provision import certificates, identity, label
@@ -60,8 +60,7 @@ def command(
         return
     with OnDevice(port) as place:
         before = place.read()
-        chip = place.device.eval("__import__('machine').unique_id()")
-        name = device or str(before.get("device") or (chip.hex() if isinstance(chip, bytes) else ""))
+        name = device or ids.of(place.device, before)
         known = identity.kept(owner / identity.checked(name))
         if owned(before) and not replace:
             if not is_same(before, known):

@@ -77,21 +77,9 @@ class OnDevice:
         return self._device
 
     def read(self) -> Config:
-        """What is in force: of a file that is not good, the last one that was."""
-        text = self.device.get(ON_DEVICE)
-        try:
-            if text is not None:
-                return draft.parse(text, "config.json")
-            self.trouble = "config.json is missing"
-        except InputError as error:
-            self.trouble = str(error)
-        _, kept = pairs.newest(*(self.device.get(f"{_LAST_GOOD}.{copy}") for copy in (0, 1)))
-        if kept is None:
-            self.trouble = None if text is None else self.trouble
-            return {}
-        with contextlib.suppress(InputError):
-            return draft.parse(kept, "the last good one")
-        return {}
+        """What is in force."""
+        config, self.trouble = in_force(self.device)
+        return config
 
     def write(self, config: Config) -> str | None:
         """Waits until the firmware says what it makes of it."""
@@ -103,6 +91,22 @@ class OnDevice:
             return "no firmware runs that could say whether it is in force: `pigtail deploy`"
         error = status.get("config_error")
         return str(error) if error else None
+
+
+def in_force(device: Device) -> tuple[Config, str | None]:
+    """What is in force on a device that is stopped, and what is wrong with its file: then it is the last one that was good."""
+    text, trouble = device.get(ON_DEVICE), "config.json is missing"
+    try:
+        if text is not None:
+            return draft.parse(text, "config.json"), None
+    except InputError as error:
+        trouble = str(error)
+    _, kept = pairs.newest(*(device.get(f"{_LAST_GOOD}.{copy}") for copy in (0, 1)))
+    if kept is None:
+        return {}, None if text is None else trouble
+    with contextlib.suppress(InputError):
+        return draft.parse(kept, "the last good one"), trouble
+    return {}, trouble
 
 
 def private(path: Path, content: bytes) -> None:

@@ -90,7 +90,6 @@ def test_fault_45_deploy_stopped_by_ctrl_c_is_taken_up_again(board: Powered) -> 
     ("words", "said"),
     [
         (["deploy", "--port", "/dev/nothing"], "no port /dev/nothing: `pigtail devices` lists those that there are"),
-        (["deploy", "--device", "kona"], "--device: over MQTT a device takes signed updates only, which come later; give --port"),
         (["repl", "--port", "/dev/nothing"], "no port /dev/nothing: `pigtail devices` lists those that there are"),
     ],
 )
