@@ -211,6 +211,7 @@ class App:
         return {
             "state": "running", "firmware": VERSION, "boot": self.boot, "restarts": self._supervisor.restarts(),
             "config_error": _short(self.config_error), "profile_error": _short(self.profile_error),
+            "safe_mode": self._crashes[1], "last_crash": self._crashes[2],
         }  # fmt: skip
 
     def _tell_of_start(self):

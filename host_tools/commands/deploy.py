@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from host_tools import boards
 from host_tools.config import ids
 from host_tools.device import connect, only
-from host_tools.device.deploy import Deployed, deploy
+from host_tools.device.deploy import Deployed, deploy, safe_mode
 from host_tools.device.release import architecture, made
 from host_tools.errors import InputError
 from host_tools.progress import working
@@ -39,7 +39,7 @@ def command(port: str | None, device: str | None, name: str | None, vehicle: str
     """Compile the firmware for a device, send what changed, and wait until it runs.
 
     What is in force stays in force until the new firmware lies beside it, whole and compared; interrupted at any time, one of
-    the two boots. Where the new one does not start the old one is put back, and this ends with status 1.
+    the two boots. Where the new one does not start, or crashes, the old one is put back, and this ends with status 1.
     """
     if device is not None and port is not None:
         raise InputError("give one of --port and --device")
@@ -66,6 +66,8 @@ def _line(done: Deployed, seconds: float) -> str:
     if status is None:
         back = f"; the old one, in /{done.back}, is put back" if done.back else ""
         return f"the firmware does not start ({done.error}){back}"
+    if trouble := safe_mode(status):
+        return f"{trouble}; the next start tries all again: `pigtail logs` then shows what crashes"
     if not done.is_healthy:
         return f"the firmware starts, but parts of it had to be started again: {status['restarts']}"
     sent = f"{done.sent} files sent ({done.bytes:,} bytes), {done.copied} copied" if done.sent else "nothing to send"

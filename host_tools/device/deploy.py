@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from host_tools.device import pairs
@@ -39,8 +39,8 @@ class Deployed:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the firmware runs, and none of its parts had to be started again."""
-        return self.status is not None and not self.status.get("restarts")
+        """Whether the firmware runs, not in safe mode, and none of its parts had to be started again."""
+        return self.status is not None and not self.status.get("restarts") and safe_mode(self.status) is None
 
 
 class NotStarted(Exception):
@@ -56,16 +56,20 @@ def deploy(
     todo = plan(release, found, profile)
     apply(device, todo, found, lambda n: progress(n, todo.bytes_sent))
     sent = len(todo.send) + len(todo.replace)
+    old = found.active if todo.flips else None
+    lines: list[str] = []
     status, error, back = None, None, None
     try:
-        status = started(device)
+        status = said = started(device, lines.append)
+        if old is not None and said.get("safe_mode") and "Traceback (most recent call last):" in lines:
+            status, error = None, str(said["last_crash"])  # it is the new one that crashes
     except NotStarted as words:
         error = str(words)
-        if todo.flips and found.active is not None:
-            back = found.active
-            device.stop()
-            point(device, back)
-            device.reboot()
+    if error is not None and old is not None:
+        back = old
+        device.stop()
+        point(device, back)
+        device.reboot()
     return Deployed(todo.slot, sent, todo.bytes_sent, len(todo.copy), len(todo.remove), todo.flips, status, error, back)
 
 
@@ -113,6 +117,13 @@ def started(device: Device, note: Callable[[str], None] = lambda line: None) -> 
         if time.monotonic() > until:
             break
     raise NotStarted(last or f"it said nothing for {START_S:g} s")
+
+
+def safe_mode(status: Mapping[str, object]) -> str | None:
+    """One line, where the firmware that says this of itself runs in safe mode: that it does, and why."""
+    if not status.get("safe_mode"):
+        return None
+    return f"firmware {status['firmware']} runs in safe mode, without the bus; the last crash: {status['last_crash']}"
 
 
 def _said(line: str) -> dict[str, object] | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from host_tools.device import connect, only
-from host_tools.device.deploy import NotStarted, started
+from host_tools.device.deploy import NotStarted, safe_mode, started
 from host_tools.device.ports import all_ports
 from host_tools.device.release import PROFILE, architecture, made, plan, survey
 from host_tools.device.serial import Device, DeviceError
@@ -169,7 +169,10 @@ def _starts(device: Device, case: Case) -> Iterator[Finding]:
         return
     boot = said.get("boot")
     case.boot = boot if isinstance(boot, int) else None
-    yield Finding("start", OK, f"firmware {said.get('firmware')} runs, boot {boot}")
+    if trouble := safe_mode(said):
+        yield Finding("start", ERROR, trouble, "`pigtail logs` while it starts again shows what crashes; then `pigtail deploy`")
+    else:
+        yield Finding("start", OK, f"firmware {said.get('firmware')} runs, boot {boot}")
     if said.get("restarts"):
         yield Finding("start", ERROR, f"parts of it had to be started again: {said['restarts']}", "`pigtail logs` shows why")
     if said.get("config_error"):

@@ -1,0 +1,78 @@
+"""The whole firmware, which crashes as soon as its parts are made: `pigtail deploy` puts the old one back where there is one, and
+says with `pigtail doctor` that a device is in safe mode."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host_tools.commands import deploy as command
+from host_tools.device import deploy as deploying
+from host_tools.device import release
+from host_tools.device.release import Release
+from host_tools.doctor import device as doctor
+from host_tools.doctor.finding import ERROR, Case
+from host_tools.paths import FIRMWARE
+from host_tools.sim.board import compiled
+from host_tools.toolchain import build, micropython
+from tests.device.releases import files
+from tests.device.virtual import FLASH_SIZE, Powered, flash, powered
+
+RUN = "    async def run(self):\n"
+CRASH = "        if not self._crashes[1]:\n            raise ValueError('planted')\n"
+
+
+@pytest.fixture(scope="module")
+def crashing(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """The firmware, which crashes at once, but not in safe mode."""
+    folder = tmp_path_factory.mktemp("crashing")
+    shutil.copytree(FIRMWARE, folder / "source", ignore=shutil.ignore_patterns("__pycache__", "vehicles"))
+    app = folder / "source" / "pigtail" / "app.py"
+    text = app.read_text()
+    assert text.count(RUN) == 1
+    app.write_text(text.replace(RUN, RUN + CRASH))
+    return release.read(build.firmware(folder / "built", micropython.find().mpy_arch, folder / "source"))
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Powered]:
+    """One with MicroPython and nothing else."""
+    flash(tmp_path / "bare", {"/boot.py": b""}, FLASH_SIZE)
+    with powered(tmp_path / "bare") as board:
+        yield board
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch, crashing: Release) -> None:
+    monkeypatch.setattr(deploying, "START_S", 60.0)
+    monkeypatch.setattr(command, "made", lambda arch, board: crashing)
+    monkeypatch.setattr(doctor, "made", lambda arch: crashing)
+
+
+def test_firmware_that_crashes_three_times_is_in_safe_mode_and_not_healthy(bare: Powered, pigtail: Any) -> None:
+    status, out, err = pigtail("deploy", "--port", bare.port, "--json")
+    told = json.loads(out)
+    assert (status, told["healthy"], told["back"]) == (1, False, None), err
+    assert (told["status"]["safe_mode"], told["status"]["boot"]) == (True, 4)
+    last = "firmware 0.1.0 runs in safe mode, without the bus; the last crash: boot 5: ValueError: planted"
+    status, out, _ = pigtail("deploy", "--port", bare.port)
+    todo = "the next start tries all again: `pigtail logs` then shows what crashes"
+    assert (status, out) == (1, f"{bare.port}: {last}; {todo}\n")
+    found = [finding for finding in doctor.look(Case(bare.port)) if finding.check == "start"]
+    assert [(finding.level, finding.text) for finding in found] == [(ERROR, last.replace("boot 5", "boot 7"))]
+    assert "`pigtail logs`" in found[0].todo
+
+
+def test_firmware_that_crashes_three_times_is_undone_where_there_is_an_old_one(tmp_path: Path, pigtail: Any) -> None:
+    flash(tmp_path / "board", files(release.read(compiled()[0])), FLASH_SIZE)
+    with powered(tmp_path / "board") as board:
+        board.until_it_says('"state": "running"')
+        at = len(board.board.console().encode())
+        status, out, err = pigtail("deploy", "--port", board.port)
+        why = "the firmware does not start (boot 4: ValueError: planted); the old one, in /a, is put back"
+        assert (status, out) == (1, f"{board.port}: {why}\n"), err
+        board.until_it_says('"safe_mode": false', at)
+        board.until_it_says('"boot": 6', at)
