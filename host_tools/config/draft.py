@@ -101,8 +101,8 @@ def difference(before: Config, after: Config) -> list[dict[str, Any]]:
         if old == new or key in COUNTED:
             continue
         row: dict[str, Any] = {"key": key}
-        row["before"] = None if old is None else secrets.shown(key, old)
-        row["after"] = None if new is None else secrets.shown(key, new)
+        row["before"] = None if old is None else firmware.shown(key, old)
+        row["after"] = None if new is None else firmware.shown(key, new)
         if row["after"] == row["before"]:
             row["after"] = "another"
         rows.append(row)

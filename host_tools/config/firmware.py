@@ -1,4 +1,4 @@
-"""The device's own schema, firmware/pigtail/config, run here: what it takes is said once."""
+"""The device's own schema, firmware/pigtail/config, run here: what it takes, and what is secret, is said once."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,9 +9,11 @@ from host_tools.firmware_modules import Modules
 _modules = Modules()
 _schema = _modules.module("pigtail.config.schema")
 _migrations = _modules.module("pigtail.config.migrations")
+_secrets = _modules.module("pigtail.config.secrets")
 
 KEYS: Mapping[str, tuple[type, Any, int, int]] = _schema.KEYS
 SCHEMA: int = KEYS["schema"][1]
+SECRET: tuple[str, ...] = _secrets.SECRET
 RENAMED: tuple[Mapping[str, str], ...] = _migrations.RENAMED
 
 
@@ -38,3 +40,8 @@ def check_value(key: str, value: object) -> None:
         _schema._value(key, value)
     except _schema.ConfigError as error:
         raise InputError(str(error)) from None
+
+
+def shown(key: str, value: object) -> Any:
+    """The value as it may be told: a secret as `set` or `not set`."""
+    return _secrets.shown(key, value)

@@ -1,5 +1,5 @@
-"""What the device does not keep of its configuration's keys: unit, which are secret, and what they are for. A test holds the rows
-equal to the keys of the device's schema, in both directions."""
+"""What the device does not keep of its configuration's keys: unit, and what they are for. A test holds the rows equal to the keys
+of the device's schema, in both directions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,8 +33,7 @@ class Key:
         return f"{self.least} to {self.most} {what}" if self.least else f"up to {self.most} {what}"
 
 
-_SECRET = "secret"
-# group: key: (unit or _SECRET, what it is for)
+# group: key: (unit, what it is for)
 _ROWS: dict[str, dict[str, tuple[str, str]]] = {
     "The device": {
         "schema": ("", "Version of these keys. A file without it is of version 1; the device reads every older version."),
@@ -43,14 +42,14 @@ _ROWS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Wi-Fi": {
         "wifi.ssid": ("", "Name of the network."),
-        "wifi.password": (_SECRET, "Its password. Empty: an open network."),
-        "wifi.networks": (_SECRET, 'More networks, as pairs ["name", "password"].'),
+        "wifi.password": ("", "Its password. Empty: an open network."),
+        "wifi.networks": ("", 'More networks, as pairs ["name", "password"].'),
     },
     "The broker": {
         "mqtt.host": ("", "The broker, by name or address."),
         "mqtt.port": ("", "Its port: 1883 in plain text, 8883 with TLS, as a rule."),
         "mqtt.user": ("", "User name."),
-        "mqtt.password": (_SECRET, "Password. It needs mqtt.tls, or else mqtt.insecure."),
+        "mqtt.password": ("", "Password. It needs mqtt.tls, or else mqtt.insecure."),
         "mqtt.keepalive_s": ("s", "Longest silence before the broker takes the device for gone."),
         "mqtt.window": ("messages", "How many may wait for the broker's acknowledgement at a time."),
         "mqtt.brokers": ("", 'Brokers to try after mqtt.host: "host" or "host:port".'),
@@ -63,7 +62,7 @@ _ROWS: dict[str, dict[str, tuple[str, str]]] = {
         "mqtt.server_name": ("", "Name in the broker's certificate, where it is not mqtt.host."),
         "mqtt.pin": ("", "SHA-256 of the broker's public key, 64 hex digits: trusted while the time is not known."),
         "mqtt.insecure": ("", "1: user name and password may travel in plain text."),
-        "command.key": (_SECRET, "Key of those who may command the device, 64 hex digits. Empty: nobody may."),
+        "command.key": ("", "Key of those who may command the device, 64 hex digits. Empty: nobody may."),
     },
     "Time": {
         "clock.host": ("", "Time server (SNTP). Empty: none is asked."),
@@ -105,8 +104,7 @@ def _all() -> dict[str, Key]:
     for group, rows in _ROWS.items():
         for name, (unit, text) in rows.items():
             kind, default, least, most = firmware.KEYS[name]
-            is_secret = unit == _SECRET
-            found[name] = Key(name, group, kind, default, least, most, "" if is_secret else unit, is_secret, text)
+            found[name] = Key(name, group, kind, default, least, most, unit, name in firmware.SECRET, text)
     return found
 
 

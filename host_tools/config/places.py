@@ -53,12 +53,13 @@ class OnDevice:
     """A context manager: the device is stopped, and starts with what was written at the end."""
 
     def __init__(self, port: str | None) -> None:
-        self.name = only(port)
+        self.name = port or ""
         self.trouble: str | None = None  # with the file, so that another one is in force
         self._device: Device | None = None
         self._is_stopped = True
 
     def __enter__(self) -> "OnDevice":
+        self.name = only(self.name or None)
         self._device = connect(self.name)
         return self
 

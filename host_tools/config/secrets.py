@@ -10,18 +10,9 @@ KEPT = "<secret>"  # in a text that comes back: as it was
 _STAND_INS = {"command.key": "0" * 64}  # what is a key, for the check
 
 
-def word(value: object) -> str:
-    """How a secret is shown."""
-    return "set" if value else "not set"
-
-
-def shown(key: str, value: Any) -> Any:
-    """The value as it may be printed."""
-    if not KEYS[key].is_secret:
-        return value
-    if KEYS[key].kind is list:
-        return [[item[0], word(item[1])] if _is_pair(item) else "?" for item in value] if isinstance(value, list) else "?"
-    return word(value)
+def told(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration as a device tells it, each secret as `set` or `not set`, with KEPT for those that are set."""
+    return {key: _told(value) if key in KEYS and KEYS[key].is_secret else value for key, value in config.items()}
 
 
 def masked(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,6 +38,12 @@ def are_in(config: Mapping[str, Any]) -> bool:
 
 def _is_pair(item: object) -> bool:
     return isinstance(item, list) and len(item) == 2
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, list):
+        return [[item[0], _told(item[1])] if _is_pair(item) else item for item in value]
+    return {"set": KEPT, "not set": ""}.get(value, value) if isinstance(value, str) else value
 
 
 def _masked(key: str, value: Any) -> Any:

@@ -369,6 +369,27 @@ def test_change_of_the_configuration_that_is_no_object_or_not_allowed_is_refused
         assert scene.parts.asked == [] and "config.try" not in os.listdir("/")
 
 
+def test_configuration_is_told_in_parts_without_its_secrets():
+    scene = Scene()
+    put("/config.json", json.dumps({"command.key": "c0" * 32, "state": {"Signal%d" % i: 1000 for i in range(64)}}))
+    assert store.load()[1] is None
+    scene.send("settings", arguments={"skip": 0})
+    scene.send("settings", arguments={"skip": scene.replies[-1]["result"]["next"]})
+    first, second = [reply["result"] for reply in scene.replies]
+    assert first["config"]["command.key"] == "set" and len(first["config"]["state"]) + len(second["config"]["state"]) == 64
+    assert second["next"] is None and scene.parts.asked == []
+
+
+def test_configuration_of_which_one_entry_is_longer_than_a_packet_is_refused_and_told_so():
+    scene = Scene()
+    put("/config.json", json.dumps({"state": {"x" * 1400: 1000}}))
+    assert store.load()[1] is None
+    _refuses("too_long", True, scene, command="settings", arguments={"skip": 1})
+    for skip in -1, "0":
+        scene = Scene()
+        _refuses("bad_arguments", True, scene, command="settings", arguments={"skip": skip})
+
+
 def test_reboot_follows_the_acknowledgement_of_its_reply():
     scene = Scene()
     scene.commands.heard(b"t", sealed(json.dumps(_fields(scene, "reboot"))))

@@ -45,6 +45,7 @@ ASKED: tuple[tuple[str, dict[str, object], int], ...] = (
     ("ask", {"ecu": "all", "request": "03"}, LASTS_MS),  # only the motor answers
     ("clear", {"ecu": "motor", "request": "04"}, LASTS_MS),
     ("gate", {"skip": 0}, LASTS_MS),
+    ("settings", {"skip": 0}, LASTS_MS),
     ("unmute", {}, LASTS_MS),
     ("ping", {}, -1),  # it has expired
     ("snapshot", {"signals": ["Vehicle.Sped"]}, LASTS_MS),  # there is no such

@@ -1,6 +1,6 @@
 """What can be set: every key with its type, its range and its default. The device and the host tools read this one table."""
 
-# key: (type, default, least, most); for text and lists the range is that of their length. `secret` keys are never published.
+# key: (type, default, least, most); for text and lists the range is that of their length. Which are secret: `secrets`.
 KEYS = {
     "schema": (int, 2, 2, 2),  # of this table; `migrations` takes what is older
     "version": (int, 0, 0, 0xFFFF),  # counts the changes

@@ -18,7 +18,7 @@ _ARGUMENTS = {
     "ping": (), "flush": (), "reboot": (), "set_period": (("signal", str), ("period_ms", int)), "snapshot": (("signals", list),),
     "capture": (("ids", list), ("duration_ms", int), ("frames", int)), "allow": (("requests", bool),), "unmute": (),
     "gate": (("skip", int),), "ask": (("ecu", str), ("request", str)), "clear": (("ecu", str), ("request", str)),
-    "config": (("set", dict),),
+    "config": (("set", dict),), "settings": (("skip", int),),
 }  # fmt: skip
 
 

@@ -42,6 +42,8 @@ def _read(commands, name, given):
         version = once.call("pigtail.config.trial", "propose", given["set"])
         commands.restarts = True
         return {"version": version}
+    if name == "settings":
+        return once.call("pigtail.config.telling", "read", given["skip"])
     if name == "capture":
         return _captured(commands, given["ids"], given["duration_ms"], given["frames"])
     if name in ("allow", "unmute", "gate", "ask", "clear"):
