@@ -6,11 +6,12 @@ import json
 import pytest
 
 from host_tools.config import remote
+from host_tools.config.secrets import KEPT
 from host_tools.errors import InputError
 from host_tools.reader.connection import parse
 from host_tools.sim import image
 from host_tools.sim.run import Simulation
-from tests.sim.drives import Act, assert_books_balance, drive
+from tests.sim.drives import Act, assert_books_balance, demo_car, drive
 from tests.sim.test_control import KEY, SPEED, Owner
 
 LIMIT_S = 300.0  # firmware/pigtail/config/trial
@@ -35,6 +36,27 @@ def test_change_with_which_the_broker_is_reached_is_kept() -> None:
     assert owner.result() == {"version": 1} and report.restarts == 1 and report.samples_accounted_lost == 0
     assert simulation.status["config"] == 1 and "change" not in str(simulation.status["config_error"])
     assert (kept[0]["batch_ms"], kept[0]["mqtt.keepalive_s"], kept[0]["version"]) == (3000, 60, 1)
+
+
+def test_configuration_is_told_in_parts_while_the_device_samples_and_its_key_is_not() -> None:
+    told: list[dict[str, object]] = []
+    tasks: list[asyncio.Task[None]] = []
+    names = [signal.name for signal in demo_car().signals][:45]
+    given = KEY | {"periods": dict.fromkeys(names, 1000), "wifi.networks": [["phone", "hunter22"]]}
+
+    async def read(simulation: Simulation) -> None:
+        address, key = parse(simulation.broker_url), bytes.fromhex(KEY["command.key"])
+        told.append(await remote.read(address, simulation.device, key, 60.0, int(1000 * simulation._utc())))
+
+    def reads(simulation: Simulation) -> None:
+        tasks.append(asyncio.get_running_loop().create_task(read(simulation)))
+
+    report, simulation, _ = drive(40.0, at={12.0: reads}, speed=SPEED, config=given)
+    assert_books_balance(report)
+    assert report.restarts == 0 and not simulation.status["restarts"], report.heap_peak
+    (config,) = told
+    assert config["periods"] == given["periods"] and config["wifi.networks"] == [["phone", KEPT]]
+    assert config["command.key"] == KEPT and simulation.status["commands"]["run"] >= 3  # type: ignore[index]
 
 
 def test_fault_46_mistyped_port_over_the_air_is_taken_back_and_the_owner_told() -> None:
