@@ -9,6 +9,7 @@ import struct
 import sys
 from array import array
 from binascii import hexlify
+from configured import FILES, forget
 from fakes import Time
 from packed import Signal, get, pack, put, wide
 from packed import text as packed_text
@@ -54,11 +55,7 @@ class Scene:
     """Commands for the device `kona`, with a network that takes and acknowledges each reply at once."""
 
     def __init__(self, profile=None, values=None, size=1408):
-        for name in "/nonces.0", "/nonces.1", "/config.json", "/config.0", "/config.1":
-            try:
-                os.remove(name)
-            except OSError:
-                pass
+        forget(FILES + ("/nonces.0", "/nonces.1"))
         self.parts = Parts()
         self.profile = profile
         self.values = values

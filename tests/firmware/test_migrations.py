@@ -1,19 +1,12 @@
 """config/migrations: every earlier version of a configuration comes into force as today's; a newer one does not."""
 
 import json
-import os
+from configured import forget
 from packed import get, put
 from pair import Pair
 from pigtail.config import change, store
 from pigtail.config.migrations import RENAMED, migrate
 from pigtail.config.schema import KEYS, check
-
-def _fresh():
-    for name in "/config.json", "/config.0", "/config.1", "/config.try", "/config.tried":
-        try:
-            os.remove(name)
-        except OSError:
-            pass
 
 
 def _of_version(n):
@@ -33,7 +26,7 @@ def test_every_new_name_is_a_key_and_no_old_one_is():
 
 def test_file_of_every_earlier_version_comes_into_force_and_stays_as_it_was_written():
     for version in range(1, len(RENAMED) + 1):
-        _fresh()
+        forget()
         written = _of_version(version)
         put("/config.json", written)
         config, error = store.load()
@@ -49,7 +42,7 @@ def test_file_of_every_earlier_version_comes_into_force_and_stays_as_it_was_writ
 
 def test_last_good_one_of_an_earlier_version_stands_in_for_a_damaged_file():
     for version in range(1, len(RENAMED) + 1):
-        _fresh()
+        forget()
         put("/config.json", _of_version(version))
         good, _ = store.load()
         put("/config.json", b"{")
@@ -63,13 +56,13 @@ def test_file_without_a_schema_may_have_todays_names():
 
 
 def test_old_and_new_name_together_are_refused():
-    _fresh()
+    forget()
     put("/config.json", b'{"mqtt.tls": 1, "mqtt.ca": "/a", "mqtt.ca_file": "/b"}')
     assert store.load() == (check({}), "config.json: unknown key 'mqtt.ca'")
 
 
 def test_fault_7_file_of_a_newer_schema_keeps_the_last_good_one_and_says_so_first():
-    _fresh()
+    forget()
     put("/config.json", b'{"mqtt.port": 1884}')
     store.load()
     put("/config.json", b'{"wifi.mesh": 1, "schema": %d, "mqtt.port": 1885}' % (KEYS["schema"][1] + 1))
@@ -78,14 +71,14 @@ def test_fault_7_file_of_a_newer_schema_keeps_the_last_good_one_and_says_so_firs
 
 def test_schema_that_never_was_is_refused():
     for schema in "0", "-1", '"2"', "true", "null", "1.0", "[]":
-        _fresh()
+        forget()
         put("/config.json", '{"schema": %s}' % schema)
         config, error = store.load()
         assert config == check({}) and error.startswith("config.json: schema: "), error
 
 
 def test_change_by_the_device_writes_todays_schema():
-    _fresh()
+    forget()
     put("/config.json", _of_version(1))
     before, _ = store.load()
     assert change.set_key("batch_ms", 500) == 8

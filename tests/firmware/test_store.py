@@ -2,6 +2,7 @@
 
 import json
 import random
+from configured import forget
 from packed import get, put
 from pair import Pair
 from pigtail.config import store
@@ -11,24 +12,14 @@ from pigtail.config.schema import check
 GOOD = {"mqtt.host": "broker.example", "periods": {"Speed }": 100, "Gear": 0}, "device": "a \" } \\", "mqtt.port": 1}
 
 
-def _fresh(*names):
-    import os
-
-    for name in names or ("/config.json", "/config.0", "/config.1"):
-        try:
-            os.remove(name)
-        except OSError:
-            pass
-
-
 def _good():
-    _fresh()
+    forget()
     put("/config.json", json.dumps(GOOD))
     assert store.load() == (check(GOOD), None)
 
 
 def test_no_file_on_a_new_board_is_the_defaults():
-    _fresh()
+    forget()
     assert store.load() == (check({}), None)
 
 
@@ -142,7 +133,7 @@ def test_fault_5_mutations_of_file_and_both_copies_leave_one_of_them_or_the_defa
     older, newer = dict(GOOD, batch_ms=500), dict(GOOD, batch_ms=600)
     known = [check(older), check(newer), check({})]
     for _ in range(1000):
-        _fresh()
+        forget()
         for config in older, newer:
             put("/config.json", json.dumps(config))
             store.load()
@@ -173,7 +164,7 @@ def test_fault_7_deep_or_endless_json_keeps_the_last_good_one():
 
 
 def test_bad_file_without_a_last_good_one_is_the_defaults():
-    _fresh()
+    forget()
     put("/config.json", b"[")
     config, error = store.load()
     assert config == check({})
@@ -182,12 +173,12 @@ def test_bad_file_without_a_last_good_one_is_the_defaults():
 
 def test_missing_file_keeps_the_last_good_one():
     _good()
-    _fresh("/config.json")
+    forget(("/config.json",))
     assert store.load() == (check(GOOD), "config.json is missing")
 
 
 def test_last_good_one_that_this_firmware_no_longer_takes_is_the_defaults():
-    _fresh()
+    forget()
     put("/config.json", b"?")
     for payload in b'{"retired.key": 1}', b"\xff", b"":
         Pair("/config").write(payload)
@@ -203,7 +194,7 @@ def test_repaired_file_comes_into_force():
 
 
 def test_flash_that_refuses_the_copy_is_told_and_the_file_is_in_force():
-    _fresh()
+    forget()
     put("/config.json", b'{"mqtt.port": 1884}')
 
     class FullPair(Pair):

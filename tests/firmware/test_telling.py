@@ -5,6 +5,7 @@
 import json
 import os
 import random
+from configured import forget
 from packed import put
 from pair import Pair
 from pigtail.config import secrets, store, telling, trial
@@ -18,11 +19,7 @@ WORD = "hunter22"
 
 
 def _set(config):
-    for name in "/config.json", "/config.0", "/config.1", "/config.try", "/config.tried":
-        try:
-            os.remove(name)
-        except OSError:
-            pass
+    forget()
     if config is not None:
         put("/config.json", json.dumps(config))
         assert store.load()[1] is None

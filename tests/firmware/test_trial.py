@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from configured import forget
 from fakes import Time
 from packed import get, put
 from pair import Pair
@@ -15,11 +16,7 @@ TAKEN_BACK = "the change was taken back: no broker could be reached with it"
 
 
 def _fresh(config=BEFORE):
-    for name in "/config.json", "/config.0", "/config.1", "/config.try", "/config.tried":
-        try:
-            os.remove(name)
-        except OSError:
-            pass
+    forget()
     if config is not None:
         put("/config.json", json.dumps(config))
     store.load()
