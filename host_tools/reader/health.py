@@ -24,7 +24,7 @@ def health(fields: Fields, frames_per_s: float | None = None) -> list[Row]:
 def _bus(fields: Fields, frames_per_s: float | None) -> Row:
     bus, frames = _part(fields, "bus"), _part(fields, "frames")
     if not bus:
-        return Row("bus", "not read: the device has no usable profile", False)
+        return Row("bus", f"not read: the device {'is in safe mode' if _is_safe(fields) else 'has no usable profile'}", False)
     state, overrun = str(bus.get("state")), _count(frames, "overrun")
     heard = f"{_count(_part(fields, 'messages'), 'heard')} of {_count(_part(fields, 'messages'), 'known')} messages heard"
     rate = "" if frames_per_s is None else f"{frames_per_s:.0f} frames/s"
@@ -66,7 +66,12 @@ def _device(fields: Fields) -> Row:
         f"firmware {fields.get('firmware')}", f"boot {fields.get('boot')} ({fields.get('reset')})", uptime,
         f"heap {_count(fields, 'heap_used'):,} bytes", f"started again: {again}" if again else "",
     )  # fmt: skip
-    return Row("device", _joined(*words), not again)
+    crash = f"in safe mode, for crashes in a row, the last: {fields.get('last_crash')}" if _is_safe(fields) else ""
+    return Row("device", _joined(*words, crash), not again and not crash)
+
+
+def _is_safe(fields: Fields) -> bool:
+    return fields.get("safe_mode") is True
 
 
 def _errors(fields: Fields) -> Iterator[Row]:

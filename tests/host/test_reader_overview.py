@@ -68,6 +68,13 @@ def test_fault_in_a_status_is_said_in_its_row(path: str, value: object, row: str
     assert [found.name for found in bad] == [row] and words in bad[0].text
 
 
+def test_safe_mode_and_the_crash_that_led_to_it_are_said() -> None:
+    rows = {row.name: row for row in health(GOOD | {"bus": None, "safe_mode": True, "last_crash": "boot 3: ValueError: planted"})}
+    assert (rows["bus"].text, rows["bus"].is_well) == ("not read: the device is in safe mode", False)
+    assert rows["device"].text.endswith("in safe mode, for crashes in a row, the last: boot 3: ValueError: planted")
+    assert not rows["device"].is_well
+
+
 INNER = [f"{name}.{key}" for name, part in GOOD.items() if isinstance(part, dict) for key in part]
 
 
