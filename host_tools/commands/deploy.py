@@ -13,10 +13,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from host_tools import boards
 from host_tools.config import ids
-from host_tools.device import connect, only
 from host_tools.device.deploy import Deployed, deploy, safe_mode
 from host_tools.device.release import architecture, made
-from host_tools.errors import InputError
 from host_tools.progress import working
 from host_tools.signals import find
 from host_tools.signals.pack import pack
@@ -41,12 +39,10 @@ def command(port: str | None, device: str | None, name: str | None, vehicle: str
     What is in force stays in force until the new firmware lies beside it, whole and compared; interrupted at any time, one of
     the two boots. Where the new one does not start, or crashes, the old one is put back, and this ends with status 1.
     """
-    if device is not None and port is not None:
-        raise InputError("give one of --port and --device")
     kind = boards.load(name) if name else None
     profile = pack(find.find(vehicle, 1000, _tell)) if vehicle else None
     began = time.monotonic()
-    with ids.connected(device) if device is not None else connect(only(port)) as board:
+    with ids.connected(port, device) as board:
         arch = architecture(board)
         with working("compiling"):
             release = made(arch, kind)

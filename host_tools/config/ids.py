@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 from host_tools.config.draft import Config
 from host_tools.config.places import in_force
-from host_tools.device import Device, all_ports, connect
+from host_tools.device import Device, all_ports, connect, only
 from host_tools.errors import InputError
 from host_tools.reader.lines import printable
 
@@ -17,16 +17,33 @@ def of(device: Device, config: Config) -> str:
     return str(config.get("device") or (chip.hex() if isinstance(chip, bytes) else ""))
 
 
-def connected(wanted: str) -> Device:
-    """The device of this id, stopped. Every board at a serial port is asked: it stops for that, and runs again before the next
-    one is asked. Raises InputError where none has the id, or more than one."""
+def connected(port: str | None, wanted: str | None) -> Device:
+    """The device of this id, stopped; without one that at this port, or at the only one with a board. Raises InputError."""
+    if wanted is None:
+        return connect(only(port))
+    if port is not None:
+        raise InputError("give one of --port and --device")
+    return _found(wanted)
+
+
+def port(named: str | None, wanted: str | None) -> str:
+    """The same, but for its port; the device runs on, or again. Raises InputError."""
+    if wanted is None:
+        return only(named)
+    with connected(named, wanted) as device:
+        return device.port
+
+
+def _found(wanted: str) -> Device:
+    """Every board at a serial port is asked: it stops for that, and runs again before the next one is asked. Raises InputError
+    where none has the id, or more than one."""
     found: list[Device] = []
     others: list[str] = []
     with ExitStack() as opened:
-        for port in [port.path for port in all_ports() if port.board]:
+        for path in [known.path for known in all_ports() if known.board]:
             with ExitStack() as asked:
                 try:
-                    device = asked.enter_context(connect(port))
+                    device = asked.enter_context(connect(path))
                     name = of(device, in_force(device)[0])
                 except InputError as error:
                     others.append(str(error))
@@ -35,7 +52,7 @@ def connected(wanted: str) -> Device:
                     found.append(device)
                     opened.push(asked.pop_all())
                 else:
-                    others.append(f"{printable(name)} at {port}")
+                    others.append(f"{printable(name)} at {path}")
             for device in found:
                 device.exec("")  # its watchdog, too, waits for it
         if len(found) > 1:

@@ -41,7 +41,7 @@ def said(board: Powered) -> int:
 def test_device_is_found_by_its_id_and_the_others_run_again(boards: tuple[Powered, Powered]) -> None:
     for one, other, name in (*boards, "kona"), (*reversed(boards), CHIP):
         before = said(other)
-        with ids.connected(name) as device:
+        with ids.connected(None, name) as device:
             assert device.port == one.port and device.eval("1 + 1") == 2
             other.until_it_says(RUNS, before)  # while this one is stopped
             before = said(one)
@@ -52,7 +52,7 @@ def test_id_that_no_device_has_or_two_is_one_line_that_says_which_there_are(boar
     kona, other = boards
     before = [said(board) for board in boards]
     with pytest.raises(InputError) as none:
-        ids.connected("leaf")
+        ids.connected(None, "leaf")
     there = f"kona at {kona.port}; {CHIP} at {other.port}"
     assert str(none.value) == f"--device leaf: at no serial port; there are: {there}; over the air comes with signed updates"
     for board, at in zip(boards, before, strict=True):
@@ -61,7 +61,7 @@ def test_id_that_no_device_has_or_two_is_one_line_that_says_which_there_are(boar
         device.put("/config.json", b'{"device": "kona"}')
     before = [said(board) for board in boards]
     with pytest.raises(InputError) as two:
-        ids.connected("kona")
+        ids.connected(None, "kona")
     assert str(two.value) == f"--device kona: at {kona.port} and {other.port} there is one each: say which with --port"
     for board, at in zip(boards, before, strict=True):
         board.until_it_says(RUNS, at)
@@ -74,10 +74,10 @@ def test_fault_45_port_where_nothing_answers_is_told_and_does_not_hide_the_devic
     found = [SimpleNamespace(device=path, vid=0x10C4, pid=0xEA60, serial_number=None) for path in (kona.port, "/dev/nothing")]
     monkeypatch.setattr(ports.list_ports, "comports", lambda: found)
     monkeypatch.setattr(ports, "VIRTUAL_BOARDS", Path("/none"))
-    with ids.connected("kona") as device:
+    with ids.connected(None, "kona") as device:
         assert device.port == kona.port
     with pytest.raises(InputError, match="there are: no port /dev/nothing: .*; kona at "):
-        ids.connected("leaf")
+        ids.connected(None, "leaf")
 
 
 def test_deploy_by_id_leaves_the_other_as_it_is(
@@ -92,10 +92,18 @@ def test_deploy_by_id_leaves_the_other_as_it_is(
     assert (done["port"], done["status"]) == (other.port, said_by(2)) and kona.flash.read_bytes() == before
 
 
+def test_port_of_an_id_is_that_of_a_device_that_runs_again(boards: tuple[Powered, Powered]) -> None:
+    kona, other = boards
+    before = said(other)
+    assert ids.port(None, CHIP) == other.port and ids.port(kona.port, None) == kona.port
+    other.until_it_says(RUNS, before)
+
+
 def test_no_board_at_all_and_both_ways_at_once(monkeypatch: pytest.MonkeyPatch, pigtail: Any, tmp_path: Path) -> None:
     monkeypatch.setattr(ports.list_ports, "comports", list)
     monkeypatch.setattr(ports, "VIRTUAL_BOARDS", tmp_path)
     none = "pigtail: error: --device kona: at no serial port; there is no board at any; over the air comes with signed updates\n"
     assert pigtail("deploy", "--device", "kona") == (2, "", none)
     both = "pigtail: error: give one of --port and --device\n"
-    assert pigtail("deploy", "--device", "kona", "--port", "/dev/x") == (2, "", both)
+    for verb in "deploy", "repl":
+        assert pigtail(verb, "--device", "kona", "--port", "/dev/x") == (2, "", both)
