@@ -14,7 +14,7 @@ from host_tools.boards import Board
 from host_tools.device import pairs
 from host_tools.device.serial import Device
 from host_tools.errors import InputError
-from host_tools.paths import BUILD
+from host_tools.paths import BOARDS, BUILD
 from host_tools.toolchain import build
 from host_tools.toolchain.micropython import ARCHES, MPY_VERSION
 
@@ -72,14 +72,14 @@ def architecture(device: Device) -> str:
 
 
 def made(arch: str, board: Board | None = None) -> Release:
-    """The release of this checkout for `arch`, compiled, with the board's own module where one is named: else that which the
-    device has stays. Raises InputError, SetupError."""
+    """The release of this checkout for `arch`, compiled, with the board's own modules where one is named: else those which
+    the device has stay. Raises InputError, SetupError."""
     release = read(build.firmware(BUILD / "deploy" / arch, arch))
     if board:
         if board.arch != arch:
             raise InputError(f"{board.name} runs {board.arch or 'no such code'}, but the device runs {arch}: see pigtail boards")
-        module = build.module(board.folder / "board.py", "board", arch, build.LEAN)
-        release.root["/board.mpy"] = module.read_bytes()
+        for path in BOARDS / "chip.py", board.folder / "board.py":  # in this order: the second builds on the first
+            release.root[f"/{path.stem}.mpy"] = build.module(path, path.stem, arch, build.LEAN).read_bytes()
     return release
 
 

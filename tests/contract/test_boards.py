@@ -7,7 +7,7 @@ from on_device import run
 
 from host_tools import boards
 from host_tools.boards import Board
-from host_tools.paths import ROOT
+from host_tools.paths import BOARDS, ROOT
 
 STAND_INS = ROOT / "tests" / "contract" / "esp32"
 CHIPS = [board for board in boards.load_all() if board.chip != boards.SIMULATED]
@@ -17,7 +17,11 @@ SENSING = [board for board in CHIPS if board.divider]
 
 def said(board: Board, script: str) -> list[str]:
     """What a script says that finds this board's folder first; `machine` and `esp32` are the stand-ins."""
-    paths = [str(ROOT / "tests" / "firmware"), str(board.folder), str(STAND_INS)]
+    return said_with(board.folder, script)
+
+
+def said_with(folder: Path, script: str) -> list[str]:
+    paths = [str(ROOT / "tests" / "firmware"), str(folder), str(BOARDS), str(STAND_INS)]
     return run(["-c", f"import sys\nsys.path[:0] = {paths[::-1]}\nimport machine\n{script}"]).splitlines()
 
 
@@ -59,7 +63,7 @@ def test_battery_is_what_the_divider_of_board_toml_makes_of_it(board: Board) -> 
     ratio = board.divider.lower_ohm / (board.divider.upper_ohm + board.divider.lower_ohm)
     script = f"""
 import board
-print(board._battery.pin.id)
+print(*[adc.pin.id for adc in machine.adcs])
 for machine.ADC.uv in ({int(12e6 * ratio)}, {int(16e6 * ratio)}, 3_300_000):
     print(board.battery_mv())
 """
@@ -152,5 +156,17 @@ def test_frozen_modules_are_there() -> None:
         exec(text, words)
         shared = {**words, "module": words["package"]}
         exec((board.folder.parent / "manifest.py").read_text(), shared)
-    assert len(frozen) == 4 * len(CHIPS)
+    assert len(frozen) == 5 * len(CHIPS)
     assert [path for path in frozen if not path.exists()] == []
+
+
+def test_board_py_in_the_documents_is_whole(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "boards.md").read_text()
+    (tmp_path / "board.py").write_text(text.partition("```python\n")[2].partition("```")[0])
+    script = """
+import board
+board.make_can(500_000)
+board.led(True)
+print(machine.made == [(0, 500_000, machine.CAN.MODE_SILENT)], board.ignition(), board.battery_mv(), board.outbox_device())
+"""
+    assert said_with(tmp_path, script) == ["True None None None"]

@@ -72,11 +72,17 @@ def test_flash_that_is_too_small_is_refused_before_anything_is_sent() -> None:
 
 
 @pytest.mark.parametrize("name", ["esp32-mcp2515", "esp32c3-can"])
-def test_module_of_a_board_goes_outside_the_slots_where_one_is_named(name: str) -> None:
+def test_modules_of_a_board_go_outside_the_slots_where_one_is_named(name: str) -> None:
     board = boards.load(name)
     with_it, without = made(board.arch, board), made(board.arch)
-    assert with_it.root.keys() - without.root.keys() == {"/board.mpy"} and with_it.slot == without.slot
-    assert with_it.root["/board.mpy"][:2] == b"M\x06"
+    assert with_it.root.keys() - without.root.keys() == {"/chip.mpy", "/board.mpy"} and with_it.slot == without.slot
+    assert with_it.root["/chip.mpy"][:2] == with_it.root["/board.mpy"][:2] == b"M\x06"
+
+
+def test_what_the_boards_have_in_common_is_replaced_before_the_board_that_builds_on_it() -> None:
+    board = boards.load("esp32c3-can")
+    replaced = [*plan(made(board.arch, board), found("a", a=OLD)).replace]
+    assert replaced.index("/chip.mpy") < replaced.index("/board.mpy")
 
 
 @pytest.mark.parametrize("name", ["esp32c3-can", "unix"])

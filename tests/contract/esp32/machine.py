@@ -1,6 +1,7 @@
 """An ESP32's `machine` as the boards use it. `pins`: those made, by number; the test sets what they show."""
 
 pins = {}
+adcs = []
 made = []  # controllers and SPI buses, with how they were asked for
 spi = None  # what the next SPI bus is: a model of the chip on it
 
@@ -32,6 +33,7 @@ class ADC:
 
     def __init__(self, pin, atten=None):
         self.pin, self.atten = pin, atten
+        adcs.append(self)
 
     def read_uv(self):
         return ADC.uv
