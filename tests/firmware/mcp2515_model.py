@@ -11,7 +11,8 @@ CANSTAT, CANCTRL, TEC, REC = 0x0E, 0x0F, 0x1C, 0x1D
 CNF3, CNF2, CNF1, CANINTE, CANINTF, EFLG = 0x28, 0x29, 0x2A, 0x2B, 0x2C, 0x2D
 TXBCTRL = (0x30, 0x40, 0x50)
 RXB0CTRL, RXB1CTRL = 0x60, 0x70
-MERRF, ERRIF = 0x80, 0x20
+MERRF, WAKIF, ERRIF = 0x80, 0x40, 0x20  # WAKIE is as WAKIF
+WAKFIL = 0x40
 RX0OVR, RX1OVR, TXBO, TXEP, RXEP, TXWAR, RXWAR, EWARN = 0x40, 0x80, 0x20, 0x10, 0x08, 0x04, 0x02, 0x01
 ABTF, MLOA, TXERR, TXREQ = 0x40, 0x20, 0x10, 0x08
 ABAT, OSM = 0x10, 0x08
@@ -204,7 +205,7 @@ class Chip:
         self._opmod = self._wanted = CONFIGURATION
         self._mode_at = None
         self._usable_at = self.now + 128 * 10_000_000 // self.crystal_hz + 1
-        self._tec = self._rec = 0
+        self._tec = self._rec = self._hears_at = 0
         self._clears = self._bytes_of = 0
         self._recessive_until = None
         self._known = self._deaf = None  # of filters and of the bit rate, worked out when they are needed
@@ -272,7 +273,7 @@ class Chip:
                     self._regs[address] = self._regs[address] & ~TXREQ | ABTF
         if wanted != self._wanted:
             self._wanted = wanted
-            bits = 0 if wanted == CONFIGURATION else 11  # recessive ones first
+            bits = 0 if wanted in (CONFIGURATION, SLEEP) else 11  # recessive ones first
             self._mode_at = self.now + bits * 10_000_000 // (self.rate or 1)
 
     @property
@@ -302,7 +303,7 @@ class Chip:
 
     def _settle(self):
         if self._mode_at is not None and self.now >= self._mode_at:
-            if self._wanted != CONFIGURATION or not self._transmitting():
+            if self._wanted not in (CONFIGURATION, SLEEP) or not self._transmitting():
                 self._opmod, self._mode_at = self._wanted, None
                 if self._opmod == CONFIGURATION or self._opmod == LISTEN_ONLY:
                     self._tec = self._rec = 0  # sections 10.1 and 10.3
@@ -327,7 +328,9 @@ class Chip:
         self._next = next(self._frames, None)
         self.arrived += 1
         self._settle()
-        if self._opmod not in (NORMAL, LISTEN_ONLY) or self._tec > 255:
+        if self._opmod == SLEEP:
+            self._stir()
+        if self._opmod not in (NORMAL, LISTEN_ONLY) or self.now < self._hears_at or self._tec > 255:
             return
         if self._deaf is None:
             self._deaf = abs(self.rate - self.bitrate) * 50 > self.bitrate
@@ -340,6 +343,12 @@ class Chip:
         hit = self._hit(ident, flags, data)
         if hit is not None:
             self._store(hit, ident, flags, data)
+
+    def _stir(self):  # section 10.2.1: this frame, and those until the oscillator runs, are not heard
+        if self._regs[CANINTE] & WAKIF:
+            self._regs[CANINTF] |= WAKIF
+            self._opmod = LISTEN_ONLY
+            self._hears_at = self.now + 128 * 10_000_000 // self.crystal_hz + 1
 
     def _bus_error(self):
         self._regs[CANINTF] |= MERRF

@@ -1,7 +1,7 @@
 """can/mcp2515 on a register-level model of the chip: what it costs, what it loses and says so, and what it never does."""
 
 import micropython
-from mcp2515_model import CNF1, CNF2, CNF3, CONFIGURATION, EXT, LISTEN_ONLY, NORMAL, RTR, Chip
+from mcp2515_model import CNF1, CNF2, CNF3, CONFIGURATION, EXT, LISTEN_ONLY, NORMAL, RTR, SLEEP, WAKFIL, Chip
 from pigtail.can import mcp2515
 from pigtail.can.mcp2515 import MCP2515, bit_timing
 from runner import raises
@@ -432,3 +432,57 @@ def test_deinit_stops_and_init_begins_again_at_another_rate():
     frames(chip, (9, b"\7"))
     chip.passes(1000)
     assert pull(can) == [(9, b"\7", 0)]
+
+
+def test_asleep_int_goes_low_for_the_first_frame_and_for_nothing_before_it():
+    for before in [], [(1, b"\1"), (2, b"\2"), (3, b"\3")]:  # what was not taken must not wake it
+        chip = Chip()
+        can = made(chip, interrupt=False)
+        frames(chip, *before)
+        chip.passes(1000)
+        can.sleep(True)
+        chip.passes(1_000_000)
+        assert (chip.mode, chip.int.value()) == (SLEEP, 1)
+        assert chip.register(CNF3) & WAKFIL
+        frames(chip, (9, b"\7"))
+        chip.passes(1000)
+        assert (chip.mode, chip.int.value(), chip.dominant, chip.ignored) == (LISTEN_ONLY, 0, 0, [])
+
+
+def test_asleep_without_leave_to_wake_the_bus_changes_nothing():
+    chip = Chip()
+    can = made(chip)
+    can.sleep(False)
+    frames(chip, (9, b"\7"), (9, b"\7"))
+    chip.passes(1000)
+    assert (chip.mode, chip.int.value(), can.recv(), can.state()) == (SLEEP, 1, None, can.STATE_STOPPED)
+
+
+def test_asleep_it_no_longer_calls_its_driver():
+    chip = Chip()
+    can = made(chip)
+    can.sleep(True)
+    chip.transactions = 0
+    frames(chip, (9, b"\7"))
+    chip.passes(1000)
+    assert (chip.int.value(), chip.transactions) == (0, 0)
+
+
+def test_next_boot_ends_the_sleep_and_hears():
+    chip = Chip()
+    made(chip).sleep(True)
+    frames(chip, (9, b"\7"))
+    chip.passes(1000)
+    can = made(chip)
+    frames(chip, (9, b"\7"))
+    chip.passes(1000)
+    assert pull(can) == [(9, b"\7", 0)]
+
+
+def test_what_waits_to_be_sent_does_not_keep_it_awake():
+    chip = Chip()
+    can = made(chip, mode=MCP2515.MODE_NORMAL)
+    chip.acknowledged = False
+    can.send(9, b"\7")
+    can.sleep(True)
+    assert chip.mode == SLEEP

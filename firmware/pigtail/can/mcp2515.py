@@ -17,8 +17,10 @@ _CANSTAT, _CANCTRL, _TEC, _CNF3, _CANINTE, _CANINTF, _EFLG = (
 )  # fmt: skip
 _TXB0CTRL, _RXB0CTRL, _RXB1CTRL = const(0x30), const(0x60), const(0x70)
 _CONFIGURATION, _LISTEN_ONLY, _NORMAL = const(0x80), const(0x60), const(0x00)  # OPMOD and REQOP, register 10-1
+_SLEEP = const(0x20)
 _OPMOD = const(0xE0)
 _RXIE = const(0x03)  # RX0IE and RX1IE
+_WAKIE, _WAKFIL = const(0x40), const(0x40)
 _RX0IF, _RX1IF, _MERRF = const(0x01), const(0x02), const(0x80)
 _RXOVR = const(0xC0)  # RX0OVR and RX1OVR, register 6-3
 _TXBO, _PASSIVE, _WARNING = const(0x20), const(0x18), const(0x06)
@@ -150,6 +152,15 @@ class MCP2515:
         self._mode = None
         self._in = self._out = 0
         self._reset()
+
+    def sleep(self, wakes: bool) -> None:
+        """Its oscillator stops until `init`; with `wakes` INT goes low for the bus's first frame, which is lost (sections 7.5 and
+        10.2). OSError when it does not answer."""
+        self.deinit()  # clears what holds INT low
+        if wakes:
+            self._modify(_CNF3, _WAKFIL, _WAKFIL)  # glitches do not wake it
+            self._write(_CANINTE, _WAKIE)
+        self._enter(_SLEEP)
 
     def set_filters(self, filters) -> None:
         """None accepts all, nothing none; else any number of (identifier, mask, flags), of which the identifiers pass, and
