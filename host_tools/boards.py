@@ -22,6 +22,9 @@ _PINS = (
     "can_tx", "can_rx", "can_standby", "can_power", "sck", "mosi", "miso", "cs", "interrupt", "led", "ignition", "battery"
 )  # fmt: skip
 _MOST_PIN = 48
+_WAKE_PINS = {  # those that wake the chip from deep sleep
+    "esp32": (0, 2, 4, *range(12, 16), *range(25, 28), *range(32, 40)), "esp32s3": range(22), "esp32c3": range(6),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Board:
     file: str = ""  # its name there, of a version that will do
     flash_offset: int = 0  # of the image
     crystal_hz: int = 0  # of the CAN controller; 0: the chip's own
+    sleeps: bool = True  # whether its bus, and its ignition where it is sensed, can wake it from deep sleep
+    ignition_low: bool = False  # whether that pin is low while the ignition is on
     pins: Mapping[str, int] | None = None
     divider: Divider | None = None
 
@@ -56,6 +61,11 @@ class Board:
     def arch(self) -> str:
         """What mpy-cross calls the chip (-march); empty for `unix`, whose MicroPython says so itself."""
         return _CHIPS[self.chip][0] if self.chip in _CHIPS else ""
+
+    @property
+    def bus_pin(self) -> str:
+        """Name of the pin that goes low with the first frame on the bus."""
+        return "can_rx" if self.controller == "native" else "interrupt"
 
     @property
     def folder(self) -> Path:
@@ -176,6 +186,18 @@ def _check_pins(board: Board) -> None:
         raise ValueError("pins: two have the same number")
     if ("battery" in pins) != (board.divider is not None):
         raise ValueError("divider: a pin battery needs one, and no other does")
+    if board.sleeps:
+        _check_waking(board, {pin: pins[pin] for pin in (board.bus_pin, "ignition") if pin in pins})
+
+
+def _check_waking(board: Board, wakes: Mapping[str, int]) -> None:
+    able = _WAKE_PINS[board.chip]
+    for pin, number in wakes.items():
+        if number not in able:
+            told = ", ".join(map(str, able))
+            raise ValueError(f"pins: {pin} is {number}, but an {board.chip} is woken by {told} only; or say sleeps = false")
+    if board.chip == "esp32c3" and "ignition" in wakes and not board.ignition_low:
+        raise ValueError("ignition_low: the bus wakes an esp32c3 by a low pin, so the ignition must, too; or say sleeps = false")
 
 
 def _divider(facts: object) -> Divider | None:

@@ -2,5 +2,8 @@
 
 from chip import Chip, native
 
-_chip = Chip(native, led=5, ignition=10, battery=3, upper_kohm=100, lower_kohm=15)
+_chip = Chip(
+    native, wake=4, outputs=((7, 0, 1),), led=10, ignition=5, ignition_low=True, battery=3, upper_kohm=100, lower_kohm=15
+)
 make_can, outbox_device, ignition, battery_mv, led = _chip.functions()
+sleep = _chip.sleep

@@ -4,8 +4,7 @@ import machine
 import neopixel
 from chip import Chip, native
 
-_power = machine.Pin(16, machine.Pin.OUT, value=1)
-_standby = machine.Pin(23, machine.Pin.OUT, value=0)
+_POWER, _STANDBY = (16, 1, 1), (23, 0, 0)  # asleep as awake: an SN65HVD231 in standby is deaf
 _pixel = neopixel.NeoPixel(machine.Pin(4), 1)
 
 
@@ -14,5 +13,6 @@ def _led(on):
     _pixel.write()
 
 
-_chip = Chip(native, led=_led)
+_chip = Chip(native, wake=26, outputs=(_POWER, _STANDBY), led=_led)
 make_can, outbox_device, ignition, battery_mv, led = _chip.functions()
+sleep = _chip.sleep

@@ -70,6 +70,9 @@ def test_planted_board_is_fine_as_it_is(planted: Path) -> None:
         ("battery = 34", "", "divider: a pin battery needs one"),
         ("lower_ohm = 15000", "", "divider: give upper_ohm and lower_ohm"),
         ("lower_ohm = 15000", "lower_ohm = 0", "divider: ohms are integers above 0"),
+        ("interrupt = 4", "interrupt = 21", "pins: interrupt is 21, but an esp32 is woken by 0, 2, 4, 12, "),
+        ("ignition = 33", "ignition = 22", "pins: ignition is 22, but an esp32 is woken by 0, 2, 4, 12, "),
+        ("stock = true", "sleeps = 1", "sleeps: 1 is no bool"),
         ('chip = "esp32"', 'chip = "esp32"\ncolour = 3', "colour is not known here"),
         ('chip = "esp32"', "chip =", "Invalid value"),
         ("[pins]", 'pins = "none"\n[tables]', "is not known here"),
@@ -82,6 +85,27 @@ def test_bad_board_is_one_line(planted: Path, line: str, instead: str, says: str
         boards.load("esp32-mcp2515")
     told = str(caught.value)
     assert told.startswith("boards/esp32-mcp2515/board.toml: ") and says in told and "\n" not in told
+
+
+C3 = (paths.BOARDS / "esp32c3-can" / "board.toml").read_text().replace("esp32c3-can", "esp32-mcp2515")
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "says"),
+    [
+        ("can_rx = 4", "can_rx = 8", "pins: can_rx is 8, but an esp32c3 is woken by 0, 1, 2, 3, 4, 5 only"),
+        ("ignition_low = true", "", "ignition_low: the bus wakes an esp32c3 by a low pin, so the ignition must, too"),
+    ],
+)  # fmt: skip
+def test_what_cannot_wake_the_chip_is_one_line_unless_the_board_does_not_sleep(
+    planted: Path, line: str, instead: str, says: str
+) -> None:
+    planted.write_text(C3.replace(line, instead, 1))
+    with pytest.raises(InputError) as caught:
+        boards.load("esp32-mcp2515")
+    assert str(caught.value) == f"boards/esp32-mcp2515/board.toml: {says}; or say sleeps = false"
+    planted.write_text(C3.replace(line, instead, 1).replace("rx_queue", "sleeps = false\nrx_queue", 1))
+    assert not boards.load("esp32-mcp2515").sleeps
 
 
 def test_file_that_is_no_text(planted: Path) -> None:
