@@ -22,7 +22,7 @@ _PINS = (
     "can_tx", "can_rx", "can_standby", "can_power", "sck", "mosi", "miso", "cs", "interrupt", "led", "ignition", "battery"
 )  # fmt: skip
 _MOST_PIN = 48
-_WAKE_PINS = {  # those that wake the chip from deep sleep
+WAKE_PINS = {  # those that wake the chip from deep sleep
     "esp32": (0, 2, 4, *range(12, 16), *range(25, 28), *range(32, 40)), "esp32s3": range(22), "esp32c3": range(6),
 }  # fmt: skip
 
@@ -191,7 +191,7 @@ def _check_pins(board: Board) -> None:
 
 
 def _check_waking(board: Board, wakes: Mapping[str, int]) -> None:
-    able = _WAKE_PINS[board.chip]
+    able = WAKE_PINS[board.chip]
     for pin, number in wakes.items():
         if number not in able:
             told = ", ".join(map(str, able))

@@ -274,3 +274,8 @@ board.led(True)
 print(machine.made == [(0, 500_000, machine.CAN.MODE_SILENT)], board.ignition(), board.battery_mv(), board.outbox_device())
 """
     assert said_with(tmp_path, "esp32c3", script) == ["True None None None"]
+
+
+def test_schema_lets_those_pins_wake_a_chip_that_can() -> None:
+    taken = ast.literal_eval(said(CHIPS[0], "print(esp32.RTC_PINS)")[0])
+    assert {chip: [*pins] for chip, pins in boards.WAKE_PINS.items()} == {chip: [*pins] for chip, pins in taken.items()}
