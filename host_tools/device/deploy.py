@@ -43,6 +43,9 @@ class Deployed:
         return self.status is not None and not self.status.get("restarts") and safe_mode(self.status) is None
 
 
+_TRACEBACK = "Traceback (most recent call last):"
+
+
 class NotStarted(Exception):
     """The firmware did not come up; says why."""
 
@@ -60,9 +63,12 @@ def deploy(
     lines: list[str] = []
     status, error, back = None, None, None
     try:
-        status = said = started(device, lines.append)
-        if old is not None and said.get("safe_mode") and "Traceback (most recent call last):" in lines:
-            status, error = None, str(said["last_crash"])  # it is the new one that crashes
+        said = started(device, lines.append)
+        if said.get("safe_mode") and _TRACEBACK not in lines:  # for crashes of before: the next start tries all again
+            said = started(device, lines.append)
+        status = said
+        if old is not None and said.get("safe_mode"):  # it is the new one that crashes
+            status, error = None, str(said["last_crash"])
     except NotStarted as words:
         error = str(words)
     if error is not None and old is not None:

@@ -3,6 +3,7 @@ says with `pigtail doctor` that a device is in safe mode."""
 
 import json
 import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 import pytest
 
 from host_tools.commands import deploy as command
+from host_tools.device import connect, pairs, release
 from host_tools.device import deploy as deploying
-from host_tools.device import release
 from host_tools.device.release import Release
 from host_tools.doctor import device as doctor
 from host_tools.doctor.finding import ERROR, Case
@@ -76,3 +77,13 @@ def test_firmware_that_crashes_three_times_is_undone_where_there_is_an_old_one(t
         assert (status, out) == (1, f"{board.port}: {why}\n"), err
         board.until_it_says('"safe_mode": false', at)
         board.until_it_says('"boot": 6', at)
+
+
+def test_firmware_that_mends_what_crashed_is_not_left_in_safe_mode(tmp_path: Path) -> None:
+    good = release.read(compiled()[0])
+    flash(tmp_path / "board", {"/boot.py": b""}, FLASH_SIZE)
+    with powered(tmp_path / "board") as board, connect(board.port) as device:
+        device.put("/crashes.1", pairs.pair(struct.pack("<BBI", 3, 0, 9) + b"ValueError: planted", 1))
+        done = deploying.deploy(device, good)
+        assert done.is_healthy and done.status and done.status["last_crash"] == "boot 9: ValueError: planted"
+        assert board.board.console().count('"safe_mode": true') == 1
