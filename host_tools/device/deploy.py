@@ -11,6 +11,7 @@ from host_tools.device.serial import Device, Progress
 from host_tools.errors import InputError
 
 START_S = 20.0  # from the soft reset to the firmware's word that it runs
+FAILED = '{"state": "failed"}'  # firmware/fallback.py: it could not be loaded, as the line before says
 
 _COPY = """
 def _c(source, target):
@@ -117,7 +118,7 @@ def started(device: Device, note: Callable[[str], None] = lambda line: None) -> 
         note(line)
         if said := _said(line):
             return said
-        if line.startswith("MicroPython v"):  # the REPL: nothing runs
+        if line == FAILED or line.startswith("MicroPython v"):  # the REPL: nothing runs
             raise NotStarted(last or "there is no main.py")
         last = line.strip() or last
         if time.monotonic() > until:

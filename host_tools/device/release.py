@@ -2,8 +2,8 @@
 
 The firmware lies in one of two slots, /a and /b; the pair /slot says which (firmware/SPEC.md, section 3). A release goes into the
 slot that is not in use. Until the pointer is changed, as the last step, the other one boots. What lies outside the slots
-(boot.py, main.py and pair.mpy, and the profile) is put beside the old file and renamed, which littlefs does whole or not at all:
-each of them works with the firmware before and after.
+(boot.py, main.py, fallback.mpy and pair.mpy, and the profile) is put beside the old file and renamed, which littlefs does whole
+or not at all: each of them works with the firmware before and after.
 """
 
 import hashlib

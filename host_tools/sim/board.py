@@ -267,7 +267,7 @@ class VirtualBoard:
         if "MemoryError" in said:
             raise SimError(f"the firmware does not fit into a heap of {self._heap}: give a larger --heap (128k is what it needs)")
         if len(own) >= _DEATHS_BEFORE_THE_BUS:
-            last = said.strip().splitlines()[-1:] or ["it said nothing"]
+            last = [line for line in said.strip().splitlines() if not line.startswith("{")][-1:] or ["it said nothing"]
             raise SimError(f"the firmware does not start ({last[0]})")
 
     async def _end(self) -> None:

@@ -260,7 +260,7 @@ def test_frozen_modules_are_there() -> None:
         exec(text, words)
         shared = {**words, "module": words["package"]}
         exec((board.folder.parent / "manifest.py").read_text(), shared)
-    assert len(frozen) == 5 * len(CHIPS)
+    assert len(frozen) == 6 * len(CHIPS)
     assert [path for path in frozen if not path.exists()] == []
 
 

@@ -1,4 +1,4 @@
-"""Small firmwares for tests of deploying: the real boot.py, main.py and pair, and a package that says which version it is."""
+"""Small firmwares for tests of deploying: the real files outside the slots, and a package that says which version it is."""
 
 import shutil
 from pathlib import Path
@@ -27,7 +27,7 @@ def small(folder: Path, version: int, app: str = APP) -> Release:
     """Made in `folder`; its module `same` is that of every version, `only1` is version 1's alone."""
     source = folder / f"source{version}"
     (source / "pigtail" / "parts").mkdir(parents=True)
-    for name in "boot.py", "main.py", "pair.py":
+    for name in "boot.py", "fallback.py", "main.py", "pair.py":
         shutil.copyfile(FIRMWARE / name, source / name)
     modules = {"same": "VERSION = 0", "parts/first": f"VERSION = {version}", f"only{version}": ""}
     modules |= {"parts/second": f"VERSION = {version}\nLONG = {'x' * LONG!r}", "app": app % version if "%" in app else app}

@@ -66,7 +66,7 @@ def test_bare_board_gets_the_firmware_and_starts_it(tmp_path: Path, versions: tu
     with powered(tmp_path / "bare") as board, connect(board.port) as device:
         done = deploy(device, versions[0], b"profile")
         assert done.status == said_by(1) and done.is_healthy
-        assert (done.slot, done.sent, done.copied) == ("a", 5 + 3 + 1, 0)
+        assert (done.slot, done.sent, done.copied) == ("a", 5 + 4 + 1, 0)
     assert image.read(board.flash, PROFILE) == b"profile"
 
 

@@ -1,6 +1,7 @@
 """health/crashes: three in a row mean safe mode, each is told once, and five good minutes make up for them."""
 
 import asyncio
+import fallback
 import os
 from pair import Pair
 from pigtail.health import crashes
@@ -237,12 +238,12 @@ def test_flash_that_refuses_does_not_keep_the_device_from_starting():
         def write(self, payload):
             raise OSError(28)
 
-    crashes.Pair = Refusing
+    crashes.Pair = fallback.Pair = Refusing
     try:
         assert scene.crashes_and_starts() == [0, False]
         assert scene.starts(WATCHDOG) == [1, False]
     finally:
-        crashes.Pair = inner
+        crashes.Pair = fallback.Pair = inner
 
 
 def test_rotten_or_foreign_content_counts_as_none():

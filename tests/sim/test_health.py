@@ -1,9 +1,13 @@
 """A firmware that crashes: it says why, goes on without the bus after three in a row, and comes back when it may."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from host_tools.paths import FIRMWARE
+from host_tools.sim import run
+from host_tools.toolchain import build, micropython
 from tests.sim.drives import assert_only_deaths_cost, drive
 from tests.sim.test_heap import boots_with
 
@@ -41,3 +45,30 @@ def test_three_crashes_in_a_row_leave_a_device_that_is_in_safe_mode_and_says_why
     assert all(text.rstrip().endswith("ValueError: planted") for text in crashes)
     assert simulation.status["safe_mode"] is False and simulation.status["boot"] == 5
     assert simulation.delivered.boots == [1, 2, 3, 5], "nothing is sampled in safe mode"
+
+FAILS_TWICE = """
+from pair import Pair
+kept = Pair("/crashes").read()
+if not kept or kept[0] < 2:
+    raise ImportError("planted")
+del Pair, kept
+"""
+
+
+def test_crash_while_the_firmware_is_loaded_is_counted_and_told_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boots_with("", tmp_path, monkeypatch)
+    firmware, _ = run.compiled()
+    shutil.copyfile(FIRMWARE / "main.py", firmware / "root" / "main.py")
+    source, arch = FIRMWARE / "pigtail" / "uptime.py", micropython.find().mpy_arch
+    planted = build.module(source, "pigtail.uptime", arch, build.LEAN, FAILS_TWICE + source.read_text())
+    shutil.copyfile(planted, firmware / "slot" / "pigtail" / "uptime.mpy")
+    report, simulation, _ = drive(20.0)
+    assert_only_deaths_cost(report)
+    assert [death.cause for death in report.deaths] == ["reset", "reset"]
+    status = simulation.status
+    assert (status["crashes"], status["safe_mode"], status["boot"]) == (2, False, 1)
+    assert status["last_crash"] == "boot 0: ImportError: planted"
+    told = [event.text for event in simulation.happened if event.kind == "crash"]
+    assert len(told) == 1 and told[0].startswith("boot 0: Traceback") and told[0].rstrip().endswith("ImportError: planted")

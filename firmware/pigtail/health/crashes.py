@@ -7,10 +7,8 @@ without the bus; how that ends stands in docs/health.md.
 
 import asyncio
 import gc
-import io
 import machine
 import struct
-import sys
 from micropython import const
 from pair import Pair
 from pigtail import uptime
@@ -46,10 +44,9 @@ def keep(error) -> None:
     """Of what has just ended the application."""
     asyncio.new_event_loop()  # forgets the parts: there is memory again
     gc.collect()
-    told = io.StringIO()
-    sys.print_exception(error, told)
-    text = "".join([c if " " <= c <= "~" or c == "\n" else "?" for c in told.getvalue()])  # it may be cut anywhere
-    _write(min(_read()[0] + 1, 255), 0, _boot(), text)
+    import fallback
+
+    fallback.keep(error)
 
 
 def tend(crashes, events, heartbeats) -> None:
