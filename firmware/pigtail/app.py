@@ -36,7 +36,7 @@ class App:
     START_ONLY = "_make_tester", "_tell_of_start"
 
     def __init__(self):
-        self._crashes = once.call("pigtail.health.crashes", "begin", machine.reset_cause())
+        self._crashes = once.call("pigtail.health.crashes", "begin")
         made = once.call("pigtail.assembly", "Assembly", VERSION, self._crashes[1])
         self._config_version = made.config["version"]
         self.config_error = made.config_error

@@ -62,6 +62,21 @@ def test_module_that_is_no_code_gives_way_to_the_other_slot(tmp_path: Path, good
         assert board.board.console().count('{"state": "failed"}') == 3
 
 
+def test_module_that_is_cut_off_hangs_until_the_watchdog_bites_and_gives_way_to_the_other_slot(
+    tmp_path: Path, good: Release
+) -> None:
+    """The loader reads on behind the end for ever; Ctrl-C does not end that."""
+    first = good.slot["pigtail/parts/first.mpy"]
+    cut = Release(good.root, good.slot | {"pigtail/parts/first.mpy": first[: len(first) // 2]})
+    main = good.root["/main.py"].replace(b"timeout=300_000", b"timeout=2_000")
+    assert main != good.root["/main.py"]
+    flash(tmp_path, both(cut, good) | {"/main.py": main})
+    with powered(tmp_path) as board:
+        board.until_it_says('"state": "running"')
+        assert [life.death for life in board.board.lives[:-1]] == ["watchdog"] * 4
+        assert kept(board) == bytes([4, 2, 0, 0, 0, 0]) + b"watchdog"
+
+
 def test_memory_that_runs_out_while_it_is_loaded_is_kept_as_a_crash(tmp_path: Path) -> None:
     hungry = small(tmp_path, 3, "from pigtail import same\nsame.held = []\nwhile True:\n    same.held.append(bytearray(64))")
     flash(tmp_path / "board", files(hungry))

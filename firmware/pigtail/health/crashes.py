@@ -21,16 +21,12 @@ _IN_A_ROW = const(3)
 _SHORT = const(80)  # of it in the status
 _HEALTHY_MS = const(300_000)  # of uptime: no more in a row
 _SAFE_MS = const(21_600_000)  # in safe mode, then all is tried again
-_WATCHDOG = const(3)
 _MOST_WAIT_S = const(60)
 
 
-def begin(cause: int):
+def begin():
     """[crashes in a row, whether this boot is in safe mode, the last crash in a few words, whether `tend` is wanted]."""
     in_a_row, flags, boot, text = _read()
-    if cause == _WATCHDOG:
-        in_a_row, flags, boot, text = min(in_a_row + 1, 255), 0, _boot(), "watchdog"
-        _write(in_a_row, flags, boot, text)
     is_safe = in_a_row >= _IN_A_ROW and not flags & _ANSWERED
     if is_safe:  # once: whatever ends this boot but a crash, the next one tries all again
         _write(in_a_row, flags | _ANSWERED, boot, text)
@@ -74,12 +70,6 @@ def tend(crashes, events, heartbeats) -> None:
             heartbeats.remove(beat)
 
     heartbeats.append(beat)
-
-
-def _boot():
-    """Number of the boot that was last counted."""
-    counted = Pair("/boots").read()
-    return struct.unpack("<I", counted)[0] if counted and len(counted) == 4 else 0
 
 
 def _read():
