@@ -3,7 +3,7 @@ them takes 9.6 KB more of the heap at once.
 
 Private attributes and arguments are `_0`, `_1`, … and a module's other private names `g0`, `g1`, …, which all modules share;
 arguments that anybody gives by name stay. A private function is called after its line, `f65`: that is what a traceback shows,
-which has no line numbers else.
+which has no line numbers else. Constants that are assigned several at a time are assigned one by one, so that none is kept.
 """
 
 import ast
@@ -119,8 +119,11 @@ class _Renaming(ast.NodeTransformer):
         node.name = self._globals.get(node.name, node.name)
         return node
 
-    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+    def visit_Assign(self, node: ast.Assign) -> ast.AST | list[ast.AST]:
         self.generic_visit(node)
+        if _are_constants(node):
+            targets, values = node.targets[0].elts, node.value.elts  # type: ignore[attr-defined]
+            return [ast.Assign([target], value, lineno=node.lineno) for target, value in zip(targets, values, strict=True)]
         if ast.unparse(node.targets[0]) == START_ONLY:
             for name in ast.walk(node.value):
                 if isinstance(name, ast.Constant):
@@ -161,6 +164,12 @@ class _Renaming(ast.NodeTransformer):
             node.body = [self.visit(statement) for statement in node.body]
         self._arguments = around
         return node
+
+
+def _are_constants(node: ast.Assign) -> bool:
+    """Whether it is `_A, _B = const(1), const(2)`: MicroPython keeps these as names and looks them up, but not each by itself."""
+    pairs = isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple)
+    return pairs and all(ast.unparse(value).startswith("const(") for value in node.value.elts)  # type: ignore[attr-defined]
 
 
 def _functions(trees: Sequence[ast.AST]) -> dict[str, str]:

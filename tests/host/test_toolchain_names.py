@@ -98,6 +98,13 @@ def test_what_is_given_by_name_keeps_its_name(renamed: dict[str, str]) -> None:
     assert "size=3" in renamed["base"] and "size=4" in renamed["child"]
 
 
+def test_constants_are_assigned_one_by_one_so_that_none_is_kept() -> None:
+    text = "from micropython import const\n_A, _B = const(1), const(2)\n_C, _D = const(3), 4\n"
+    assert shortened({Path("base.py"): text})[Path("base.py")].splitlines()[1:] == [
+        "_A = const(1)", "_B = const(2)", "_C, _D = (const(3), 4)",
+    ]  # fmt: skip
+
+
 def test_no_module_knows_another_ones_private_attributes() -> None:
     """Else the short names would take each other's places."""
     sources = {path: path.read_text() for path in FIRMWARE.rglob("*.py")}
