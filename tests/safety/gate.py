@@ -1,5 +1,6 @@
 """The gate as it runs on the device, loaded on the host from its source or from a mutant of it, with time that the test moves."""
 
+import struct
 import types
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,7 @@ def load(source: str | None = None) -> Gate:
     module = types.ModuleType("tx_guard")
     gate = Gate(module)
     names: dict[str, Any] = {
+        "struct": struct,
         "micropython": types.SimpleNamespace(const=lambda value: value),
         "time": types.SimpleNamespace(ticks_ms=lambda: gate.now % 2**30, ticks_diff=ticks_diff),
     }

@@ -37,6 +37,8 @@ EQUIVALENT = {
     "len(self._sent_at) == _FRAMES_A_SECOND": "there are never more",
     "len(self._sent_at) is _FRAMES_A_SECOND": "there are never more",
     "self._beat_at = None  =>  pass": "open() sets it before it is read",
+    "_SENT_SIZE = const( 17)": "the log's rows lie further apart",
+    "bytearray(_LOG << _SENT_SIZE)": "the log has more room than it needs",
 }
 
 

@@ -5,6 +5,7 @@ service that reads, or a flow control for an answer under way, to an id that the
 do not pass: no request that reads needs them. What is refused is counted by reason. Nobody else has the controller's `send`.
 """
 
+import struct
 from micropython import const
 from time import ticks_diff, ticks_ms
 
@@ -15,7 +16,9 @@ _UNDER_WAY_MS = const(10000)  # the longest that an unanswered request keeps its
 _TEC = const(32)  # transmit error counter: four frames in a row that failed (ISO 11898-1, 12.1.4)
 _PASSIVE, _BUS_OFF = const(3), const(4)  # machine.CAN.STATE_PASSIVE, STATE_BUS_OFF
 _EXTENDED = const(2)  # machine.CAN.FLAG_EXT_ID
-_LOG = const(32)
+_LOG = const(32)  # frames
+_SENT = "<iI8s"  # tick, id, data
+_SENT_SIZE = const(16)
 _FLOW_CONTROL, _OVERFLOW = const(0x30), const(2)
 
 # What may be asked: service -> lengths that such a request may have. SAE J1979 01 to 0A, ISO 14229-1 19, 22, 3E, and what older
@@ -70,9 +73,15 @@ class TxGuard:
         self._other_at = None
         self._sent_at = []
         self.muted = muted  # why, until the owner says otherwise
-        self.log = []  # (tick, id, data) of the latest frames, oldest first
+        self._log = bytearray(_LOG * _SENT_SIZE)  # there from the start: what is sent is noted whatever the heap has left
         self.sent = 0
         self.refused = {}  # by reason
+
+    @property
+    def log(self) -> list:
+        """(tick, id, data) of the latest frames, oldest first."""
+        first = max(0, self.sent - _LOG)
+        return [struct.unpack_from(_SENT, self._log, n % _LOG * _SENT_SIZE) for n in range(first, self.sent)]
 
     def open(self, can) -> None:
         """What is allowed goes out by this controller from now on. Its bit rate must be certain."""
@@ -210,10 +219,8 @@ class TxGuard:
             if data[ecu.at + 1] in _CLEARS:
                 ecu.may_clear = None
         self._sent_at.append(now)
+        struct.pack_into(_SENT, self._log, self.sent % _LOG * _SENT_SIZE, now, ecu.tx_id, data)
         self.sent += 1
-        self.log.append((now, ecu.tx_id, bytes(data)))
-        if len(self.log) > _LOG:
-            self.log.pop(0)
 
     def _check_heartbeat(self):
         if self._send is not None and ticks_diff(ticks_ms(), self._beat_at) >= _HEARTBEAT_MS:
