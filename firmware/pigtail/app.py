@@ -67,9 +67,9 @@ class App:
         self._silent = self._heard = 0  # seconds without a frame, and how many there were before
         self._limits = made.limits
         once.shed(
-            *made.parts(), self.outbox, self._profile, self._values, self._table, self._table and self._table.aside,
-            self._sampler, self._keeper, self._bus, self._condition, self._clock, self._link, self._uplink, self._client,
-            self._topics, self._text, self._events, self._commands,
+            *made.parts(), self.outbox, self._profile, self._values, self._values and self._values.judge, self._table,
+            self._table and self._table.aside, self._sampler, self._keeper, self._bus, self._condition, self._clock,
+            self._link, self._uplink, self._client, self._topics, self._text, self._events, self._commands,
         )  # fmt: skip
 
     def _look_at_power(self):

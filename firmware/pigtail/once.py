@@ -4,13 +4,16 @@ import sys
 
 
 def shed(*parts) -> None:
-    """Gives back what made these parts: no other of their kinds is ever made. `START_ONLY` of their class names what else is
-    never called again."""
-    for part in parts:
-        if part is not None:
-            kind = type(part)
-            for name in getattr(kind, "START_ONLY", ()) + ("__init__",):
+    """Gives back what made these parts: no other of their kinds is ever made, nor of the kinds that these inherit from.
+    `START_ONLY` of their class names what else is never called again."""
+    kinds = [type(part) for part in parts if part is not None]
+    for kind in kinds:
+        for name in getattr(kind, "START_ONLY", ()) + ("__init__",):
+            try:
                 setattr(kind, name, None)
+            except (AttributeError, TypeError):
+                pass  # built in, or frozen into the firmware: it takes no heap
+        kinds.extend(kind.__bases__)
 
 
 def call(name: str, function: str, *args):

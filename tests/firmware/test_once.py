@@ -1,6 +1,7 @@
 """once: what is needed for a moment is given back, wholly."""
 
 import gc
+import io
 import os
 import sys
 from packed import put
@@ -63,3 +64,33 @@ def test_shed_part_works_and_no_other_is_made():
     once.shed(part, None)
     assert part.get() == 7
     assert Part.__init__ is None
+
+
+def test_shed_part_gives_back_what_made_the_kinds_that_its_own_inherits_from():
+    class Base:
+        START_ONLY = ("begin",)
+
+        def __init__(self):
+            self.value = self.begin()
+
+        def begin(self):
+            return 7
+
+    class Part(Base):
+        def __init__(self):
+            super().__init__()
+
+    part = Part()
+    once.shed(part)
+    assert part.value == 7
+    assert Part.__init__ is None and Base.__init__ is None and Base.begin is None
+
+
+def test_shed_part_of_a_kind_that_is_built_in_works():
+    class Part(io.IOBase):
+        def __init__(self):
+            self.value = 7
+
+    part = Part()
+    once.shed(part, 7)
+    assert part.value == 7 and Part.__init__ is None and io.BytesIO(b"x").read() == b"x"

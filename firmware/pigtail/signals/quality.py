@@ -6,17 +6,9 @@ signal s: 0 valid, 1 out_of_range, 3 bad_counter, 4 bad_checksum. Tables: SPEC s
 
 from array import array
 from micropython import const
+from pigtail import once
 
-_NONE = const(0xFFFF)
-_RULE = const(12)  # bytes of a rule
 _LIMIT = const(16)  # bytes of a limit
-_WORDS = const(16)  # of a guard: a rule made ready for `_judge_frames`
-_CRC = const(1)  # kinds of guard
-_SUM = const(2)
-_STARTS = {4: 0xFF, 8: 0xFD}  # of the CRCs, by kind of rule, and what they end with
-_ENDS = {4: 0xFF, 8: 0xDF}
-_SUMS = {1: (1, 0, 0, 0), 2: (0, 1, 0, 0), 3: (0, -1, 0, 0), 5: (0, 1, 0, 1), 6: (0, 0, -1, 0), 7: (0, 0, -1, 0)}
-# how often the exclusive or, the sums of bytes and nibbles, and the data length count
 
 
 @micropython.viper
@@ -139,13 +131,7 @@ class Judge:
         self._values = values
         self._limits = len(profile.limits) // _LIMIT
         self._told = array("i", bytes(4 * self._limits))
-        rules = len(profile.rules) // _RULE
-        self._guard_of = bytearray(profile.messages)
-        self._guards = array("i", bytes(4 * _WORDS * rules))
-        for r in range(rules):
-            self._guard_of[profile.rule(r, 0)] = r + 1
-            for i, word in enumerate(_guard(profile, r)):
-                self._guards[_WORDS * r + i] = word
+        self._guard_of, self._guards = once.call("pigtail.signals.guards", "make", profile)
 
     def limits(self) -> None:
         """Judges all signals that have a range by their present values."""
@@ -158,36 +144,3 @@ class Judge:
     def frames(self, slots, n: int, marked, verdicts) -> None:
         """The verdict on each of the `n` frames set aside, by counter and checksum."""
         _judge_frames(slots, n, marked, self._guard_of, self._guards, self._values.ticks, verdicts)
-
-
-def _guard(profile, r):
-    """What `_judge_frames` reads: 0 kind of checksum, 1 its byte, 2 shift and 3 mask, 4 start, 5 end of a CRC, 6-9 factors of a
-    sum; 10 modulo of the counter, 11 its byte, 12 shift, 13 mask, 14 step, 15 the last one."""
-    words = [0] * _WORDS
-    checksum, kind = profile.rule(r, 4), profile.rule(r, 5)
-    if checksum != _NONE:
-        at = profile.shift_of(checksum)
-        words[1:4] = at >> 3, at & 7, profile.mask_of(checksum)
-        if kind in _STARTS:
-            words[0], words[4], words[5] = _CRC, _STARTS[kind], _ENDS[kind]
-        else:
-            words[0], words[4] = _SUM, _constant(profile.message_id(profile.rule(r, 0)), kind)
-            words[6:10] = _SUMS[kind]
-    counter = profile.rule(r, 1)
-    if counter != _NONE:
-        at = profile.shift_of(counter)
-        words[10] = profile.rule(r, 3)
-        words[11:15] = at >> 3, at & 7, profile.mask_of(counter), profile.rule(r, 2)
-    return words
-
-
-def _constant(ident, kind):
-    """What the arbitration id adds to a sum, and what the rule does."""
-    extended = ident >> 29
-    ident &= 0x1FFFFFFF
-    total = nibbles = 0
-    while ident:
-        total += ident & 255
-        nibbles += (ident & 15) + (ident >> 4 & 15)
-        ident >>= 8
-    return {3: 255 - total, 5: total, 6: 8 - nibbles + 3 * extended}.get(kind, 0)
