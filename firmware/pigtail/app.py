@@ -23,8 +23,6 @@ from pigtail.uplink.uplink import Uplink
 VERSION = "0.1.0"
 _BUS_TURN_MS = const(2)
 _GARBAGE = const(4096)  # bytes between two collections
-_TESTER, _SCHEDULE, _REQUEST = const(17 * 1024), const(6656), const(96)  # what they take of the heap, as measured
-_FREE, _COMMAND, _TLS = const(6 * 1024), const(2 * 1024), const(3 * 1024)  # and what must be left, more where these are
 _TEXT = const(80)  # longest text of somebody else's in the status
 _WATCHDOG_MS = const(8000)
 _RESTART_AFTER_MS = const(2000)
@@ -93,15 +91,14 @@ class App:
         """Who asks the car: loaded only where something may be asked, and when what only the start needs is gone."""
         (ecus, states, requests), services = self._asking
         gc.collect()
-        room = gc.mem_free() - _TESTER - _FREE - (_COMMAND if self._commands else 0) - (_TLS if self._client.ssl else 0)
-        if room < 0:
-            self.config_error = "requests: no room for who asks"
+        extras = self._commands is not None, self._client.ssl is not None
+        requests, fault = once.call("pigtail.diag.room", "fitting", gc.mem_free(), requests, *extras)
+        self.config_error = fault or self.config_error
+        if requests is None:
             return
-        if requests and room < _SCHEDULE + _REQUEST * len(requests):
-            self.config_error, requests = "requests: no room for the schedule, only to ask by hand", []
         from pigtail.diag.tester import Tester
 
-        asking, senses = (ecus, states, requests), (board.ignition, board.battery_mv, self._limits[0], self._limits[1])
+        asking, senses = (ecus, states, requests), [board.ignition, board.battery_mv] + self._limits[:2]
         try:
             tester = Tester(self._bus, self._values, asking, services, senses, self._events.add, self._take)
         except (ValueError, KeyError) as error:

@@ -26,7 +26,6 @@ _PACKET_SIZE = const(1536)
 _REST = const(24 * 1024)  # of the heap, at least, for what is made after the outbox
 _TLS = const(7 * 1024)  # and as much more for TLS
 _COMMANDS = const(8 * 1024)  # and for a command
-_TESTER = const(24 * 1024)  # and for who asks the car
 _STATES = const(11 * 1024)  # free when states are begun with, for them and for what comes after, as measured
 _STATE = const(24)  # and for each of them
 _DISCOVERY = const(1536)
@@ -148,7 +147,7 @@ class Assembly:
         """The outbox with as much RAM as is configured, or as leaves room for the rest."""
         gc.collect()
         rest = _REST + (_TLS if config["mqtt.tls"] else 0) + (_COMMANDS if config["command.key"] else 0)
-        rest += _TESTER if self.asking else 0
+        rest += once.call("pigtail.diag.room", "needed", self.asking[2]) if self.asking else 0
         ram, room = config["outbox.bytes"], max(_LEAST_RAM, gc.mem_free() - rest)
         if ram > room:
             ram = room

@@ -1,0 +1,26 @@
+"""What who asks the car takes of the heap: loaded at the start and forgotten. tests/host/test_room.py measures these figures
+anew, and fails when they hold no longer."""
+
+from micropython import const
+
+_TESTER = const(16640)  # `diag.tester` and all that it imports, with two ECUs
+_SCHEDULE = const(5376)  # `diag.poller` and `diag.watch`, which ask by themselves
+_REQUEST = const(105)  # each of the schedule's
+# What must be left then. Drives of the demo car take 5 KB more in their first seconds, for the tasks, a connection and the
+# status; a command that asks loads as much again, when most of that is garbage; TLS takes 3 KB while it connects.
+_FREE, _COMMAND, _TLS = const(6 * 1024), const(2 * 1024), const(3 * 1024)
+
+
+def needed(requests) -> int:
+    """Bytes for the tester and a schedule of these requests."""
+    return _TESTER + (_SCHEDULE + _REQUEST * len(requests) if requests else 0)
+
+
+def fitting(free: int, requests, has_commands: bool, has_tls: bool):
+    """(what of `requests` may be asked on schedule, or None where nothing may be asked at all; why it is not all)."""
+    free -= _FREE + (_COMMAND if has_commands else 0) + (_TLS if has_tls else 0)
+    if free < needed(()):
+        return None, "requests: no room for who asks"
+    if free < needed(requests):
+        return [], "requests: no room for the schedule, only to ask by hand"
+    return requests, None
