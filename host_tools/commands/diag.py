@@ -13,7 +13,8 @@ import click
 from host_tools.broker_options import commanded, trust
 from host_tools.control import NoReply, read_key
 from host_tools.diag import answers, descriptions, lines, trouble
-from host_tools.diag.client import Client, Ecu, Refused
+from host_tools.diag.at_once import AtOnce
+from host_tools.diag.client import Asks, Client, Ecu, Refused
 from host_tools.diag.firmware import Failure
 from host_tools.errors import InputError
 from host_tools.progress import working
@@ -30,7 +31,7 @@ Examples:
   pigtail diag --device kona --command-key kona.key gate
 """
 Rows = list[dict[str, Any]]
-Finds = Callable[[Client, Sequence[Ecu]], Awaitable[Rows]]
+Finds = Callable[[Asks, Sequence[Ecu]], Awaitable[Rows]]
 Says = Callable[[dict[str, Any]], Iterator[str]]
 VERBS: dict[str, tuple[Finds, Says]] = {
     "vin": (answers.vin, lines.vin),
@@ -38,6 +39,7 @@ VERBS: dict[str, tuple[Finds, Says]] = {
     "snapshot": (answers.snapshot, lines.snapshot),
     "supported": (answers.supported, lines.supported),
 }
+AT_ONCE: dict[str, Finds] = {"vin": answers.every_vin, "dtcs": answers.dtcs, "supported": answers.supported}
 OTHERS = ("read", "clear", "gate", "allow", "forbid", "unmute")
 
 
@@ -46,7 +48,8 @@ OTHERS = ("read", "clear", "gate", "allow", "forbid", "unmute")
 @click.option("--wait", "wait_s", metavar="SECONDS", type=click.FloatRange(0.1, 3600), default=20.0, show_default=True,
               help="How long to wait for each reply.")
 @trust
-@click.option("--ecu", metavar="NAME", help="Ask this one alone.  [default: all that the profile names]")
+@click.option("--ecu", metavar="NAME",
+              help="Ask this one alone, or all at once by a functional id's name.  [default: one after the other]")
 @click.option("--profile", "named", metavar="PROFILE",
               help="Names the values that read finds: a vehicle's name, a vehicle file or a packed profile.")
 @click.option("--yes", is_flag=True, help="Clear without asking back.")
@@ -89,7 +92,13 @@ async def _run(
     if verb in OTHERS[3:]:
         await (client.unmute() if verb == "unmute" else client.allow(verb == "allow"))
         return [f"{verb}: done"], {"done": verb}, True
-    ecus = await client.ecus(name)
+    if verb in AT_ONCE:
+        everyone, ecus = await client.whom(name)
+        if everyone:
+            rows = await AT_ONCE[verb](AtOnce(client, everyone), ecus)
+            return list(lines.told(rows, VERBS[verb][1])), {"ecus": rows}, not all("failure" in row for row in rows)
+    else:
+        ecus = await client.ecus(name)
     kind: Says
     if verb == "read":
         rows, kind = await answers.read(client, ecus, did, profile), lines.read

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from host_tools.diag import descriptions, firmware, parameters, trouble, values
-from host_tools.diag.client import Client, Ecu
+from host_tools.diag.client import Asks, Ecu
 from host_tools.diag.firmware import Failure
 from host_tools.signals.profile import Profile
 
@@ -26,7 +26,7 @@ async def each(ecus: Sequence[Ecu], ask: Callable[[Ecu], Awaitable[Mapping[str, 
     return found
 
 
-async def dtcs(client: Client, ecus: Sequence[Ecu]) -> list[Fields]:
+async def dtcs(client: Asks, ecus: Sequence[Ecu]) -> list[Fields]:
     """The trouble codes of each."""
 
     async def ask(ecu: Ecu) -> Fields:
@@ -35,7 +35,7 @@ async def dtcs(client: Client, ecus: Sequence[Ecu]) -> list[Fields]:
     return await each(ecus, ask)
 
 
-async def snapshot(client: Client, ecus: Sequence[Ecu]) -> list[Fields]:
+async def snapshot(client: Asks, ecus: Sequence[Ecu]) -> list[Fields]:
     """What each keeps with its codes."""
 
     async def ask(ecu: Ecu) -> Fields:
@@ -44,7 +44,7 @@ async def snapshot(client: Client, ecus: Sequence[Ecu]) -> list[Fields]:
     return await each(ecus, ask)
 
 
-async def supported(client: Client, ecus: Sequence[Ecu]) -> list[Fields]:
+async def supported(client: Asks, ecus: Sequence[Ecu]) -> list[Fields]:
     """The parameters of service 01 that each has."""
 
     async def ask(ecu: Ecu) -> Fields:
@@ -57,7 +57,7 @@ async def supported(client: Client, ecus: Sequence[Ecu]) -> list[Fields]:
     return await each(ecus, ask)
 
 
-async def vin(client: Client, ecus: Sequence[Ecu]) -> list[Fields]:
+async def vin(client: Asks, ecus: Sequence[Ecu]) -> list[Fields]:
     """The number of the first that tells one, and its calibrations; else what came of each."""
     found: list[Fields] = []
     for ecu in ecus:
@@ -67,7 +67,12 @@ async def vin(client: Client, ecus: Sequence[Ecu]) -> list[Fields]:
     return found
 
 
-async def read(client: Client, ecus: Sequence[Ecu], did: int, profile: Profile | None = None) -> list[Fields]:
+async def every_vin(client: Asks, ecus: Sequence[Ecu]) -> list[Fields]:
+    """The number and the calibrations of each."""
+    return await each(ecus, lambda ecu: _identity(client, ecu))
+
+
+async def read(client: Asks, ecus: Sequence[Ecu], did: int, profile: Profile | None = None) -> list[Fields]:
     """The data of an identifier, and the values in it that the profile names."""
 
     async def ask(ecu: Ecu) -> Fields:
@@ -79,7 +84,7 @@ async def read(client: Client, ecus: Sequence[Ecu], did: int, profile: Profile |
     return await each(ecus, ask)
 
 
-async def _identity(client: Client, ecu: Ecu) -> Fields:
+async def _identity(client: Asks, ecu: Ecu) -> Fields:
     calibrations: list[str] = []
     if ecu.is_obd:
         try:
@@ -95,7 +100,7 @@ async def _identity(client: Client, ecu: Ecu) -> Fields:
     return {"vin": number, "calibrations": calibrations}
 
 
-async def _uds_vin(client: Client, ecu: Ecu) -> str:
+async def _uds_vin(client: Asks, ecu: Ecu) -> str:
     number = _text((await client.ask(ecu, _READ_VIN))[3:].strip(b"\0 \xff"))
     if number is None:
         raise Failure("form")

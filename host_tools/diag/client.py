@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from host_tools.control import Key, send
 from host_tools.diag.firmware import Failure
@@ -16,11 +16,16 @@ _NEGATIVE = re.compile(r"negative ([0-9a-f]{2})")
 _PASSING = ("under_way", "ecu_budget", "budget", "queue")
 _TIMES, _PAUSE_S = 6, 0.3
 _LOG = 32  # frames that a device keeps of what it sent
+_STANDARD = 0x7FF
 _OBD = range(0x7E0, 0x7E8)  # ISO 15765-4: physical requests
 
 
 class Refused(PigtailError):
     """The device does not do it; the message says why."""
+
+
+class TooLong(Refused):
+    """What it found has no room in one of its replies."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,22 @@ class Ecu:
     rx_id: int | None
 
     @property
+    def is_wide(self) -> bool:
+        """Whether its id has 29 bits."""
+        return self.tx_id > _STANDARD
+
+    @property
     def is_obd(self) -> bool:
         """Whether its id is one of those that SAE J1979 goes to."""
         return self.tx_id in _OBD
+
+
+class Asks(Protocol):
+    """Who puts questions to ECUs."""
+
+    async def ask(self, ecu: Ecu, request: bytes) -> bytes:
+        """The positive answer; raises Failure."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -56,28 +74,44 @@ class Client:
         return told
 
     async def ecus(self, name: str | None) -> list[Ecu]:
-        """Those that can be asked, or the one of that name. Raises InputError for none."""
+        """Those that can be asked each by itself, or the one of that name. Raises InputError for none."""
+        everyone, found = await self.whom(name)
+        if everyone:
+            raise InputError(f"--ecu: {name} is several at once, which this does not take; give one of {_names(found)}")
+        return found
+
+    async def whom(self, name: str | None) -> tuple[Ecu | None, list[Ecu]]:
+        """(the functional one, where that is its name; those that it reaches), or else (None, `ecus`). Raises InputError for
+        none."""
         every = [Ecu(*told) for told in (await self._done("gate", {"skip": _LOG})).result["ecus"]]
         found = [ecu for ecu in every if ecu.rx_id is not None]
-        known = ", ".join(ecu.name for ecu in found)
         if not found:
             raise InputError(f"{self.device} may ask nobody: its profile names no ecus")
         if name is None:
-            return found
-        named = [ecu for ecu in found if ecu.name == name]
+            return None, found
+        named = [ecu for ecu in every if ecu.name == name]
         if not named:
-            raise InputError(f"--ecu: {self.device} does not know {name!r}; give one of {known}")
-        return named
+            raise InputError(f"--ecu: {self.device} does not know {name!r}; give one of {_names(found)}")
+        if named[0].rx_id is None:
+            return named[0], [ecu for ecu in found if ecu.is_wide == named[0].is_wide]
+        return None, named
 
     async def ask(self, ecu: Ecu, request: bytes) -> bytes:
         """The positive answer; where the device is just asking by its schedule, it is told again. Raises Failure where there is
         none, and what `gate` raises."""
+        return _answer(await self._asked(ecu, request), self.device)
+
+    async def ask_all(self, everyone: Ecu, request: bytes) -> dict[str, bytes | Failure]:
+        """What each of those has to say that this functional one reaches, by name. Raises as `ask`."""
+        return _answers(await self._asked(everyone, request), self.device)
+
+    async def _asked(self, ecu: Ecu, request: bytes) -> Reply:
         for _ in range(_TIMES):
             reply = await self._send("ask", {"ecu": ecu.name, "request": request.hex()})
             if reply.ok or reply.text not in _PASSING:
                 break
             await asyncio.sleep(_PAUSE_S)
-        return _answer(reply, self.device)
+        return reply
 
     async def clear(self, ecu: Ecu, request: bytes) -> None:
         """Clears an ECU's trouble codes. Raises as `ask`."""
@@ -101,22 +135,54 @@ class Client:
         return reply
 
 
+def _names(ecus: Iterable[Ecu]) -> str:
+    return ", ".join(ecu.name for ecu in ecus)
+
+
 def _answer(reply: Reply, device: str, is_wanted: bool = True) -> bytes:
-    if not reply.ok:
-        if reply.reason != "failed":
-            raise _refused(reply, device)
-        negative = _NEGATIVE.fullmatch(reply.text)
-        raise Failure("negative", int(negative[1], 16)) if negative else Failure(reply.text or "no_answer")
-    try:
-        answer = bytes.fromhex(reply.result["answer"] if is_wanted else "00")
-    except (KeyError, TypeError, ValueError) as error:
-        raise Refused(f"{device} replies what no device does: {reply.result}") from error
-    if not answer:
-        raise Failure("form")
+    _check(reply, device)
+    answer = _told(reply.result.get("answer"), reply, device) if is_wanted else b"\0"
+    if isinstance(answer, Failure):
+        raise answer
     return answer
 
 
+def _answers(reply: Reply, device: str) -> dict[str, bytes | Failure]:
+    _check(reply, device)
+    answers = reply.result.get("answers")
+    if not isinstance(answers, dict):
+        raise _odd(reply, device)
+    return {name: _told(told, reply, device) for name, told in answers.items()}
+
+
+def _check(reply: Reply, device: str) -> None:
+    """Raises Failure for a question that came to nothing, Refused for one that was not put."""
+    if not reply.ok:
+        raise _failure(reply.text) if reply.reason == "failed" else _refused(reply, device)
+
+
+def _told(told: object, reply: Reply, device: str) -> bytes | Failure:
+    """One ECU's part of a reply."""
+    if isinstance(told, dict) and isinstance(told.get("failure"), str):
+        return _failure(told["failure"])
+    try:
+        return bytes.fromhex(told) or Failure("form")  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise _odd(reply, device) from error
+
+
+def _failure(text: str) -> Failure:
+    negative = _NEGATIVE.fullmatch(text)
+    return Failure("negative", int(negative[1], 16)) if negative else Failure(text or "no_answer")
+
+
+def _odd(reply: Reply, device: str) -> Refused:
+    return Refused(f"{device} replies what no device does: {reply.result}")
+
+
 def _refused(reply: Reply, device: str) -> Refused:
+    if reply.reason == "too_long":
+        return TooLong(f"{device} has no room in a reply for what it found")
     if reply.reason == "unknown_command":
         return Refused(f"{device} does not know the command {reply.command}: it needs newer firmware")
     if reply.text == "requests are not allowed":

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from host_tools.diag import descriptions, firmware, parameters
-from host_tools.diag.client import Client, Ecu
+from host_tools.diag.client import Asks, Ecu
 from host_tools.diag.firmware import Failure
 
 UDS, OBD = "uds", "obd"
@@ -58,7 +58,7 @@ class Snapshot:
         return {"code": self.code, "records": records, "values": [value.fields() for value in self.values]}
 
 
-async def memory(client: Client, ecu: Ecu) -> Memory:
+async def memory(client: Asks, ecu: Ecu) -> Memory:
     """The codes of an ECU. Raises Failure."""
     try:
         answer = await client.ask(ecu, firmware.codes_request(_MASK))
@@ -72,7 +72,7 @@ async def memory(client: Client, ecu: Ecu) -> Memory:
     return Memory(UDS, tuple(found))
 
 
-async def snapshots(client: Client, ecu: Ecu) -> list[Snapshot]:
+async def snapshots(client: Asks, ecu: Ecu) -> list[Snapshot]:
     """What an ECU keeps with its codes. Raises Failure."""
     kept = await memory(client, ecu)
     if kept.by == OBD:
@@ -95,7 +95,7 @@ def _states(status: int) -> tuple[str, ...]:
     return tuple(said for name, said in descriptions.STATUS.items() if name in names)
 
 
-async def _with_permanent(client: Client, ecu: Ecu, found: list[Code]) -> list[Code]:
+async def _with_permanent(client: Asks, ecu: Ecu, found: list[Code]) -> list[Code]:
     """Emission control units say by SAE J1979 alone which codes only the car itself may erase."""
     try:
         permanent = {code.number for code in await _obd(client, ecu, _SERVICES[2:])}
@@ -106,7 +106,7 @@ async def _with_permanent(client: Client, ecu: Ecu, found: list[Code]) -> list[C
     return told + [Code(number, ("permanent",)) for number in sorted(permanent - set(plain))]
 
 
-async def _obd(client: Client, ecu: Ecu, services: tuple[tuple[bytes, str], ...]) -> tuple[Code, ...]:
+async def _obd(client: Asks, ecu: Ecu, services: tuple[tuple[bytes, str], ...]) -> tuple[Code, ...]:
     """The first of the services must answer, the others need not be there."""
     states: dict[int, tuple[str, ...]] = {}
     for place, (request, state) in enumerate(services):
@@ -121,7 +121,7 @@ async def _obd(client: Client, ecu: Ecu, services: tuple[tuple[bytes, str], ...]
     return tuple(Code(number, said) for number, said in states.items())
 
 
-async def _freeze_frame(client: Client, ecu: Ecu) -> Snapshot | None:
+async def _freeze_frame(client: Asks, ecu: Ecu) -> Snapshot | None:
     async def ask(request: bytes) -> bytes:
         return await client.ask(ecu, request)
 

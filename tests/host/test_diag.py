@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from host_tools.diag import answers, lines, parameters
+from host_tools.diag.at_once import AtOnce
 from host_tools.diag.client import Client, Ecu, Refused
 from host_tools.diag.descriptions import CODES, failure
 from host_tools.diag.firmware import Failure, code_text, codes
@@ -52,7 +53,13 @@ class Car:
             return done(command, result=self.gate | {"log": log[max(0, end - 16) : end]})
         if name in ("allow", "unmute"):
             return done(command)
+        if given.get("ecu") == "all" and ("all", given["request"]) not in self.says:
+            told_by = {ecu: self.says.get((ecu, given["request"]), "no_answer") for ecu in ("engine", "battery")}
+            answers = {ecu: {"failure": told} if told.startswith("n") else told for ecu, told in told_by.items()}
+            return done(command, result={"answers": answers})
         told = self.says.get((given["ecu"], given["request"]), "no_answer")
+        if told == "too_long":
+            return {"id": command["id"], "command": name, "ok": False, "reason": told, "text": ""}
         if name == "clear" and not told.startswith("no"):
             self.says[given["ecu"], "19028d"] = "59028d"
         try:
@@ -288,11 +295,73 @@ def test_whom_a_verb_asks() -> None:
     client = Beside(Car({}))
     assert [ecu.name for ecu in asyncio.run(client.ecus(None))] == ["engine", "battery", "door"]
     assert [ecu.name for ecu in asyncio.run(client.ecus("door"))] == ["door"]
-    for name in "nobody", "all":
-        with pytest.raises(InputError, match="give one of engine, battery, door"):
+    for name, known in ("nobody", "engine, battery, door"), ("all", "engine, battery$"):  # those of 11 bits
+        with pytest.raises(InputError, match=f"give one of {known}"):
             asyncio.run(client.ecus(name))
+    assert asyncio.run(client.whom("all")) == (Ecu("all", 0x7DF, None), [ENGINE, BATTERY])
+    assert asyncio.run(client.whom("door")) == (None, [DOOR])
     with pytest.raises(InputError, match="its profile names no ecus"):
         asyncio.run(Beside(Car({}, GATE | {"ecus": []})).ecus(None))
+
+
+def at_once(car: Car, verb: Callable[..., Awaitable[list[dict[str, Any]]]], kind: Callable[..., Any]) -> list[str]:
+    """The lines of a verb that asks engine and battery with one request."""
+    rows = asyncio.run(verb(AtOnce(Beside(car), Ecu("all", 0x7DF, None)), [ENGINE, BATTERY]))
+    return list(lines.told(rows, kind))
+
+
+def asked(car: Car) -> list[tuple[object, object]]:
+    return [(given["ecu"], given["request"]) for name, given in car.heard if name == "ask"]
+
+
+def test_all_are_asked_at_once_and_each_one_s_answer_is_told() -> None:
+    car = Car({("engine", "19028d"): "59028d0420002f", ("engine", "0a"): "4a00", ("battery", "03"): "43010a80"})
+    assert at_once(car, answers.dtcs, lines.dtcs) == [
+        "engine (7E0): 1 trouble code",
+        "  P0420     catalyst system efficiency below threshold, bank 1  confirmed, pending, test failed",
+        "battery (7E4): 1 trouble code",
+        "  P0A80     replace hybrid battery pack  confirmed",
+    ]
+    assert asked(car) == [("all", request) for request in ("19028d", "0a", "03", "07")]
+    car = Car({("engine", "0902"): "490201" + VIN, ("battery", "22f190"): "62f190" + VIN})
+    assert at_once(car, answers.every_vin, lines.vin) == [
+        "KMHK381GFLU000001  from engine (7E0)", "KMHK381GFLU000001  from battery (7E4)",
+    ]  # fmt: skip
+    assert asked(car) == [("all", request) for request in ("0902", "0904", "22f190")]
+    car = Car({("engine", "0100"): "410008000000", ("battery", "0100"): "410000100000"})
+    assert at_once(car, answers.supported, lines.supported) == [
+        "engine (7E0): 1 parameter of service 01", "  05  CoolantTemperature",
+        "battery (7E4): 1 parameter of service 01", "  0C  EngineSpeed",
+    ]  # fmt: skip
+
+
+def test_who_keeps_silent_when_all_are_asked_has_no_answer() -> None:
+    car = Car({("engine", "0100"): "410008000000"})
+    assert at_once(car, answers.supported, lines.supported)[2:] == ["battery (7E4): no answer"]
+
+
+def test_gate_that_refuses_the_functional_request_is_not_asked_again_for_each() -> None:
+    car = Car({("all", "0100"): "muted"})
+    told = at_once(car, answers.supported, lines.supported)
+    assert [line.split(":")[0] for line in told] == ["engine (7E0)", "battery (7E4)"]
+    assert all("asking is muted" in line for line in told) and asked(car) == [("all", "0100")]
+
+
+def test_answers_that_have_no_room_in_a_reply_are_asked_for_one_by_one() -> None:
+    each = {(ecu, "19028d"): "59028d" for ecu in ("engine", "battery")}
+    car = Car(each | {("all", "19028d"): "too_long", ("all", "0a"): "shut"})
+    assert at_once(car, answers.dtcs, lines.dtcs) == ["engine (7E0): no trouble codes", "battery (7E4): no trouble codes"]
+    assert asked(car) == [("all", "19028d"), ("engine", "19028d"), ("all", "0a"), ("battery", "19028d")]
+
+
+@pytest.mark.parametrize("answers", [7, {"engine": 7}, {"engine": {"failure": 7}}, {"engine": "x"}])
+def test_answers_of_all_that_no_device_sends(answers: object) -> None:
+    class Odd(Beside):
+        async def _send(self, command: str, arguments: Mapping[str, object]) -> Reply:
+            return Reply("kona", "x", command, True, {"answers": answers}, "", "")
+
+    with pytest.raises(Refused, match="replies what no device does"):
+        asyncio.run(Odd(Car({})).ask_all(ENGINE, b"\x03"))
 
 
 @pytest.mark.parametrize(("reason", "words"), [("unknown_command", "newer firmware"), ("expired", "to ask: expired late")])
@@ -357,6 +426,10 @@ def test_command_line_over_a_broker(tmp_path: Path) -> None:
         ran = await run("--json", "dtcs")
         told = json.loads(ran.stdout)["ecus"]
         assert ran.returncode == 1 and told[0]["codes"][0]["code"] == "P0420" and told[1]["failure"] == "no answer"
+        ran = await run("dtcs", "--ecu", "all")  # the battery keeps silent, which is no failure where all are asked
+        assert ran.returncode == 0 and "P0420" in ran.stdout and "battery (7E4): no answer" in ran.stdout, ran.stderr
+        ran = await run("clear", "--ecu", "all", "--yes")
+        assert ran.returncode == 2 and "all is several at once" in ran.stderr
         ran = await run("read", "0101", "--ecu", "battery")
         assert (ran.returncode, ran.stdout) == (0, "battery (7E4) 0101: 48 69  'Hi'\n")
         ran = await run("clear", "--ecu", "engine", typed="battery\n")

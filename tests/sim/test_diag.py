@@ -1,5 +1,6 @@
 """Drives with questions: two ECUs polled beside a full bus, what a mechanic reads, and the mutes, against the virtual ECUs."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 from host_tools.paths import ROOT
 from host_tools.reader.batch import Sample
 from host_tools.signals import find
+from host_tools.signals.asking import Ecu
 from host_tools.signals.merge import merge
 from host_tools.signals.profile import Profile
 from host_tools.sim import scenario
@@ -154,3 +156,29 @@ def test_what_a_mechanic_reads_with_pigtail_diag(tmp_path: Path) -> None:
     assert forbidden[0] == 0
     assert report.frames_sent > 0 and simulation.status["gate"] is None
     assert_books_balance(report)
+
+
+def test_all_ecus_are_asked_with_one_request_where_the_profile_allows_the_functional_id(tmp_path: Path) -> None:
+    verbs = [["--ecu", "all", verb] for verb in ("dtcs", "vin", "supported", "snapshot")]
+    whom = replace(asked_car().asking, requests=())
+    quiet = replace(demo_car(), asking=replace(whom, ecus=(*whom.ecus, Ecu("all", 0x7DF, None))))
+    consoles: list[Console] = []
+
+    def begin(simulation: Simulation) -> None:
+        consoles.append(Console(simulation, tmp_path, verbs))
+        consoles[0].start()
+
+    report, _, _ = asking(30.0, quiet, speed=1.0, at={2.0: begin}, config={"command.key": KEY})
+    consoles[0].join(60)
+    codes, vin, supported, snapshot = consoles[0].said
+    assert codes[0] == 0 and re.search(r"battery \(7E4\): .* trouble code", codes[1])
+    assert "motor (7E2): 1 trouble code" in codes[1] and "P0420" in codes[1]
+    assert vin[0] == 0 and vin[1].splitlines()[0] == "PIGTAIL0DEMO00001  from battery (7E4)"
+    assert "PIGTAIL0DEMO00001  from motor (7E2)\n  calibration PIGTAIL-MOTOR-01" in vin[1]
+    assert supported[0] == 0 and "motor (7E2): " in supported[1] and "EngineSpeed" in supported[1]
+    assert "battery (7E4): no answer" in supported[1]  # it has none of SAE J1979's parameters, and says nothing to who asks all
+    assert snapshot[0] == 2  # of one ECU, or of one after the other
+    asked = report.frames_sent_by_id
+    assert asked["7DF"] == report.ecus["battery"]["asked"] == report.ecus["motor"]["asked"] > 4
+    assert_books_balance(report)
+    assert report.alarms == 0
