@@ -1,12 +1,13 @@
 """Modules of the firmware, run by this Python: what the device knows is said once, there.
 
-They are plain Python but for what MicroPython brings. `const` and the ticks are here; `given` stands for whatever else of it a
-module imports, and for modules of the package that are not to be run. Those that are are run once each.
+They are plain Python but for what MicroPython brings. `const`, the ticks and `struct` are here; `given` stands for whatever else
+of it a module imports, and for modules of the package that are not to be run. Those that are are run once each.
 """
 
 import __future__
 
 import builtins
+import struct
 import time
 from collections.abc import Mapping
 from types import ModuleType, SimpleNamespace
@@ -38,6 +39,7 @@ class Modules:
     def __init__(self, given: Mapping[str, object] = {}, names: Mapping[str, object] = {}) -> None:
         self._known: dict[str, Any] = {
             "micropython": SimpleNamespace(const=lambda value: value),
+            "struct": struct,
             "time": SimpleNamespace(ticks_ms=ticks_ms, ticks_diff=ticks_diff, ticks_add=ticks_add),
             **given,
         }
