@@ -170,8 +170,10 @@ def test_lost_frames_beyond_what_a_range_can_say_begin_another_and_none_is_forgo
     assert [entry[2:] for entry in _all(ledger)] == [
         (0, 1, 1), (4000, 2, 4001), (12_000, 2, 4001), (20_000, 2, 4001), (28_000, 2, 4001), (36_000, 1, 1),
     ]  # fmt: skip
+    assert ledger.untold == 0
     ledger.overruns(1, 0, 50_000, 1 << 21)
     assert _all(ledger) == [(1, 0xFF, 50_000 - 4095, (1 << 20) - 1, 4095)]
+    assert ledger.untold == (1 << 20) + 1  # by the status
 
 
 def test_lost_frames_that_find_no_room_are_counted():

@@ -59,7 +59,8 @@ class Ledger:
 
     def overruns(self, boot: int, begin: int, end: int, frames: int) -> None:
         """Notes frames that the controller lost between two uptimes in s. They join what was lost less than a minute before, or,
-        when the ledger is half full, an hour."""
+        when the ledger is half full, an hour. What is more than a range can say is counted in `untold`."""
+        self.untold += max(0, frames - _MOST_FRAMES)
         begin, frames, changed = max(begin, end - _MOST_S), min(frames, _MOST_FRAMES), 2
         i = len(self) - 1
         while i >= 0 and self.ranges[i * _SIZE] != _FRAMES:
