@@ -16,6 +16,7 @@ from time import sleep_ms as block_ms
 from pigtail import once, uptime
 from pigtail.can.condition import STATES, Condition
 from pigtail.health.supervisor import Supervisor
+from pigtail.outbox.keeper import restart
 from pigtail.uplink.clock import QUALITY
 from pigtail.uplink.session import Session
 from pigtail.uplink.uplink import Uplink
@@ -241,7 +242,8 @@ class App:
         supervisor.add("uplink", self._uplink.run)
         if "config.tried" in os.listdir("/"):
             version = self._config_version
-            asyncio.create_task(once.call("pigtail.config.trial", "watch", version, self._uplink, self._client, self._keeper))
+            trial = once.call("pigtail.config.trial", "watch", version, self._uplink, self._client, lambda: restart(self._keeper))
+            asyncio.create_task(trial)
         if hasattr(board, "sleep"):
             supervisor.heartbeats.append(self._look_at_power)
         if self._crashes[3]:

@@ -18,6 +18,7 @@ from pigtail.config import store
 from pigtail.control import commands as control
 from pigtail.control import judging, listing, nonces, snapshot
 from pigtail.diag.isotp import Failure
+from pigtail.outbox import keeper
 from pigtail.signals.profile import Profile
 from pigtail.signals.values import Values
 from pigtail.uplink.session import Text
@@ -68,7 +69,7 @@ class Scene:
 
     def boot(self):
         """As after a restart: only the flash is what it was."""
-        control.machine = Machine(self.parts.asked)
+        keeper.machine = Machine(self.parts.asked)
         p, text = self.parts, Text(memoryview(bytearray(self.size)))
         self.commands = control.Commands(
             "kona", "t", text, hexlify(KEY).decode(), self.clock, p, self.profile, self.values, p, p, p

@@ -9,6 +9,7 @@ from packed import get, put
 from pair import Pair
 from pigtail.config import store, trial
 from pigtail.config.schema import check
+from pigtail.outbox import keeper
 from runner import raises
 
 BEFORE = {"mqtt.port": 1884, "batch_ms": 5000, "version": 3, "periods": {"Speed": 100}}
@@ -40,10 +41,10 @@ class Scene:
         self.reset = lambda: self.asked.append("reset")
         self.hold = lambda now: self.asked.append("hold")
         self.time = Time(1000).into(trial)
-        trial.machine = self
+        keeper.machine = self
 
     async def passes(self, ms, version=4):
-        task = asyncio.create_task(trial.watch(version, self, self, self))
+        task = asyncio.create_task(trial.watch(version, self, self, lambda: keeper.restart(self)))
         await self.time.passes(ms, 500)
         for _ in range(3):
             await asyncio.sleep_ms(0)

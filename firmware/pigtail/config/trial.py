@@ -5,12 +5,10 @@ time limit here, the watchdog, a power cut) leaves the next one a trial that fai
 """
 
 import json
-import machine
 import os
 from asyncio import sleep_ms
 from micropython import const
 from pair import Pair
-from pigtail import uptime
 from pigtail.config import change
 
 _LIMIT_MS = const(300_000)
@@ -70,25 +68,19 @@ def _read():
         return f.read()
 
 
-async def watch(version: int, uplink, client, keeper) -> None:
-    """Keeps what is on trial, of this version, once the broker lets the device read commands; restarts without it when that takes
-    too long."""
+async def watch(version: int, uplink, client, restart) -> None:
+    """Keeps what is on trial, of this version, once the broker lets the device read commands; does `restart()`, without it, when
+    that takes too long."""
     for _ in range(_LIMIT_MS // _TURN_MS):
         await sleep_ms(_TURN_MS)
         if uplink.state == "online" and client.granted:
             break
     else:
-        return _restart(keeper)
+        return restart()
     try:
         text = _read()
         if json.loads(text)["version"] == version:
             os.rename(_TRIED, _PATH)
             Pair("/config").write(text)
     except OSError:
-        _restart(keeper)
-
-
-def _restart(keeper):
-    if keeper:
-        keeper.hold(uptime.ms())
-    machine.reset()
+        restart()

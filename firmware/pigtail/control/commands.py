@@ -1,10 +1,10 @@
 """Commands: what has come and waits, the reply that is to be told, and the restart that may follow. Loaded only where there is a
 key; what judges and runs a command is loaded for it and forgotten. Bytes and reasons: SPEC section 4."""
 
-import machine
 from binascii import unhexlify
 from micropython import const
-from pigtail import once, uptime
+from pigtail import once
+from pigtail.outbox.keeper import restart
 from time import ticks_diff
 
 _MOST = const(4)  # commands that wait
@@ -112,9 +112,7 @@ class Commands:
             return
         self._reply = None
         if self.restarts:
-            if self.keeper:
-                self.keeper.hold(uptime.ms())
-            machine.reset()
+            restart(self.keeper)
 
     def rewind(self) -> None:
         pass

@@ -1,6 +1,7 @@
 """The keeper: sees that what is coded reaches the outbox in time. Closed batches go there at once; of open ones, what is new is
 put on flash before it is as old as the bound on what a power cut may take, and all of it when the ignition goes off."""
 
+import machine
 from asyncio import sleep_ms
 from micropython import const
 from pigtail import uptime
@@ -78,3 +79,10 @@ class Keeper:
             if now - since >= age_ms and not batch.is_empty:
                 self._kept_ms[i] = now
                 self._checkpoint(batch, False)
+
+
+def restart(keeper) -> None:
+    """Starts the chip anew, with everything on flash; `keeper` is None where there is nothing to keep."""
+    if keeper:
+        keeper.hold(uptime.ms())
+    machine.reset()
