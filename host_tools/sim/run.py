@@ -32,8 +32,9 @@ from host_tools.sim.board import QUICK, VirtualBoard, compiled, facts
 from host_tools.sim.car import Hearing, VirtualCar
 from host_tools.sim.delivered import Balance, Delivered, Stream
 from host_tools.sim.ecus import Ecus
-from host_tools.sim.faults import Fault, Faults
+from host_tools.sim.faults import Faults
 from host_tools.sim.scenario import Scenario
+from host_tools.sim.script import Script
 from host_tools.sim.wire import Wire
 
 BOOT_S = 30.0  # real seconds until the firmware must have opened its bus
@@ -42,10 +43,6 @@ STUCK_REAL_S = 10.0  # and as many real ones at least: one of this machine's sta
 DRAIN_S = 60.0  # device seconds after the log's end in which the outbox gets no emptier: it will not come
 DRAIN_REAL_S = 10.0  # and as many real ones at least
 SETTLE_S = 4.0  # device seconds after the log's end in which the last samples are taken, on the device's own clock
-CUT_S = 0.2  # device seconds that power stays away
-HOLD_UP_S = 2.0  # device seconds of power after the ignition's warning
-HOLD_UP_REAL_S = 0.25  # and real ones at least: the host's jitter is not the chip's
-OFF_S = 5.0  # device seconds from the end of that power until the ignition is on again
 TURN_S = 0.05
 
 
@@ -58,7 +55,6 @@ class Simulation:
         self.delivered = Delivered()
         self.status: dict[str, object] = {}
         self.happened: list[Happened] = []
-        self.link_up = True
         self.broker_kind = ""
         self.broker_url = ""
         self.undecodable: list[str] = []
@@ -74,7 +70,13 @@ class Simulation:
         self._waited = (0, time.monotonic())  # samples, and since when as many
         self._turn_at_end = (0, 0)  # boot and uptime (ms) of the sampler's last turn when the end of the log was seen
         self.board: VirtualBoard
+        self._script: Script | None = None
         self._listener: Listener
+
+    @property
+    def link_up(self) -> bool:
+        """Whether the scenario lets the link be up now."""
+        return self._script is None or self._script.link_up
 
     def _bus_awake(self, at: float) -> bool:
         return power.bus_awake(self.scenario.power, at)
@@ -157,9 +159,8 @@ class Simulation:
     async def _play(self, server: broker.Broker, ap: access_point.AccessPoint, tick: Callable[[], None]) -> report.Report:
         ready = asyncio.Event()
         self._listener = self._reader(server.url)
-        jobs: list[Awaitable[None]] = [self._read(ready), self._power(ready), self._weather(ap)]
-        jobs += [self._power_cuts(), self._ignition(), self._senses()]
-        jobs += [self._strike(Faults(ap, self.board, server), fault) for fault in self.scenario.faults]
+        self._script = Script(self.scenario, self.car, self.board, ap)
+        jobs: list[Awaitable[None]] = [self._read(ready), self._power(ready), *self._script.jobs(Faults(ap, self.board, server))]
         tasks = [asyncio.ensure_future(job) for job in jobs]
         try:
             return await self._watch(tasks, tick)
@@ -174,59 +175,12 @@ class Simulation:
         trust, session = self.scenario.trust, self._session
         return listen(url, self.device, trust=trust, reconnect=session is not None, session=session)
 
-    async def _strike(self, faults: Faults, fault: Fault) -> None:
-        await self.car.attached.wait()
-        await faults.strike(fault, self._sleep_until)
-
     async def _power(self, ready: asyncio.Event) -> None:
         await ready.wait()
         if self.scenario.speed > QUICK and self.scenario.seconds is not None:
             await self.car.read_ahead(self.scenario.laps)
         self._powered_at = time.monotonic()
         await self.board.run()
-
-    async def _weather(self, ap: access_point.AccessPoint) -> None:
-        """Cuts and restores the link as the scenario says."""
-        await self.car.attached.wait()
-        for start, end in sorted(self.scenario.outages):
-            await self._sleep_until(start)
-            self.link_up = False
-            self.board.link(False)
-            ap.cut()
-            await self._sleep_until(end)
-            ap.restore()
-            self.board.link(True)
-            self.link_up = True
-
-    async def _power_cuts(self) -> None:
-        """Kills the firmware as the scenario says; it starts again at once."""
-        await self.car.attached.wait()
-        for at in self.scenario.power_cuts:
-            await self._sleep_until(at)
-            self.board.cut_power()
-            await self._sleep(CUT_S)
-            self.board.restore_power()
-
-    async def _ignition(self) -> None:
-        """Turns the ignition off as the scenario says: a warning, then the end of power, and after some time both are back."""
-        await self.car.attached.wait()
-        for at in self.scenario.ignition_offs:
-            await self._sleep_until(at)
-            self.board.ignition(False)
-            await asyncio.sleep(max(HOLD_UP_S / self.scenario.speed, HOLD_UP_REAL_S))
-            self.board.cut_power()
-            await self._sleep(OFF_S)
-            self.board.ignition(True)
-            self.board.restore_power()
-
-    async def _senses(self) -> None:
-        """Plays ignition and 12 V as the scenario says."""
-        for moment in self.scenario.power:
-            if moment.at:
-                await self.car.attached.wait()
-                await self._sleep_until(moment.at)
-            self.board.ignition(moment.ignition)
-            self.board.battery(moment.battery_mv)
 
     def _stirs(self, since: float) -> bool:
         """Whether a frame came since the device fell asleep (monotonic)."""
@@ -238,12 +192,6 @@ class Simulation:
     def _sleeps_for_good(self) -> bool:
         """It sleeps, and there is nothing left that could wake it but the timer."""
         return self.board.asleep and self.car.next_at(self.car.now) == math.inf
-
-    async def _sleep(self, device_s: float) -> None:
-        await asyncio.sleep(device_s / self.scenario.speed)
-
-    async def _sleep_until(self, device_s: float) -> None:
-        await self._sleep(max(0.0, device_s - self.car.now))
 
     async def _read(self, ready: asyncio.Event) -> None:
         async for event in self._listener:
