@@ -101,6 +101,21 @@ def test_schedule_that_has_no_room_is_told_and_not_begun() -> None:
     assert simulation.status["config_error"] == "requests: no room for the schedule, only to ask by hand"
 
 
+def test_question_by_hand_is_answered_beside_a_schedule_where_the_device_says_that_there_is_room(tmp_path: Path) -> None:
+    consoles: list[Console] = []
+
+    def begin(simulation: Simulation) -> None:
+        consoles.append(Console(simulation, tmp_path, [["dtcs"]]))
+        consoles[0].start()
+
+    report, simulation, samples = asking(40.0, speed=1.0, at={4.0: begin}, config={"command.key": KEY}, heap="136k")
+    consoles[0].join(60)
+    assert consoles[0].said[0][0] == 0 and "P0420" in consoles[0].said[0][1]
+    assert simulation.status["gate"]["answered"] > 20 and diagnostic(samples).keys() == ASKED.keys()
+    assert "MemoryError" not in simulation.console
+    assert_books_balance(report)
+
+
 def test_fault_33_commands_to_a_device_that_may_not_ask_put_no_frame_on_the_bus(tmp_path: Path) -> None:
     verbs = [["dtcs"], ["vin"], ["--yes", "--ecu", "motor", "clear"], ["gate"], ["unmute"]]
     consoles: list[Console] = []
