@@ -1,6 +1,6 @@
 """The application: runs the parts that `assembly` has made, and supervises them. These two alone see all others.
 
-bus → table → values → sampler → batch → outbox → session → broker; the tasks are bus, keeper, link, clock and uplink.
+bus → table → values → sampler → batch → outbox → session → broker; the tasks are bus, keeper, link, clock, uplink and console.
 """
 
 import asyncio
@@ -58,6 +58,8 @@ class App:
         self._speakers = made.speakers
         self._window = made.config["mqtt.window"]
         self._commands = made.commands
+        self._console = made.console
+        self._console.status = self.status
         self._events = made.events
         self._tester, self._asking = None, made.asking and (made.asking, made.config["requests.services"])
         self._urgent = ([made.commands] if made.commands else []) + [made.events]
@@ -68,7 +70,7 @@ class App:
         once.shed(
             *made.parts(), self.outbox, self._profile, self._values, self._values and self._values.judge, self._table,
             self._table and self._table.aside, self._sampler, self._keeper, self._bus, self._condition, self._clock,
-            self._link, self._uplink, self._client, self._topics, self._text, self._events, self._commands,
+            self._link, self._uplink, self._client, self._topics, self._text, self._events, self._commands, self._console,
         )  # fmt: skip
 
     def _look_at_power(self):
@@ -106,6 +108,7 @@ class App:
             self.config_error = "requests: " + str(error)
             return
         self._tester, self._asking = tester, None
+        self._console.tester = tester
         once.shed(tester, tester.guard, tester.poller, *tester.parts())
         if self._commands:
             self._commands.tester = tester
@@ -171,6 +174,7 @@ class App:
             "commands": self._commands and {
                 "granted": self._client.granted, "run": self._commands.run, "refused": self._commands.refused,
             },
+            "console": {"run": self._console.run, "refused": self._console.refused, "dropped": self._console.dropped},
             "gate": self._tester and self._tester.status(),
             "power": {
                 "state": self._power.state if self._power else "driving", "battery_mv": board.battery_mv(),
@@ -240,6 +244,7 @@ class App:
         supervisor.add("link", self._link.run)
         supervisor.add("clock", lambda beat: self._clock.run(self._link, beat))
         supervisor.add("uplink", self._uplink.run)
+        supervisor.add("console", self._console.listen)
         if "config.tried" in os.listdir("/"):
             version = self._config_version
             trial = once.call("pigtail.config.trial", "watch", version, self._uplink, self._client, lambda: restart(self._keeper))

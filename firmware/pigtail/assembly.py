@@ -9,6 +9,7 @@ from micropython import const
 import board
 from pigtail import once, uptime
 from pigtail.can.bus import Bus
+from pigtail.control.console import Console
 from pigtail.health.events import Events
 from pigtail.outbox.batch import batches
 from pigtail.outbox.keeper import Keeper
@@ -56,7 +57,7 @@ class Assembly:
                 "pigtail.signals.in_force", "load", config["profile"], config["periods"]
             )  # fmt: skip
         has_states = self._prepare_states(config, version)
-        if self.profile and config["command.key"]:  # now, while there is room for it
+        if self.profile:  # now, while there is room for it
             once.call("pigtail.control.listing", "make", self.profile)
         self.asking = self._asking(config["requests.profile"]) if self.profile and config["requests.profile"] else None
         self.values = self.table = self.sampler = self.keeper = None
@@ -71,6 +72,7 @@ class Assembly:
         self.link = Link(config["wifi.ssid"], config["wifi.password"], config["wifi.networks"])
         self.limits = [config["power." + key] for key in ("low_mv", "charging_mv", "quiet_s", "parked_s", "wake_s")]
         self.commands = self._make_commands(config) if config["command.key"] else None
+        self.console = Console(self.outbox, self.profile, self.values, self.sampler, self.keeper)
 
     def _make_client(self, config):
         make = Client

@@ -19,12 +19,23 @@ def shed(*parts) -> None:
 def call(name: str, function: str, *args):
     """`function(*args)` of the module `name`, which is forgotten afterwards with all of its package that came with it."""
     package, _, leaf = name.rpartition(".")
-    before = set(sys.modules)
+    before, prefix = set(sys.modules), package + "."
     try:
         return getattr(__import__(name, None, None, (leaf,)), function)(*args)
     finally:
-        for other in set(sys.modules) - before:
-            parent, _, leaf = other.rpartition(".")
-            if parent == package:
-                del sys.modules[other]
-                delattr(sys.modules[parent], leaf)
+        while _forget(before, package, prefix):
+            pass
+
+
+def _forget(before, package, prefix):
+    """Whether there was a module to forget. It takes no memory before it has given some back: loading may have failed for want
+    of it."""
+    for other in sys.modules:
+        if other not in before and other.startswith(prefix) and other.find(".", len(prefix)) < 0:
+            del sys.modules[other]
+            try:
+                delattr(sys.modules[package], other[len(prefix) :])
+            except (AttributeError, KeyError):  # it was loaded half
+                pass
+            return True
+    return False

@@ -6,6 +6,7 @@ import os
 import sys
 from packed import put
 from pigtail import once
+from runner import raises
 
 SIZE = 20000
 
@@ -41,6 +42,35 @@ def test_module_that_came_with_it_is_forgotten_too():
     assert once.call("passing.user", "answer", 2) == SIZE + 2
     assert "passing.user" not in sys.modules and "passing.other" not in sys.modules
     assert _used() - before < SIZE // 4
+
+
+FULL = b"""from passing.part import answer
+import ballast
+n = 0
+try:
+    while True:
+        ballast.held[n] = bytearray(1)
+        n += 1
+except MemoryError:
+    for i in range(1, 100, 2):  # small pieces are free, and no large one
+        ballast.held[n - i] = None
+    raise
+"""
+
+
+def test_fault_8_module_that_finds_no_room_is_forgotten_with_what_came_with_it():
+    _module("part")
+    put("/ballast.py", b"held = [None] * 6000\n")
+    put("/passing/full.py", FULL)
+    import ballast
+
+    try:
+        with raises(MemoryError):
+            once.call("passing.full", "answer", 4)
+    finally:
+        ballast.held = None
+    assert "passing.full" not in sys.modules and "passing.part" not in sys.modules
+    assert not hasattr(sys.modules["passing"], "part")
 
 
 def test_module_that_was_there_before_stays():

@@ -4,14 +4,14 @@ key; what judges and runs a command is loaded for it and forgotten. Bytes and re
 from binascii import unhexlify
 from micropython import const
 from pigtail import once
-from pigtail.outbox.keeper import restart
+from pigtail.control.console import Replies
 from time import ticks_diff
 
 _MOST = const(4)  # commands that wait
 _PAUSE_MS = const(500)  # between two: whoever floods the topic must not keep the device busy
 
 
-class Commands:
+class Commands(Replies):
     """The speaker (uplink/session) of replies below the topic `base`, as JSON in `text`; `heard` takes the messages. The other
     arguments are what commands act on; without a profile `profile`, `values`, `sampler` and `keeper` are None."""
 
@@ -36,7 +36,7 @@ class Commands:
         self._text = text
         self._waiting = []
         self._job = None
-        self._reply = None
+        self.reply = None
         self._began = None
 
     def heard(self, topic, message) -> None:
@@ -48,29 +48,15 @@ class Commands:
         else:
             self._waiting.append(message)
 
-    def refuse(self, reason: str) -> None:
-        self.refused[reason] = self.refused.get(reason, 0) + 1
-
-    def answer(self, command: dict, reason: str = "", text: str = "", result=None) -> None:
-        """Counts it as run, or, where there is a reason, as refused, and replies."""
-        self._reply = reply = {"id": command["id"], "command": command["command"], "ok": not reason}
-        if reason:
-            self.refuse(reason)
-            reply["reason"] = reason
-            reply["text"] = text
-        else:
-            self.run += 1
-            reply["result"] = result
-
     def next(self, now):
-        if self._reply is None:
+        if self.reply is None:
             self._work(now)
-        if self._reply is not None:
-            text = self._text.of(self._reply)
+        if self.reply is not None:
+            text = self._text.of(self.reply)
             if text is None:
                 self.run -= 1
-                self.answer(self._reply, "too_long")
-                text = self._text.of(self._reply)
+                self.answer(self.reply, "too_long")
+                text = self._text.of(self.reply)
             return self.base + "/reply", text, False
         chunk = self._capture and self._capture.next(now)
         self._tells_chunk = bool(chunk)
@@ -110,9 +96,7 @@ class Commands:
                 self._capture = None
                 self.bus.taps.remove(self._tap)
             return
-        self._reply = None
-        if self.restarts:
-            restart(self.keeper)
+        self.end()
 
     def rewind(self) -> None:
         pass

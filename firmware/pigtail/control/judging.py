@@ -6,20 +6,14 @@ from binascii import unhexlify
 from hashlib import sha256
 from micropython import const
 from pigtail import once, uptime
+from pigtail.control.forms import is_command, unfit
 from pigtail.uplink.clock import NONE
 
 _LONGEST = const(512)
-_LONGEST_ID = const(36)
 _MAC = const(32)
 _BLOCK = const(64)  # of SHA-256, bytes
 _FIELDS = "id", "nonce", "expires_ms", "command", "arguments"
 _TYPES = [str, int, int, str, dict]
-_ARGUMENTS = {
-    "ping": (), "flush": (), "reboot": (), "set_period": (("signal", str), ("period_ms", int)), "snapshot": (("signals", list),),
-    "capture": (("ids", list), ("duration_ms", int), ("frames", int)), "allow": (("requests", bool),), "unmute": (),
-    "gate": (("skip", int),), "ask": (("ecu", str), ("request", str)), "clear": (("ecu", str), ("request", str)),
-    "config": (("set", dict),), "settings": (("skip", int),),
-}  # fmt: skip
 
 
 def judge(commands, message):
@@ -31,7 +25,7 @@ def judge(commands, message):
         return commands.refuse(reason)
     reason, text = _untimely(commands.clock, command["expires_ms"]), ""
     if not reason:
-        reason, text = _unfit(command["command"], command["arguments"])
+        reason, text = unfit(command)
     if reason:
         return commands.answer(command, reason, text)
     return command
@@ -54,13 +48,7 @@ def _opened(commands, message):
         command = json.loads(body)
     except ValueError:
         return None, "malformed"
-    return command, None if _is_command(command) else "malformed"
-
-
-def _is_command(command):
-    if type(command) is not dict or [type(command.get(name)) for name in _FIELDS] != _TYPES or len(command) != len(_FIELDS):
-        return False
-    return 1 <= len(command["id"]) <= _LONGEST_ID and 0 <= command["nonce"] < 1 << 63
+    return command, None if is_command(command, _FIELDS, _TYPES) and 0 <= command["nonce"] < 1 << 63 else "malformed"
 
 
 def hmac(key: bytes, message: bytes) -> bytes:
@@ -91,16 +79,3 @@ def _untimely(clock, expires_ms):
     if clock.quality == NONE:
         return "clock_unknown"
     return "expired" if clock.utc_of_boot_ms + uptime.ms() > expires_ms else None
-
-
-def _unfit(command, arguments):
-    """(reason, text), (None, "") where the device knows the command and its arguments."""
-    wanted = _ARGUMENTS.get(command)
-    if wanted is None:
-        return "unknown_command", ""
-    if len(arguments) != len(wanted):
-        return "bad_arguments", "takes " + (", ".join([name for name, _ in wanted]) or "none")
-    for name, kind in wanted:
-        if type(arguments.get(name)) is not kind:
-            return "bad_arguments", "%s: takes %s" % (name, kind.__name__)
-    return None, ""

@@ -9,7 +9,8 @@ from time import ticks_diff, ticks_ms
 
 _PROFILE = "/profile.bin"  # where the configuration names no other
 _PAGE = const(16)  # frames of the gate's log in one reply
-_BUSY_TIMES, _BUSY_MS = const(30), const(100)  # how often it is tried to get in between the schedule's requests
+_BUSY_TIMES = const(30)  # how often it is tried to get in between the schedule's requests
+_BUSY_MS = const(100)
 
 
 def run(commands, name, given):
@@ -94,14 +95,14 @@ def _answer(question):
     async def put():
         try:
             done.append(await question)
-        except (Failure, ValueError) as failure:
+        except (Failure, ValueError, MemoryError) as failure:  # whatever is not told here is waited for without end
             done.append(failure)
 
     asyncio.create_task(put())
     while not done:
         yield
     answer = done[0]
-    if isinstance(answer, ValueError):
+    if isinstance(answer, (ValueError, MemoryError)):
         raise answer
     if isinstance(answer, Failure):
         raise OSError(str(answer))

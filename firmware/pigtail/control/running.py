@@ -3,6 +3,7 @@
 from pigtail import once
 
 _ASKING = "allow", "unmute", "gate", "ask", "clear"
+_SHOWING = "status", "values", "profile"
 
 
 def run(commands, command):
@@ -12,6 +13,8 @@ def run(commands, command):
     try:
         if name in _ASKING:
             result = yield from once.call("pigtail.control.questions", "run", commands, name, given)
+        elif name in _SHOWING:
+            result = once.call("pigtail.control.showing", name, commands, given)
         else:
             result = yield from once.call("pigtail.control.acting", "run", commands, name, given)
     except ValueError as error:
