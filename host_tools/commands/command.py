@@ -3,20 +3,20 @@
 import asyncio
 import json
 import sys
-from pathlib import Path
 
 import click
 
-from host_tools.broker_options import commanded, trust
-from host_tools.control import NoReply, read_key, send
+from host_tools.broker_options import Way, commanded_way_options
+from host_tools.control import NoReply
 from host_tools.control.arguments import parse
+from host_tools.control.carriers import carrier
 from host_tools.progress import working
-from host_tools.reader import Reply, Trust, connection
-from host_tools.reader.inbox import Inbox
+from host_tools.reader import Reply
 from host_tools.reader.lines import printable, reply_text
 
 EXAMPLES = """\b
 Examples:
+  pigtail command --port /dev/ttyUSB0 status
   pigtail command --device kona --command-key kona.key ping
   pigtail command --device kona --command-key kona.key snapshot signals=Vehicle.Speed,Vehicle.CurrentLocation.Altitude
   pigtail command --device kona --command-key kona.key set_period signal=Vehicle.Speed period_ms=500
@@ -25,27 +25,23 @@ Examples:
 
 
 @click.command("command", epilog=EXAMPLES)
-@commanded
+@commanded_way_options
 @click.option("--wait", "wait_s", metavar="SECONDS", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True,
               help="How long to wait for the reply; as long the command is good for.")
-@trust
 @click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON.")
 @click.argument("name", metavar="NAME")
 @click.argument("arguments", metavar="[ARG=VALUE]...", nargs=-1)
-def command(
-    broker: str, device: str, secret: Path, wait_s: float, ca: Path | None, cert: Path | None, key: Path | None, as_json: bool,
-    name: str, arguments: tuple[str, ...],
-) -> None:  # fmt: skip
-    """Tell a device to do something: ping, flush, reboot, set_period or snapshot.
+def command(way: Way, wait_s: float, as_json: bool, name: str, arguments: tuple[str, ...]) -> None:
+    """Tell a device to do something: ping, flush, reboot, set_period or snapshot; status by its serial port.
 
-    flush sends what is in open batches; set_period and reboot restart the device, which loses nothing. Ends with
-    status 1 when the device refuses or does not answer in time. This machine's clock must be right.
+    By that port, or over MQTT with --device and --command-key. flush sends what is in open batches; set_period and reboot
+    restart the device, which loses nothing. Ends with status 1 when the device refuses or does not answer in time. Over MQTT
+    this machine's clock must be right.
     """
-    address, given = connection.parse(broker, Trust(ca, cert, key)), parse(name, arguments)
-    Inbox(device)  # refuses a name that cannot be a device
+    given = parse(name, arguments)
     try:
-        with working(f"waiting for {device}"):
-            reply = asyncio.run(send(address, device, read_key(secret), name, given, wait_s))
+        with carrier(way, wait_s) as (place, send), working(f"waiting for {place}"):
+            reply = asyncio.run(send(name, given))
     except NoReply as error:
         click.echo(f"pigtail: {error}", err=True)
         sys.exit(1)

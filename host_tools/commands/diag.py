@@ -5,26 +5,25 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import click
 
-from host_tools.broker_options import commanded, trust
-from host_tools.control import NoReply, read_key
+from host_tools.broker_options import Way, commanded_way_options
+from host_tools.control import NoReply
+from host_tools.control.carriers import carrier
 from host_tools.diag import answers, descriptions, lines, trouble
 from host_tools.diag.at_once import AtOnce
 from host_tools.diag.client import Asks, Client, Ecu, Refused
 from host_tools.diag.firmware import Failure
 from host_tools.errors import InputError
 from host_tools.progress import working
-from host_tools.reader import Trust, connection
-from host_tools.reader.inbox import Inbox
 from host_tools.signals.find import find
 from host_tools.signals.profile import ON_CHANGE, Profile
 
 EXAMPLES = """\b
 Examples:
+  pigtail diag --port /dev/ttyUSB0 dtcs
   pigtail diag --device kona --command-key kona.key dtcs
   pigtail diag --device kona --command-key kona.key --ecu battery read 0101
   pigtail diag --device kona --command-key kona.key --ecu engine clear
@@ -44,10 +43,9 @@ OTHERS = ("read", "clear", "gate", "allow", "forbid", "unmute")
 
 
 @click.command("diag", epilog=EXAMPLES)
-@commanded
+@commanded_way_options
 @click.option("--wait", "wait_s", metavar="SECONDS", type=click.FloatRange(0.1, 3600), default=20.0, show_default=True,
               help="How long to wait for each reply.")
-@trust
 @click.option("--ecu", metavar="NAME",
               help="Ask this one alone, or all at once by a functional id's name.  [default: one after the other]")
 @click.option("--profile", "named", metavar="PROFILE",
@@ -57,10 +55,11 @@ OTHERS = ("read", "clear", "gate", "allow", "forbid", "unmute")
 @click.argument("verb", metavar="VERB", type=click.Choice([*VERBS, *OTHERS]))
 @click.argument("did", metavar="[DID]", required=False)
 def command(
-    broker: str, device: str, secret: Path, wait_s: float, ca: Path | None, cert: Path | None, key: Path | None,
-    ecu: str | None, named: str | None, yes: bool, as_json: bool, verb: str, did: str | None,
+    way: Way, wait_s: float, ecu: str | None, named: str | None, yes: bool, as_json: bool, verb: str, did: str | None
 ) -> None:  # fmt: skip
     """Ask the car's control units: vin, dtcs, snapshot, supported, read DID, clear; gate, allow, forbid, unmute.
+
+    By the device's serial port, or over MQTT with --device and --command-key.
 
     The device asks nothing until its owner allows it (allow; forbid ends it), and its gate lets only reading pass. clear erases
     the trouble codes of one --ecu, and the snapshots with them. gate shows what was sent; unmute ends a mute. Ends with status
@@ -70,11 +69,9 @@ def command(
     if verb == "clear" and ecu is None:
         raise InputError("clear: say with --ecu whose trouble codes are to be cleared")
     profile = find(named, ON_CHANGE, lambda line: click.echo(line, err=True)) if named else None
-    Inbox(device)  # refuses a name that cannot be a device
-    client = Client(connection.parse(broker, Trust(ca, cert, key)), device, read_key(secret), wait_s)
     try:
-        with working(f"waiting for {device}") if verb != "clear" else nullcontext():  # that asks back
-            text, content, is_whole = asyncio.run(_run(client, verb, ecu, number, profile, yes))
+        with carrier(way, wait_s) as (name, send), nullcontext() if verb == "clear" else working(f"waiting for {name}"):
+            text, content, is_whole = asyncio.run(_run(Client(name, send), verb, ecu, number, profile, yes))
     except (NoReply, Refused) as error:
         click.echo(f"pigtail: {error}", err=True)
         sys.exit(1)

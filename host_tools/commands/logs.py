@@ -40,12 +40,11 @@ def command(way: Way, seconds: float, as_json: bool) -> None:
         if way.is_mqtt:
             asyncio.run(_events(way.listener(), seconds, as_json))
         else:
-            console(only(way.port), seconds, as_json)
+            _console(only(way.port), seconds, as_json)
 
 
-def console(port: str, seconds: float, as_json: bool, note: str = "") -> None:
-    """Prints the console at `port`."""
-    click.echo(f"the console at {port}; {note}Ctrl-C ends", err=True)
+def _console(port: str, seconds: float, as_json: bool) -> None:
+    click.echo(f"the console at {port}; Ctrl-C ends", err=True)
     for line in follow(port, seconds):
         told = {"time": iso8601(line.utc), "text": line.text, "said": line.said}
         click.echo(json.dumps(told) if as_json else printable(line.text))

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import time
-from contextlib import aclosing, nullcontext, suppress
+from contextlib import AbstractContextManager, aclosing, nullcontext, suppress
 
 import click
 from rich.console import Console
@@ -12,7 +12,8 @@ from rich.live import Live
 
 from host_tools.broker_options import Way, seconds_option, way_options
 from host_tools.commands.listen import describe
-from host_tools.commands.logs import console
+from host_tools.device.asking import Asking
+from host_tools.device.watching import Watching
 from host_tools.reader import BatchEvent, Listener, Status
 from host_tools.reader.lines import iso8601, printable
 from host_tools.reader.overview import Overview
@@ -36,20 +37,43 @@ Examples:
 def command(way: Way, seconds: float, as_json: bool) -> None:
     """Watch a device live: bus, queue, link, clock, health, and each value with its age and source.
 
-    That is told over MQTT. With --port it shows the console at that serial port, and the firmware goes on: values come over
-    MQTT alone, since to ask for them there would stop it. Ctrl-C ends it.
+    Over MQTT, as the devices at a broker tell it; or with --port by a serial port, where the firmware is asked once a second
+    and goes on, and what it prints is shown as well. Ctrl-C ends it.
     """
     with suppress(KeyboardInterrupt):
         if way.port is not None:
-            console(way.port, seconds, as_json, "values come over MQTT: pigtail monitor --broker URL; ")
+            _ask(way.port, seconds, as_json)
             return
         asyncio.run(_watch(way.listener(), seconds, as_json))
 
 
+def _view(overview: Overview, as_json: bool) -> tuple[bool, AbstractContextManager[object]]:
+    """Whether there is a terminal to draw on, and what does so."""
+    if as_json or not sys.stdout.isatty():
+        return False, nullcontext()
+    return True, Live(get_renderable=overview.render, console=Console(), refresh_per_second=4)
+
+
+def _ask(port: str, seconds: float, as_json: bool) -> None:
+    overview = Overview()
+    on_terminal, view = _view(overview, as_json)
+    note = overview.note if on_terminal else lambda line: click.echo(printable(line), err=True)
+    until, due = time.monotonic() + seconds, 0.0
+    with view, Asking(port, note) as device:
+        watching = Watching(device)
+        while True:
+            watching.look(overview)
+            if not on_terminal and time.monotonic() >= due:
+                _show(overview, as_json)
+                due = time.monotonic() + (0 if as_json else PLAIN_S)
+            if time.monotonic() >= until:
+                return
+            device.listen(min(TURN_S, until - time.monotonic()))
+
+
 async def _watch(listener: Listener, seconds: float, as_json: bool) -> None:
     overview = Overview()
-    on_terminal = sys.stdout.isatty() and not as_json
-    view = Live(get_renderable=overview.render, console=Console(), refresh_per_second=4) if on_terminal else nullcontext()
+    on_terminal, view = _view(overview, as_json)
     taking = asyncio.create_task(_take(listener, overview, tell=not on_terminal))
     until = time.monotonic() + seconds
     try:

@@ -34,6 +34,7 @@ COMMANDS: dict[str, dict[str, tuple[_Kind, str]]] = {
     "ping": {},
     "flush": {},
     "reboot": {},
+    "status": {},  # at the console; over MQTT it comes by itself
     "set_period": {"signal": (_name, "a signal's name"), "period_ms": (_milliseconds, "0 (on change) to 3600000")},
     "snapshot": {"signals": (_names, f"1 to {MOST_SIGNALS} signals' names with commas between them")},
 }

@@ -37,10 +37,13 @@ def body(command: Command) -> str:
         "id": command.id, "nonce": command.nonce, "expires_ms": command.expires_ms, "command": command.name,
         "arguments": dict(command.arguments),
     }  # fmt: skip
-    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-    if len(text.encode()) > MOST_BODY:
-        raise InputError(f"command {command.name}: {len(text.encode())} bytes; a device takes {MOST_BODY}: name fewer signals")
-    return text
+    return _short(command.name, json.dumps(fields, ensure_ascii=False, separators=(",", ":")))
+
+
+def typed(ident: str, name: str, arguments: Mapping[str, object]) -> bytes:
+    """A command as the console takes it, without the newline. Raises InputError for what no device takes."""
+    fields = {"id": ident, "command": name, "arguments": dict(arguments)}
+    return _short(name, json.dumps(fields, ensure_ascii=False, separators=(",", ":"))).encode()
 
 
 def mac(key: Key, device: str, text: str) -> str:
@@ -52,6 +55,12 @@ def message(key: Key, device: str, command: Command) -> bytes:
     """The payload for the device's topic `command`. Raises InputError for what no device takes."""
     text = body(command)
     return json.dumps({"mac": mac(key, device, text), "body": text}, ensure_ascii=False).encode()
+
+
+def _short(name: str, text: str) -> str:
+    if len(text.encode()) > MOST_BODY:
+        raise InputError(f"command {name}: {len(text.encode())} bytes; a device takes {MOST_BODY}: name fewer signals")
+    return text
 
 
 def read_key(path: Path) -> Key:

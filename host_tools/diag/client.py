@@ -1,4 +1,4 @@
-"""Asks through a device: each request is a signed command, and passes the device's gate."""
+"""Asks through a device: each request is a command, over MQTT or by a cable, and passes the device's gate."""
 
 import asyncio
 import re
@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from host_tools.control import Key, send
+from host_tools.control.carriers import Send
 from host_tools.diag.firmware import Failure
 from host_tools.errors import InputError, PigtailError
 from host_tools.reader import Reply
-from host_tools.reader.connection import Address
 
 _NEGATIVE = re.compile(r"negative ([0-9a-f]{2})")
 _PASSING = ("under_way", "ecu_budget", "budget", "queue")
@@ -57,12 +56,10 @@ class Asks(Protocol):
 
 @dataclass(frozen=True)
 class Client:
-    """Commands `device` at the broker; waits so long for each reply."""
+    """Commands `device`, whose replies `send` brings."""
 
-    address: Address
     device: str
-    key: Key
-    wait_s: float
+    send: Send
 
     async def gate(self) -> dict[str, Any]:
         """The state of the gate as the device tells it, with all of its log. Raises Refused, NoReply, BrokerError."""
@@ -126,7 +123,7 @@ class Client:
         await self._done("unmute", {})
 
     async def _send(self, command: str, arguments: Mapping[str, object]) -> Reply:
-        return await send(self.address, self.device, self.key, command, arguments, self.wait_s)
+        return await self.send(command, arguments)
 
     async def _done(self, command: str, arguments: Mapping[str, object]) -> Reply:
         reply = await self._send(command, arguments)

@@ -40,7 +40,7 @@ class Sample:
     stream: int = 0  # id
     purpose: str = ""
     priority: str = PRIORITIES[-1]  # one of PRIORITIES
-    clock: str = CLOCKS[0]  # one of CLOCKS: what `utc` rests on
+    clock: str = CLOCKS[0]  # one of CLOCKS: what `utc` rests on; or HOST
 
 
 @dataclass(frozen=True, slots=True)

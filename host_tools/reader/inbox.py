@@ -155,13 +155,13 @@ class Inbox:
             if kind == "telemetry":
                 yield from self._telemetry(device, payload)
             elif payload and kind == "status":  # an empty payload only clears what was retained
-                yield Status(device, _json_object(payload))
+                yield Status(device, json_object(payload))
             elif payload and kind == "gap":
-                yield self._gap(device, _json_object(payload))
+                yield self._gap(device, json_object(payload))
             elif payload and kind == "event":
-                yield from self._once(kind, _happened(device, _json_object(payload)))
+                yield from self._once(kind, _happened(device, json_object(payload)))
             elif payload and kind == "reply":
-                yield from self._once(kind, _reply(device, _json_object(payload)))
+                yield from self._once(kind, reply(device, json_object(payload)))
             elif payload:
                 yield from self._profile(device, int(match[3], 16), payload)
         except InputError as error:
@@ -279,7 +279,8 @@ def _happened(device: str, fields: dict[str, Any]) -> Happened:
     return Happened(device, boot, number, uptime_ms, kind, text)
 
 
-def _reply(device: str, fields: dict[str, Any]) -> Reply:
+def reply(device: str, fields: dict[str, Any]) -> Reply:
+    """A device's reply from its JSON object. Raises InputError for what is none."""
     ok, result = fields.get("ok"), fields.get("result", {})
     texts = [fields.get("id"), fields.get("command"), fields.get("reason", ""), fields.get("text", "")]
     if type(ok) is not bool or not isinstance(result, dict) or not all(isinstance(text, str) for text in texts):
@@ -288,7 +289,8 @@ def _reply(device: str, fields: dict[str, Any]) -> Reply:
     return Reply(device, identity_, command, ok, result, reason, text)
 
 
-def _json_object(payload: bytes) -> dict[str, Any]:
+def json_object(payload: bytes) -> dict[str, Any]:
+    """The JSON object in `payload`. Raises InputError for what is none."""
     try:
         fields = json.loads(payload)
     except (ValueError, RecursionError) as error:

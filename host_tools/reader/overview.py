@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from host_tools.reader.batch import Sample
 from host_tools.reader.health import Row, health
 from host_tools.reader.inbox import BatchEvent, Status
 from host_tools.reader.lines import printable, record
@@ -43,6 +45,10 @@ class Overview:
             return
         seen.frames_per_s = _rate(seen.fields, event.fields)
         seen.fields, seen.at = event.fields, time.monotonic()
+
+    def values(self, device: str, boot: int, samples: Iterable[Sample]) -> None:
+        """Samples came in no batch: as of now, by a cable."""
+        self._latest.put(device, boot, samples)
 
     def note(self, line: str) -> None:
         """A line for people; the last few are kept."""

@@ -1,7 +1,7 @@
 """The latest value of each signal with its age, as a table; the live one of `pigtail listen` on a terminal."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from rich.console import Console
@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from host_tools.reader.batch import Sample
 from host_tools.reader.inbox import BatchEvent
 from host_tools.reader.lines import Record, origin_text, printable, stream_text, value_text
 
@@ -30,8 +31,12 @@ class Latest:
     def take(self, event: BatchEvent) -> None:
         """Takes over the samples of a batch."""
         boot = event.batch.header.boot
-        self._records.update((_Key(event.device, s.index, s.name), (boot, s)) for s in event.batch.samples)
+        self.put(event.device, boot, event.batch.samples)
         self._records.update((_Key(event.device, _BEHIND, o.name), (boot, o)) for o in event.batch.occurrences)
+
+    def put(self, device: str, boot: int, samples: Iterable[Sample]) -> None:
+        """Takes over samples that came in no batch."""
+        self._records.update((_Key(device, s.index, s.name), (boot, s)) for s in samples)
 
     def of(self, device: str) -> Iterator[tuple[int, Record]]:
         """The boot and the record of each signal of a device, in the order of its profile."""

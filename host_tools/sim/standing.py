@@ -7,7 +7,7 @@ as the board has power. A new one has MicroPython and an empty file system, as a
 import asyncio
 import contextlib
 import fcntl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import can
@@ -16,23 +16,28 @@ from host_tools.errors import InputError
 from host_tools.sim import image
 from host_tools.sim.board import VirtualBoard, compiled, facts
 from host_tools.sim.car import VirtualCar
+from host_tools.sim.ecus import Ecus
+from host_tools.sim.ecus.facts import Facts
 from host_tools.sim.serial_port import SerialPort
+from host_tools.sim.wire import Wire
 
 _STOCK_BOOT = b"# This file is executed on every boot (including wake-boot from deepsleep)\n"
 
 
 @contextlib.asynccontextmanager
 async def powered(
-    folder: Path, device: str, frames: Iterator[can.Message], heap: str = "128k"
+    folder: Path, device: str, frames: Iterator[can.Message], heap: str = "128k", ecus: Sequence[Facts] = ()
 ) -> AsyncIterator[tuple[VirtualBoard, SerialPort]]:
-    """The board in `folder`, made where there is none, with power as long as the block runs; its bus carries `frames`.
-    Raises InputError."""
+    """The board in `folder`, made where there is none, with power as long as the block runs; its bus carries `frames`, and what
+    `ecus` answer. Raises InputError."""
     _, modules = compiled()
     with _only_one(folder):
         _make(folder)
         car = VirtualCar(frames, frozenset(), 1.0)
+        wire = Wire(car, Ecus(ecus).answer)
         port = SerialPort(folder)
-        board = VirtualBoard(folder, device, await car.start(), heap, 1.0, modules, port=port)
+        places = await car.start(), await wire.start()
+        board = VirtualBoard(folder, device, places[0], heap, 1.0, modules, wire_port=places[1], port=port)
         (folder / "names").unlink()  # names are this machine's
         link = folder / "port"
         link.unlink(missing_ok=True)
@@ -45,6 +50,7 @@ async def powered(
             await asyncio.gather(running, return_exceptions=True)
             link.unlink()
             port.close()
+            await wire.stop()
             await car.stop()
 
 

@@ -6,13 +6,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import can
 
 from host_tools.sim import image, standing
 from host_tools.sim.board import VirtualBoard, facts
+from host_tools.sim.ecus.facts import Facts
 
 TIME_LIMIT_S = 30
 SMALL = 64 * image.BLOCK_SIZE  # bytes of flash: quick to copy
@@ -59,14 +60,14 @@ def flash(folder: Path, files: Mapping[str, bytes], size: int = SMALL) -> None:
 
 
 @contextlib.contextmanager
-def powered(folder: Path, frames: Iterable[can.Message] = ()) -> Iterator[Powered]:
-    """The board in `folder`, on, with these frames on its bus."""
+def powered(folder: Path, frames: Iterable[can.Message] = (), ecus: Sequence[Facts] = ()) -> Iterator[Powered]:
+    """The board in `folder`, on, with these frames on its bus, and these ECUs."""
     boards: list[Powered] = []
     is_on, off = threading.Event(), asyncio.Event()
 
     async def stay() -> None:
         try:
-            async with standing.powered(folder, "virtual", iter(frames)) as (board, port):
+            async with standing.powered(folder, "virtual", iter(frames), ecus=ecus) as (board, port):
                 boards.append(Powered(board, port.path, asyncio.get_running_loop()))
                 while board.pid is None:
                     await asyncio.sleep(0.005)

@@ -18,7 +18,6 @@ from host_tools.diag.descriptions import CODES, failure
 from host_tools.diag.firmware import Failure, code_text, codes
 from host_tools.errors import InputError
 from host_tools.reader import Reply
-from host_tools.reader.connection import Address
 from host_tools.signals.find import find
 from host_tools.sim import broker
 from tests.host.device_at_broker import HANGS_S, KEY, done, served
@@ -73,10 +72,10 @@ class Beside(Client):
     """Has the car beside it, without a broker."""
 
     def __init__(self, car: Car) -> None:
-        super().__init__(Address("127.0.0.1", 1), "kona", KEY, 1.0)
+        super().__init__("kona", self._told)
         object.__setattr__(self, "car", car)
 
-    async def _send(self, command: str, arguments: Mapping[str, object]) -> Reply:
+    async def _told(self, command: str, arguments: Mapping[str, object]) -> Reply:
         car: Car = self.car  # type: ignore[attr-defined]
         told = car.answer({"id": "x", "command": command, "arguments": dict(arguments)})
         return Reply("kona", "x", command, bool(told["ok"]), told.get("result", {}), told.get("reason", ""), told.get("text", ""))  # type: ignore[arg-type]

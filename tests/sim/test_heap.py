@@ -79,7 +79,7 @@ def test_fault_8_memory_error_in_any_part_begins_that_part_anew_and_counts_it(
     report, simulation, _ = drive(26.0, outages=((8.0, 14.0),))
     assert_books_balance(report)
     assert report.restarts == 0 and report.samples_delivered > 2000
-    assert simulation.status["restarts"] == dict.fromkeys(("bus", "keeper", "link", "clock", "uplink"), 1)
+    assert simulation.status["restarts"] == dict.fromkeys(("bus", "keeper", "link", "clock", "uplink", "console"), 1)
     assert set(simulation.status["errors"].values()) == {"MemoryError('planted',)"}  # type: ignore[attr-defined]
 
 
