@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 from esptool import bin_image
+from mp_image_tool_esp32.partition_table import PartitionTable
 
 from host_tools import boards
 from host_tools.boards import Board
@@ -57,3 +58,10 @@ def image(
 def board_of(chip: str) -> Board:
     """A board with that chip."""
     return next(board for board in boards.load_all() if board.chip == chip)
+
+
+def read_by_mp_image_tool(table: bytes, flash_size: int) -> PartitionTable:
+    """What another parser finds in a table. Raises what it raises: no table, MD5, overlap, alignment, more than the flash has."""
+    found = PartitionTable.from_bytes(table, flash_size)
+    found.check()
+    return found

@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 
 OPS = {
     0x02: "FLASH_BEGIN", 0x03: "FLASH_DATA", 0x04: "FLASH_END", 0x05: "MEM_BEGIN", 0x06: "MEM_END", 0x07: "MEM_DATA",
-    0x08: "SYNC", 0x09: "WRITE_REG", 0x0A: "READ_REG", 0x0B: "SPI_SET_PARAMS", 0x0D: "SPI_ATTACH", 0x0F: "CHANGE_BAUDRATE",
-    0x10: "FLASH_DEFL_BEGIN", 0x11: "FLASH_DEFL_DATA", 0x12: "FLASH_DEFL_END", 0x13: "SPI_FLASH_MD5",
-    0x14: "GET_SECURITY_INFO", 0xD0: "ERASE_FLASH", 0xD1: "ERASE_REGION",
+    0x08: "SYNC", 0x09: "WRITE_REG", 0x0A: "READ_REG", 0x0B: "SPI_SET_PARAMS", 0x0D: "SPI_ATTACH", 0x0E: "READ_FLASH_SLOW",
+    0x0F: "CHANGE_BAUDRATE", 0x10: "FLASH_DEFL_BEGIN", 0x11: "FLASH_DEFL_DATA", 0x12: "FLASH_DEFL_END", 0x13: "SPI_FLASH_MD5",
+    0x14: "GET_SECURITY_INFO", 0xD0: "ERASE_FLASH", 0xD1: "ERASE_REGION", 0xD2: "READ_FLASH",
 }  # fmt: skip
 CHANGES = {"FLASH_BEGIN", "FLASH_DATA", "FLASH_DEFL_BEGIN", "FLASH_DEFL_DATA", "ERASE_FLASH", "ERASE_REGION"}
-_STUB_ONLY = {"ERASE_FLASH", "ERASE_REGION"}
+_STUB_ONLY = {"ERASE_FLASH", "ERASE_REGION", "READ_FLASH"}
+_SLOW_BLOCK = 64  # bytes that the ROM reads at once
 _CHIP_MAGIC = 0x40001000
 _SPI_USR = 1 << 18  # in SPI_CMD
 _SYNCED = 0x20120707
@@ -87,6 +88,8 @@ class RomLoader:
         self._ram: dict[int, bytearray] = {}
         self._loading: bytearray | None = None
         self._write: _Write | None = None
+        self._unread: list[bytes] = []  # what READ_FLASH still has to hand over, its MD5 last
+        self._read = 0  # bytes
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         self.port = os.ttyname(self._slave)
@@ -132,16 +135,18 @@ class RomLoader:
                     escaped = byte == 0xDB and not escaped
 
     def _heard(self, packet: bytes) -> None:
+        if self._unread:
+            return self._hand_over(packet)
         name = OPS.get(packet[1] if len(packet) > 1 else -1, "?")
         packet = self.on_request(name, packet)
         if len(packet) < 8 or packet[0] != 0:
-            return
+            return None
         op, size, check = struct.unpack_from("<xBHI", packet)
         data = packet[8:]
         if not self._knows(name):
             for _ in range(8):
                 self._answer(name, struct.pack("<BBHI", 1, 0xFF, 4, 0) + bytes([1, _INVALID, 0, 0]))
-            return
+            return None
         try:
             if size != len(data):
                 raise Refused(_INVALID)
@@ -158,6 +163,9 @@ class RomLoader:
             self._answer(name, answer)
         if name == "MEM_END" and self.is_stub:
             self._answer("OHAI", b"OHAI")
+        if self._unread:
+            self._hand_over(None)
+        return None
 
     def _knows(self, name: str) -> bool:
         if name == "GET_SECURITY_INFO":
@@ -233,6 +241,29 @@ class RomLoader:
         if (block, sector, page, mask) != (65536, _SECTOR, 256, 0xFFFF):
             self._violated("SPI_SET_PARAMS: not of such a flash")
         self._size = size
+
+    def _check_readable(self, at: int, size: int) -> None:
+        if not self._attached or not self._size or at + size > min(self._size, self.flash_size):
+            self._violated(f"reads {size:#x} bytes at {at:#x}")
+
+    def _read_flash_slow(self, at: int, size: int) -> tuple[int, bytes]:
+        self._check_readable(at, size)
+        if size > _SLOW_BLOCK:
+            self._violated("READ_FLASH_SLOW: more than the ROM reads at once")
+        return 0, bytes(self.flash[at : at + size]).ljust(_SLOW_BLOCK, b"\0")
+
+    def _read_flash(self, at: int, size: int, block: int, window: int) -> None:
+        self._check_readable(at, size)
+        content, self._read = bytes(self.flash[at : at + size]), 0
+        self._unread = [content[i : i + block] for i in range(0, size, block)] + [hashlib.md5(content).digest()]
+
+    def _hand_over(self, acknowledgement: bytes | None) -> None:
+        """The next block, when the bytes that came so far have been acknowledged."""
+        if acknowledgement is not None and acknowledgement != struct.pack("<I", self._read):
+            self.violations.append(f"READ_FLASH: {acknowledgement.hex()} acknowledges other than {self._read} bytes")
+        block = self._unread.pop(0)
+        self._read += len(block)
+        self._answer("READ_FLASH", block)
 
     def _erase_flash(self) -> None:
         self.flash[:] = b"\xff" * self.flash_size

@@ -2,14 +2,16 @@
 
 import struct
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 from random import Random
 
+import esptool
 import pytest
-from images import STOCK, app, board_of, image
+from images import STOCK, app, board_of, image, read_by_mp_image_tool
 from rom_loader import ESP32, ESP32C3, ESP32S3, Chip, RomLoader
 
-from host_tools.boards import Board
+from host_tools.boards import SECTOR, Board
 from host_tools.device import flashing, partitions
 from host_tools.device import image as images
 from host_tools.device.flashing import Flashed, FlashFailed
@@ -101,6 +103,33 @@ def test_table_of_the_board_and_the_size_of_its_flash(tmp_path: Path, plug: Plug
     path = tmp_path / "read.bin"
     path.write_bytes(loader.flash[board.flash_offset : 0x1F0000])
     assert images.read(path, board).table == partitions.plan(board)  # digests and all
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("stub", [True, False], ids=["stub", "rom"])
+def test_esptool_reads_the_table_back_and_mp_image_tool_reads_its_rows(
+    tmp_path: Path, plug: Plug, chip: str, stub: bool
+) -> None:
+    board = board_of(chip)
+    written = plug(RomLoader(CHIPS[chip], board.flash_size))
+    flashed(tmp_path, written, board, own_table=True)
+    loader = plug(RomLoader(CHIPS[chip], board.flash_size))  # after a reset
+    loader.flash[:] = written.flash
+    content = read_by_esptool(loader, partitions.ADDRESS, SECTOR, stub)
+    assert loader.violations == [] and loader.names()[-1] == ("READ_FLASH" if stub else "READ_FLASH_SLOW")
+    rows = [(p.name, p.type, p.subtype, p.offset, p.size, p.flags) for p in read_by_mp_image_tool(content, board.flash_size)]
+    assert rows == [astuple(p) for p in partitions.plan(board)]
+
+
+def read_by_esptool(loader: RomLoader, address: int, size: int, stub: bool) -> bytes:
+    """As `esptool read-flash` does."""
+    rom = esptool.detect_chip(loader.port, connect_attempts=1)
+    try:
+        chip = esptool.run_stub(rom) if stub else rom
+        esptool.attach_flash(chip)
+        return esptool.read_flash(chip, address, size, flash_size="detect")
+    finally:
+        rom._port.close()
 
 
 def test_table_of_the_image_stays_unless_asked(tmp_path: Path, plug: Plug) -> None:
