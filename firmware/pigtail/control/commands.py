@@ -4,7 +4,7 @@ key; what judges and runs a command is loaded for it and forgotten. Bytes and re
 from binascii import unhexlify
 from micropython import const
 from pigtail import once
-from pigtail.control.console import Replies
+from pigtail.control.replies import Replies
 from time import ticks_diff
 
 _MOST = const(4)  # commands that wait

@@ -6,7 +6,6 @@ import sys
 from asyncio import sleep_ms
 from micropython import const
 from pigtail import once
-from pigtail.outbox.keeper import restart
 
 _BEGIN = const(0x10)
 _LOOK_MS = const(100)
@@ -15,48 +14,15 @@ _MOST = const(256)  # bytes at one look: a chip keeps no more
 _NO_ROOM = '\x10.{"id":"","command":"","ok":false,"reason":"failed","text":"no memory"}'
 
 
-class Replies:
-    """What became of commands, and the reply to the latest. `keeper` is None without a profile."""
+class Console:
+    """`parts`: outbox, profile, values, sampler, keeper, on which commands act; without a profile all but the first are None.
+    `tester` and `status` come later."""
 
-    run: int
-    refused: dict
-    restarts: bool
-    keeper: object
-
-    def refuse(self, reason: str) -> None:
-        self.refused[reason] = self.refused.get(reason, 0) + 1
-
-    def answer(self, command: dict, reason: str = "", text: str = "", result=None) -> None:
-        """Counts it as run, or, where there is a reason, as refused, and replies."""
-        self.reply = reply = {"id": command["id"], "command": command["command"], "ok": not reason}
-        if reason:
-            self.refuse(reason)
-            reply["reason"] = reason
-            reply["text"] = text
-        else:
-            self.run += 1
-            reply["result"] = result
-
-    def end(self) -> None:
-        """The reply has come to whoever asked; a restart may follow."""
-        self.reply = None
-        if self.restarts:
-            restart(self.keeper)
-
-
-class Console(Replies):
-    """The arguments are what commands act on, without a profile all but the first None; `tester` and `status` come later."""
-
-    def __init__(self, outbox, profile, values, sampler, keeper):
-        self.outbox = outbox
-        self.profile = profile
-        self.values = values
-        self.sampler = sampler
-        self.keeper = keeper
+    def __init__(self, *parts):
+        self.parts = parts
         self.run = self.dropped = 0  # commands; bytes that were none
         self.refused = {}
-        self.restarts = False
-        self.reply = self.tester = self.status = None
+        self.tester = self.status = None
 
     async def listen(self, beat) -> None:
         """A part for the supervisor."""
@@ -79,6 +45,6 @@ class Console(Replies):
         try:
             await once.call("pigtail.control.typed", "take", self, stdin, came, beat)
         except MemoryError:
-            self.refuse("failed")
+            self.refused["failed"] = self.refused.get("failed", 0) + 1
             print(_NO_ROOM)
         await sleep_ms(_PAUSE_MS)

@@ -9,9 +9,20 @@ import sys
 from asyncio import sleep_ms
 from micropython import const
 from pigtail import once
+from pigtail.control.replies import Replies
 
 _TURN_MS = const(4)
 _PIECE = const(32)  # characters at one turn
+
+
+class Typed(Replies):
+    """What a command from `console` acts on, and its reply; counts there."""
+
+    def __init__(self, console):
+        self.outbox, self.profile, self.values, self.sampler, self.keeper = console.parts
+        self.tester, self.status = console.tester, console.status
+        self.run, self.refused = console.run, console.refused
+        self.restarts = False
 
 
 async def take(console, stdin, came, beat) -> None:
@@ -20,20 +31,22 @@ async def take(console, stdin, came, beat) -> None:
     command, reason, text = {"id": "", "command": ""}, heard, ""
     if type(heard) is bytes:
         command, reason, text = once.call("pigtail.control.forms", "typed", heard)
+    typed = Typed(console)
     if reason:
-        console.answer(command, reason, text)
+        typed.answer(command, reason, text)
     else:
-        for _ in once.call("pigtail.control.running", "run", console, command):
+        for _ in once.call("pigtail.control.running", "run", typed, command):
             beat()
             await sleep_ms(_TURN_MS)
     try:
-        await _tell(console.reply, beat)
+        await _tell(typed.reply, beat)
     except MemoryError:
-        console.run -= console.reply["ok"]
-        console.answer(command, "failed", "no memory for the result")
+        typed.run -= typed.reply["ok"]
+        typed.answer(command, "failed", "no memory for the result")
         sys.stdout.write("\x10!\n")
-        await _tell(console.reply, beat)
-    console.end()
+        await _tell(typed.reply, beat)
+    console.run = typed.run
+    typed.end()
 
 
 async def _tell(reply, beat):
