@@ -26,6 +26,7 @@ from host_tools.errors import InputError
 BAUD = 115200
 ANSWER_S = 10.0  # longest silence of a device that runs a piece of code
 PROMPT_S = 5.0  # longest silence of one that has nothing to do
+QUIET_S = 1.0  # longest silence amid what mpremote reads byte by byte
 INTERRUPT_S = 1.0  # until it must have stopped what it runs; more with each attempt
 ATTEMPTS = 3  # a chip that is booting does not hear
 PIECE = 1536  # bytes of a file that one piece of code carries
@@ -249,7 +250,7 @@ def _open(port: str) -> SerialTransport:
     if not os.path.exists(port) and "://" not in port and os.name == "posix":
         raise InputError(f"no port {port}: `pigtail devices` lists those that there are")
     try:
-        return _Transport(os.path.realpath(port), BAUD, timeout=0.1)
+        return _Transport(os.path.realpath(port), BAUD, timeout=QUIET_S)
     except TransportError:
         raise InputError(_why_not(port)) from None
 
