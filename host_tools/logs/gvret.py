@@ -28,6 +28,8 @@ def read(lines: TextIO) -> Iterator[can.Message]:
         if fields == [""]:
             continue
         size = int(fields[length])
+        if any(fields[data + size :]):
+            raise ValueError("more data bytes than LEN")
         yield can.Message(
             timestamp=int(fields[time]) / 1e6,
             arbitration_id=int(fields[ident], 16),

@@ -12,7 +12,7 @@ from host_tools.reader import Happened
 from host_tools.sim.board import ASLEEP, Life
 
 FIELDS = ("time_s", "ignition", "battery_mv", "bus")
-MOST_MV = 65_535
+LEAST_MV, MOST_MV = 1000, 65_535  # who gives volts, or mV with a comma, is told
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ def _moment(path: Path, line: int, row: dict[str, str]) -> Moment:
             raise ValueError("not as many columns")
         battery_mv = int(row["battery_mv"]) if row["battery_mv"] else None
         at, ignition, bus = float(row["time_s"]), _flag(row["ignition"]), _flag(row["bus"])
-        if not 0 <= at < 1e9 or (battery_mv is not None and not 0 < battery_mv <= MOST_MV):
+        if not 0 <= at < 1e9 or (battery_mv is not None and not LEAST_MV <= battery_mv <= MOST_MV):
             raise ValueError("out of range")
     except ValueError as error:
-        takes = f"seconds, then 0, 1 or nothing, mV up to {MOST_MV} or nothing, and 0 or 1"
+        takes = f"seconds, then 0, 1 or nothing, {LEAST_MV} to {MOST_MV} mV or nothing, and 0 or 1"
         raise InputError(f"{path}, line {line}: {error}; give {takes}") from error
     return Moment(at, ignition, battery_mv, bus is not False)
 

@@ -77,6 +77,15 @@ def test_bad_value_of_every_key_is_one_line_and_status_2_and_nothing_is_written(
     assert err.count("\n") == 1 and not path.exists()
 
 
+@pytest.mark.parametrize("value", ["{},5", "{},000", '"{},5"'])
+@pytest.mark.parametrize("key", [name for name, key in KEYS.items() if key.kind is int and name not in draft.COUNTED])
+def test_peers_comma_for_a_decimal_point_in_a_setting_is_refused(key: str, value: str, pigtail: Any, tmp_path: Path) -> None:
+    path = tmp_path / "draft.json"
+    status, out, err = pigtail("config", "set", "--file", path, f"{key}={value.format(KEYS[key].default)}")
+    assert (status, out) == (2, "") and err.startswith(f"pigtail: error: {key}: ") and err.count("\n") == 1, err
+    assert not path.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

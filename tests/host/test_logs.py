@@ -226,6 +226,36 @@ def test_a_line_that_is_no_frame_is_refused(tmp_path: Path, name: str, text: str
         list(read(tmp_path / name))
 
 
+PYTHON_CAN = "timestamp,arbitration_id,extended,remote,error,dlc,data\n"
+GVRET = "Time Stamp,ID,Extended,Bus,LEN,D1,D2\n"
+ASC = "date Mon Jan 1 00:00:00 2024\nbase hex timestamps absolute\nno internal events logged\n"
+TRC = ";$FILEVERSION=1.1\n;$STARTTIME=43474.5\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", PYTHON_CAN + "1,5,0x123,0,0,0,2,AAE=\n"),
+        ("a.csv", PYTHON_CAN + '"1,5",0x123,0,0,0,2,AAE=\n'),
+        ("a.csv", PYTHON_CAN.replace(",", ";") + "1,5;0x123;0;0;0;2;AAE=\n"),
+        ("a.csv", GVRET + "1000,5,123,false,0,2,AA,BB\n"),
+        ("a.csv", GVRET + "1000,5,1,0,0,2,AA,BB\n"),  # each field has one that fits in its place
+        ("a.csv", GVRET + "1000,5,1,0,1,2,AA,BB\n"),
+        ("a.csv", GVRET + '"1000,5",1,0,0,2,AA,BB\n'),
+        ("a.csv", GVRET.replace(",", ";") + "1000,5;1;0;0;2;AA;BB\n"),
+        ("a.log", "(1,5) can0 123#01\n"),
+        ("a.crtd", "1,5 1R11 123 01\n"),
+        ("a.trc", TRC + "  1)   1059,9  Rx  0123  2  AA BB\n"),
+        ("a.asc", ASC + "   1,5 1 123 Rx d 2 AA BB\n"),
+    ],
+)
+def test_peers_comma_for_a_decimal_point_in_a_log_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match="damaged|neither|no CAN data frame") as caught:
+        list(read(tmp_path / name))
+    assert "\n" not in str(caught.value)
+
+
 def test_missing_directory_and_unknown_format_are_refused(tmp_path: Path) -> None:
     (tmp_path / "d.log").mkdir()
     (tmp_path / "a.pcap").write_bytes(b"x")

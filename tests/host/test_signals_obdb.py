@@ -126,6 +126,16 @@ def test_more_than_a_device_takes(tmp_path: Path) -> None:
     assert len(profile.asking.ecus) == 16 and lines[-1] == "request 710 220101 left out: a device takes 16 ecus"
 
 
+@pytest.mark.parametrize("key", ["mul", "div", "add", "min", "max", "nullmin", "nullmax", "len", "bix"])
+def test_peers_comma_for_a_decimal_point_in_a_signal_set_is_refused(key: str, tmp_path: Path) -> None:
+    profile, lines = loaded(tmp_path, COMMAND, form(**{key: "2,5"}) | {"cmd": {"22": "0102"}})
+    assert [(signal.name, signal.scale, signal.valid) for signal in profile.signals] == [("SOC", 0.5, (0.0, 100.0))]
+    assert lines[0].startswith("signal SOC of 220102 left out: ") and f'"{key}"' in lines[0] and "\n" not in lines[0]
+    (tmp_path / "set.json").write_text(json.dumps({"commands": [form(**{key: 2.5})]}).replace("2.5", "2,5"))
+    with pytest.raises(InputError, match="not JSON"):
+        obdb.load(tmp_path / "set.json", lines.append)
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

@@ -162,6 +162,27 @@ def test_mistakes_of_whole_tables_are_one_line(text: str, fault: str, tmp_path: 
     refused(text, fault, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("scale = 0.5", "scale = 0,5", "not TOML|TOML"),
+        ("scale = 0.5", 'scale = "0,5"', "\"scale\" must be"),
+        ("scale = 0.5", "scale = [0,5]", "\"scale\" must be"),
+        ("scale = 0.5", "scale = 0.5\noffset = -19,47", "TOML"),
+        ("scale = 0.5", 'scale = 0.5\noffset = "-19,47"', "\"offset\" must be"),
+        ("[0, 100]", "[0, 100,5]", "\"range\" must be"),
+        ("[0, 100]", "[0,5, 100]", "\"range\" must be"),
+        ("[0, 100]", '[0, "100,5"]', "\"range\" must be"),
+        ("period_ms = 1000", "period_ms = 1000,5", "TOML"),
+        ("period_ms = 1000", 'period_ms = "1000,5"', "\"period_ms\" must be"),
+    ],
+)
+def test_peers_comma_for_a_decimal_point_in_a_request_is_refused(old: str, new: str, fault: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=fault) as caught:
+        load(HEAD + REQUEST.replace(old, new), tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_profiles_are_merged_with_what_they_ask(tmp_path: Path) -> None:
     lines: list[str] = []
     asked = load(HEAD + REQUEST, tmp_path)

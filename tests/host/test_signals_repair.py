@@ -50,6 +50,20 @@ def test_signal_lines_are_written_anew(tmp_path: Path, line: str, report: str) -
     assert any(report in line for line in reports), reports
 
 
+@pytest.mark.parametrize("scaling", ["0,01,0", "0,01,-5", "0,01,-5,5", "0.01,-5,5", "0,01;-5"])
+def test_peers_comma_for_a_decimal_point_in_a_scale_leaves_the_signal_out(tmp_path: Path, scaling: str) -> None:
+    profile, reports = load(tmp_path, signal(f'SoC : 0|16@1+ ({scaling}) [0|100] "%" A'))
+    assert [found.name for found in profile.signals] == ["M.After"]
+    assert len(reports) == 1 and "line 10: left out, cannot be read" in reports[0] and "\n" not in reports[0]
+
+
+@pytest.mark.parametrize("limits", ["0|100,5", "0,5|100", "0,5|100,5"])
+def test_peers_comma_for_a_decimal_point_in_a_range_takes_the_range_away(tmp_path: Path, limits: str) -> None:
+    profile, reports = load(tmp_path, signal(f'SoC : 0|16@1+ (0.01,0) [{limits}] "%" A'))
+    assert (profile.signals[0].scale, profile.signals[0].minimum, profile.signals[0].maximum) == (0.01, None, None)
+    assert reports == [f"car.dbc, line 10: [{limits}] is no range, now [0|0]"]
+
+
 @pytest.mark.parametrize(("line", "unit"), [('S : 0|8@1+ (1,0) [0|1] """ A', "'"), ("S : 0|8@1+ (1,0) [0|1] A", "")])
 def test_units_in_odd_quotation(tmp_path: Path, line: str, unit: str) -> None:
     profile, reports = load(tmp_path, signal(line))

@@ -49,6 +49,15 @@ def test_trace_that_makes_no_sense_is_refused_in_one_line(tmp_path: Path, text: 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "line", ["60,5,1,14100,1", '"60,5",1,14100,1', "60,5,,14100", '60,1,"14,1",1', "60,1,14,1", "60,1,14,", '60,1,"14100,5",1']
+)
+def test_peers_comma_for_a_decimal_point_in_a_power_trace_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(InputError, match="line 3: ") as caught:
+        read(written(tmp_path, f"{HEAD}0,1,14100,1\n{line}\n"))
+    assert "\n" not in str(caught.value)
+
+
 def test_trace_that_is_not_there_or_no_text_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot read"):
         read(tmp_path / "none.csv")
