@@ -212,7 +212,7 @@ def test_receiving_allocates_nothing():
     assert can._overruns == 3
 
 
-def test_open_acceptance_masks_overflow_the_two_buffers_and_every_overrun_is_told():
+def test_peers_open_acceptance_masks_overflow_the_two_buffers_and_every_overrun_is_told():
     chip = Chip(host_us=40)
     can = made(chip, interrupt=False)  # and the bus task comes every 2 ms: six of eight frames are too many
     chip.hears(full_bus(chip, 4000))

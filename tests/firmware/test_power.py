@@ -71,7 +71,7 @@ def test_bus_that_goes_silent_parks_and_then_sends_to_sleep():
     assert scene.told() == ["parked", "asleep: quiet"]
 
 
-def test_a_latched_driving_flag_must_not_prevent_sleep():
+def test_peers_latched_driving_flag_must_not_prevent_sleep():
     scene = Scene()
     scene.look(QUIET * 6 - 1, is_on=True)  # the ignition that is for ever on
     assert scene.falls == [] and scene.power.state == "driving"

@@ -61,13 +61,14 @@ def _key(unsigned):
     return unsigned - (1 << 31)
 
 
-def test_value_out_of_its_range_is_marked_before_its_sample_and_again_when_it_returns():
+def test_peers_value_out_of_its_range_is_flagged_not_clamped_before_its_sample_and_again_when_it_returns():
     path = Path(RANGED, limits=[(0, 1, _key(10), _key(20), 0)])
-    for k, value in enumerate((9, 10, 15, 20, 21, 21, 20)):
+    for k, value in enumerate((9, 10, 15, 20, 21, 255, 20)):
         path.hear((0x10, bytes([value, 0, 0, 0, 0, 0]), 100 * k + 50))
         path.sampler.run(100 * k + 100)
+        assert path.values.raw[0] == value
     assert _qualities(path) == [(0, 100, RANGE), (0, 200, OK), (0, 500, RANGE), (0, 700, OK)]
-    assert path.values.raw[0] == 20
+    assert [raw for signal, _, raw in path.records[-1].samples if signal == 0] == [9, 10, 15, 20, 21, 255, 20]
 
 
 def test_ranges_of_signed_unsigned_and_floating_values():
