@@ -6,7 +6,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from host_tools.bench import aside, decode, delivery, pipeline, speed, store, wire
+from host_tools.bench import aside, decode, delivery, deploy, pipeline, speed, store, wire
 from host_tools.bench.row import Row
 from host_tools.paths import BUILD
 
@@ -23,7 +23,8 @@ def table(rows: list[Row]) -> Table:
 def main() -> None:
     """Measures everything."""
     rows = [
-        *decode.rows(), *aside.rows(), *speed.rows(), *wire.rows(), *store.rows(), *delivery.rows(), *pipeline.rows()
+        *decode.rows(), *aside.rows(), *speed.rows(), *wire.rows(), *store.rows(), *delivery.rows(), *deploy.rows(),
+        *pipeline.rows(),
     ]  # fmt: skip
     Console(width=None if sys.stdout.isatty() else 160).print(table(rows))
     BUILD.mkdir(exist_ok=True)
