@@ -4,9 +4,11 @@
 """
 
 import ast
+import errno
 import importlib
 import pkgutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from host_tools import __version__, commands, stopping
 from host_tools.errors import PigtailError
 
 VERBS = Path(commands.__file__).parent
+_FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO  # of these a write can die
 
 
 class Verbs(click.Group):
@@ -90,6 +93,12 @@ def main(arguments: list[str] | None = None) -> None:
         fail(error.format_message())
     except PigtailError as error:
         fail(str(error))
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        with suppress(OSError):
+            sys.stdout.close()  # with what it could not write, or Python would try again at its end
+        fail(f"cannot write {error.filename or 'the output'}: {error.strerror}; make room, or write elsewhere")
 
 
 def fail(message: str) -> None:

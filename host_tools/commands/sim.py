@@ -137,12 +137,12 @@ def command(out: Path | None, **chosen: object) -> None:
     by a broker that had acknowledged it, a message could not be decoded, the flash was misused, or an alarm went off.
     """
     if out is not None:
-        _writable(out)
+        _write(out, "a", "")  # before the drive
     simulation = Simulation(build(**chosen))  # type: ignore[arg-type]
     report = asyncio.run(simulation.run(_progress(simulation)))
     click.echo("\n".join(lines(report)))
     if out is not None:
-        out.write_text(json.dumps(report.as_dict(), indent=2) + "\n", encoding="utf-8")
+        _write(out, "w", json.dumps(report.as_dict(), indent=2) + "\n")
     sys.exit(status(report))
 
 
@@ -153,9 +153,10 @@ def status(report: Report) -> int:
     return 1 if lost or report.duplicates or report.undecodable or faults or report.alarms else 0
 
 
-def _writable(path: Path) -> None:
+def _write(path: Path, mode: str, text: str) -> None:
     try:
-        path.open("a").close()
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; name another file with --json") from error
 

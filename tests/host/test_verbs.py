@@ -123,3 +123,28 @@ def test_who_waits_at_a_terminal_sees_a_sign_of_life_and_a_pipe_gets_none() -> N
     assert done.stdout == b"" and b"waiting" in os.read(master, 65536)
     os.close(slave)
     os.close(master)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--help",
+        "signals show demo-ev",
+        "signals draw demo-ev Vehicle.Speed",
+        "boards --json",
+        "completion bash",
+        "config show --file draft.json",
+        "provision --offline --device kona --broker mqtts://broker.example --authority ca --new-authority",
+    ],
+)
+def test_full_disk_is_one_line_and_status_2(words: str, tmp_path: Path) -> None:
+    (tmp_path / "draft.json").write_text("{}")
+    script = "from host_tools.cli import main; main()"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script, *words.split()], stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "pigtail: error: cannot write the output: No space left on device; make room, or write elsewhere\n"

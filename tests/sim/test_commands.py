@@ -37,6 +37,13 @@ def test_report_in_words_and_as_json_say_the_same(tmp_path: Path) -> None:
     assert report["samples_taken"] == report["samples_delivered"] > 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_report_that_finds_the_disk_full_is_one_line_after_what_was_printed() -> None:
+    done = pigtail("sim", "--for", "1", "--speed", "4", "--json", "/dev/full")
+    assert done.returncode == 2 and " offered" in done.stdout
+    assert done.stderr.splitlines()[-1].startswith("pigtail: error: cannot write /dev/full: No space left on device;")
+
+
 def test_power_cuts_and_an_ignition_off_are_told_with_what_they_cost(tmp_path: Path) -> None:
     out = tmp_path / "report.json"
     arguments = ["--power-cut", "5", "--ignition-off", "10", "--flash-size", "256k", "--json", str(out)]
