@@ -1,8 +1,10 @@
 """`pigtail capture`: frames as they come on a device's bus, as a candump log."""
 
 import asyncio
+import json
 import sys
-from contextlib import aclosing
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 
 import can
@@ -10,9 +12,10 @@ import click
 
 from host_tools.broker_options import commanded, trust
 from host_tools.control import NoReply, read_key
-from host_tools.control.capture import MOST_FRAMES, MOST_IDS, MOST_MS, Chunk, Refused, capture
+from host_tools.control.capture import MOST_FRAMES, MOST_IDS, MOST_MS, Refused, capture
 from host_tools.control.message import Key
-from host_tools.errors import InputError
+from host_tools.errors import BrokerError, InputError
+from host_tools.part import part
 from host_tools.progress import working
 from host_tools.reader import Trust, connection
 from host_tools.reader.connection import Address
@@ -50,14 +53,15 @@ class ArbitrationId(click.ParamType[int]):
 @click.option("--for", "seconds", metavar="SECONDS", type=click.FloatRange(0.1, MOST_MS / 1000), default=10.0, show_default=True)
 @click.option("--frames", metavar="N", type=click.IntRange(1, MOST_FRAMES), default=MOST_FRAMES, show_default=True)
 @click.option("-o", "--out", metavar="FILE", required=True, type=click.Path(path_type=Path), help="The candump log to write.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON how many frames were taken, and how many dropped.")
 def command(
     broker: str, device: str, secret: Path, ca: Path | None, cert: Path | None, key: Path | None, ids: tuple[int, ...],
-    seconds: float, frames: int, out: Path,
+    seconds: float, frames: int, out: Path, as_json: bool,
 ) -> None:  # fmt: skip
     """Ask a device for a raw log of its bus, bounded in time and frames.
 
     The device goes on sampling meanwhile. Frames that it could not send fast enough are counted; with any of them missing
-    this ends with status 1.
+    this ends with status 1. FILE is replaced in the end, and only where frames came or none were on the bus.
     """
     address = connection.parse(broker, Trust(ca, cert, key))
     Inbox(device)  # refuses a name that cannot be a device
@@ -69,23 +73,42 @@ def command(
     except (NoReply, Refused) as error:
         click.echo(f"pigtail: {error}", err=True)
         sys.exit(1)
-    click.echo(f"{taken:,} frames in {out}" + (f"; {dropped:,} more came too fast to be sent" if dropped else ""))
+    click.echo(json.dumps({"file": str(out), "taken": taken, "dropped": dropped}) if as_json else _kept(taken, dropped, out))
     sys.exit(1 if dropped else 0)
 
 
 async def _write(
     address: Address, device: str, key: Key, ids: tuple[int, ...], seconds: float, frames: int, out: Path
 ) -> tuple[int, int]:
-    """Writes the log; how many frames it has, and how many were dropped."""
-    taken, last = 0, None
-    try:
-        with can.CanutilsLogWriter(out, channel="can0") as log:
+    """Writes the log; how many frames it has, and how many were dropped. What is cut short keeps the frames it has, and is
+    raised then; without one, what was in `out` before stays."""
+    taken, dropped = 0, 0
+    cut: BaseException | None = None
+    with _writable(out), part(out) as path, can.CanutilsLogWriter(path, channel="can0") as log:
+        try:
             async with aclosing(capture(address, device, key, ids, seconds, frames)) as chunks:
                 async for chunk in chunks:
                     for frame in chunk.frames:
                         log.on_message_received(frame)
-                    taken, last = taken + len(chunk.frames), chunk
+                    taken, dropped = taken + len(chunk.frames), chunk.dropped
+        except (NoReply, BrokerError, asyncio.CancelledError) as error:
+            if not taken:
+                raise
+            cut = error
+    if cut:
+        click.echo(f"cut short; {_kept(taken, dropped, out)}", err=True)
+        raise cut
+    return taken, dropped
+
+
+def _kept(taken: int, dropped: int, out: Path) -> str:
+    return f"{taken:,} frames in {out}" + (f"; {dropped:,} more came too fast to be sent" if dropped else "")
+
+
+@contextmanager
+def _writable(out: Path) -> Iterator[None]:
+    """Raises InputError where the file cannot be written; what goes wrong at the broker is a BrokerError before it comes here."""
+    try:
+        yield
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror}; name another file with -o") from error
-    assert isinstance(last, Chunk)
-    return taken, last.dropped

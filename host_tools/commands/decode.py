@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from host_tools.errors import InputError
+from host_tools.part import part
 from host_tools.progress import working
 from host_tools.reader.archive import Archive
 from host_tools.reader.export import FORMATS, Lines, Parquet, Writer, tables
@@ -80,17 +81,14 @@ def _writer(out: Path | None, form: str) -> Iterator[Writer]:
         yield Lines(sys.stdout, form)
         sys.stdout.flush()
         return
-    part = out.with_name(f"{out.name}.part")
     try:
-        if form == "parquet":
-            writer: Writer = Parquet(part)
-            yield writer
-            writer.close()
-        else:
-            with part.open("w", encoding="utf-8", newline="") as file:
-                yield Lines(file, form)
-        part.replace(out)
+        with part(out) as beside:
+            if form == "parquet":
+                writer: Writer = Parquet(beside)
+                yield writer
+                writer.close()
+            else:
+                with beside.open("w", encoding="utf-8", newline="") as file:
+                    yield Lines(file, form)
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror or error}; name another file with -o") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,13 +1,20 @@
-"""`pigtail capture` on the host: chunks to frames, and bad input in one line. A whole capture is in tests/sim."""
+"""`pigtail capture` on the host: chunks to frames, which log is kept, bad input. A whole capture is in tests/sim."""
 
+import asyncio
+import json
+import signal
 import struct
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import can
 import pytest
 
 from host_tools import cli
-from host_tools.control.capture import decode
-from host_tools.errors import InputError
+from host_tools.commands import capture
+from host_tools.control import NoReply
+from host_tools.control.capture import Chunk, decode
+from host_tools.errors import BrokerError, InputError
 
 KEY = "5a" * 32
 
@@ -66,3 +73,77 @@ def test_bad_input_is_one_line(tmp_path: Path, arguments: list[str], reason: str
         cli.main(given)
     said = capsys.readouterr().err
     assert ended.value.code == 2 and reason in said and said.count("\n") == 1
+
+
+def captured(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, chunks: list[Chunk], ends: BaseException | None = None, *words: str
+) -> int:
+    """The status of a capture to x.log beside a device that sends these chunks and then ends so."""
+
+    async def come(*_: object) -> AsyncGenerator[Chunk, None]:
+        for one in chunks:
+            yield one
+        if isinstance(ends, KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.Event().wait()
+        if ends:
+            raise ends
+
+    monkeypatch.setattr(capture, "capture", come)
+    (folder / "key").write_text(KEY)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["capture", "--device", "d", "--command-key", str(folder / "key"), "-o", str(folder / "x.log"), *words])
+    assert not (folder / "x.log.part").exists()
+    return int(ended.value.code or 0)
+
+
+FRAMES = Chunk(1, 0, 3, False, (can.Message(timestamp=1, arbitration_id=0x7E8, is_extended_id=False, data=b"\1"),) * 2)
+ENDS = [(NoReply("fell silent"), 1), (BrokerError("broke"), 2), (KeyboardInterrupt(), 130)]
+
+
+@pytest.mark.parametrize(("ends", "status"), ENDS)
+def test_capture_that_brings_nothing_leaves_the_log_that_was_there(
+    ends: BaseException, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.log").write_text("last week's")
+    assert captured(tmp_path, monkeypatch, [], ends) == status
+    assert (tmp_path / "x.log").read_text() == "last week's"
+
+
+@pytest.mark.parametrize(("ends", "status"), ENDS)
+def test_capture_that_is_cut_short_keeps_its_frames_and_says_so(
+    ends: BaseException, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert captured(tmp_path, monkeypatch, [FRAMES], ends) == status
+    assert (tmp_path / "x.log").read_text().count("7E8#01") == 2
+    assert capsys.readouterr().err.startswith(f"cut short; 2 frames in {tmp_path / 'x.log'}; 3 more came too fast")
+
+
+def test_capture_as_json_has_what_was_taken_and_what_was_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert captured(tmp_path, monkeypatch, [FRAMES], None, "--json") == 1
+    assert json.loads(capsys.readouterr().out) == {"file": str(tmp_path / "x.log"), "taken": 2, "dropped": 3}
+
+
+def test_quiet_bus_is_an_empty_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert captured(tmp_path, monkeypatch, [Chunk(1, 0, 0, True, ())]) == 0
+    assert (tmp_path / "x.log").read_text() == ""
+
+
+def test_broker_that_is_not_there_is_no_trouble_with_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "key").write_text(KEY)
+    words = ["--broker", "mqtt://127.0.0.1:1", "--device", "d", "--command-key", str(tmp_path / "key"), "-o", str(tmp_path / "x")]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["capture", *words])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and "no connection to a broker" in said and said.count("\n") == 1
+    assert not list(tmp_path.glob("x*"))
+
+
+def test_log_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "key").write_text(KEY)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["capture", "--device", "d", "--command-key", str(tmp_path / "key"), "-o", str(tmp_path / "none" / "x.log")])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and "name another file with -o" in said and said.count("\n") == 1

@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import json
+import os
 import random
 import subprocess
 import sys
@@ -253,6 +254,15 @@ def test_output_of_before_stays_when_the_file_is_of_another_kind(tmp_path, decod
     (tmp_path / "it.csv").write_text("before")
     decode(tmp_path / "it", "-o", tmp_path / "it.csv", status=2)
     assert (tmp_path / "it.csv").read_text() == "before"
+
+
+def test_output_to_what_is_no_file_does_not_take_its_place(recorded, tmp_path, decode):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR)
+    decode(recorded, "-o", pipe)
+    assert pipe.is_fifo() and b"speed" in os.read(reader, 65536)
+    os.close(reader)
 
 
 @pytest.mark.parametrize("seed", range(8))
