@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from host_tools.errors import InputError
+from host_tools.finite import Finite
 from host_tools.reader import Listener, Trust, listen
 
 LOCAL = "mqtt://127.0.0.1:1883"
@@ -38,7 +39,7 @@ _COMMANDED_WAY = (
 )
 
 _Function = Callable[..., None]
-seconds_option = click.option("--for", "seconds", metavar="SECONDS", type=click.FloatRange(0.1), default=math.inf,
+seconds_option = click.option("--for", "seconds", metavar="SECONDS", type=Finite(0.1), default=math.inf,
                               help="End after this.  [default: with Ctrl-C]")  # fmt: skip
 
 

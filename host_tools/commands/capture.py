@@ -15,6 +15,7 @@ from host_tools.control import NoReply, read_key
 from host_tools.control.capture import MOST_FRAMES, MOST_IDS, MOST_MS, Refused, capture
 from host_tools.control.message import Key
 from host_tools.errors import BrokerError, InputError
+from host_tools.finite import Finite
 from host_tools.part import part
 from host_tools.progress import working
 from host_tools.reader import Trust, connection
@@ -50,7 +51,7 @@ class ArbitrationId(click.ParamType[int]):
 @commanded
 @trust
 @click.option("--id", "ids", type=ArbitrationId(), multiple=True, help="Only frames with this one; again for more.")
-@click.option("--for", "seconds", metavar="SECONDS", type=click.FloatRange(0.1, MOST_MS / 1000), default=10.0, show_default=True)
+@click.option("--for", "seconds", metavar="SECONDS", type=Finite(0.1, MOST_MS / 1000), default=10.0, show_default=True)
 @click.option("--frames", metavar="N", type=click.IntRange(1, MOST_FRAMES), default=MOST_FRAMES, show_default=True)
 @click.option("-o", "--out", metavar="FILE", required=True, type=click.Path(path_type=Path), help="The candump log to write.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON how many frames were taken, and how many dropped.")

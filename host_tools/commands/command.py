@@ -10,6 +10,7 @@ from host_tools.broker_options import Way, commanded_way_options
 from host_tools.control import NoReply
 from host_tools.control.arguments import parse
 from host_tools.control.carriers import carrier
+from host_tools.finite import Finite
 from host_tools.progress import working
 from host_tools.reader import Reply
 from host_tools.reader.lines import printable, reply_text
@@ -26,7 +27,7 @@ Examples:
 
 @click.command("command", epilog=EXAMPLES)
 @commanded_way_options
-@click.option("--wait", "wait_s", metavar="SECONDS", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True,
+@click.option("--wait", "wait_s", metavar="SECONDS", type=Finite(0.1, 3600), default=10.0, show_default=True,
               help="How long to wait for the reply; as long the command is good for.")
 @click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON.")
 @click.argument("name", metavar="NAME")

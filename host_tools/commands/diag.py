@@ -17,6 +17,7 @@ from host_tools.diag.at_once import AtOnce
 from host_tools.diag.client import Asks, Client, Ecu, Refused
 from host_tools.diag.firmware import Failure
 from host_tools.errors import InputError
+from host_tools.finite import Finite
 from host_tools.progress import working
 from host_tools.signals.find import find
 from host_tools.signals.profile import ON_CHANGE, Profile
@@ -44,7 +45,7 @@ OTHERS = ("read", "clear", "gate", "allow", "forbid", "unmute")
 
 @click.command("diag", epilog=EXAMPLES)
 @commanded_way_options
-@click.option("--wait", "wait_s", metavar="SECONDS", type=click.FloatRange(0.1, 3600), default=20.0, show_default=True,
+@click.option("--wait", "wait_s", metavar="SECONDS", type=Finite(0.1, 3600), default=20.0, show_default=True,
               help="How long to wait for each reply.")
 @click.option("--ecu", metavar="NAME",
               help="Ask this one alone, or all at once by a functional id's name.  [default: one after the other]")

@@ -11,6 +11,7 @@ import click
 
 from host_tools.config import draft
 from host_tools.errors import InputError
+from host_tools.finite import Finite
 from host_tools.reader import Trust
 from host_tools.sim import power as senses
 from host_tools.sim import scenario, security
@@ -52,10 +53,10 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
             click.option("--channel", metavar="NAME", help="Only this bus of the logs.  [default: all]"),
             click.option("--period", metavar="MS", type=click.IntRange(0, 3_600_000), default=1000, show_default=True,
                          help="Sampling period for a DBC, 0 for every change."),
-            click.option("--speed", metavar="N", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True,
+            click.option("--speed", metavar="N", type=Finite(0.1, 1000), default=1.0, show_default=True,
                          help="How many times as fast time runs."),
             click.option("--load", metavar="FRAMES_PER_S", type=click.IntRange(1, 10_000), help="Fill the bus up to this."),
-            click.option("--for", "seconds", metavar="SECONDS", type=click.FloatRange(0.1), help="End the log after this."),
+            click.option("--for", "seconds", metavar="SECONDS", type=Finite(0.1), help="End the log after this."),
             click.option("--broker", metavar="URL", help="Use this MQTT broker.  [default: one of our own]"),
             click.option("--tls", is_flag=False, flag_value=security.SERVER, default="", metavar="[mutual]",
                          help="Let our own broker speak TLS; mutual: the device shows a certificate as well."),
@@ -68,9 +69,9 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
             click.option("--ecu", "ecus", metavar="FILE", multiple=True, type=_A_FILE,
                          help="ECUs that answer what the device asks, see docs/diagnostics.md (again for more)."),
             click.option("--allow", is_flag=True, help="As if the owner had allowed what the profile asks for."),
-            click.option("--power-cut", "power_cuts", metavar="T", multiple=True, type=click.FloatRange(0),
+            click.option("--power-cut", "power_cuts", metavar="T", multiple=True, type=Finite(0),
                          help="Kill the firmware at T and start it again (again for more)."),
-            click.option("--ignition-off", "ignition_offs", metavar="T", multiple=True, type=click.FloatRange(0),
+            click.option("--ignition-off", "ignition_offs", metavar="T", multiple=True, type=Finite(0),
                          help="Turn the ignition off at T: a warning, then no power for some seconds (again for more)."),
             click.option("--power", "power", metavar="FILE", type=_A_FILE,
                          help="Play ignition, 12 V and when the bus is awake, see docs/power.md."),

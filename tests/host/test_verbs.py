@@ -67,6 +67,29 @@ def test_json_is_a_switch_or_takes_a_file(path: tuple[str, ...]) -> None:
             assert isinstance(parameter, click.Option) and (parameter.is_flag or isinstance(parameter.type, click.Path))
 
 
+FLOATS = [
+    (path, parameter.opts[0])
+    for path, verb in VERBS.items()
+    for parameter in verb.params
+    if isinstance(parameter.type, click.types.FloatParamType)
+]
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999"])
+@pytest.mark.parametrize(("path", "option"), FLOATS, ids=lambda given: " ".join(given) if isinstance(given, tuple) else given)
+def test_number_that_is_not_finite_is_refused_in_one_line(
+    path: tuple[str, ...], option: str, number: str
+) -> None:
+    with pytest.raises(click.BadParameter) as refused:
+        VERBS[path].make_context(path[-1], [option, number])
+    said = refused.value.format_message()
+    assert f"'{option}'" in said and "\n" not in said
+
+
+def test_verbs_have_numbers_to_refuse() -> None:
+    assert len(FLOATS) >= 10
+
+
 def test_readme_has_a_line_for_every_verb() -> None:
     rows = re.findall(r"^\| `(\w+)` \| \S", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(rows) == sorted({path[0] for path in VERBS})
