@@ -23,8 +23,16 @@ def places(path: Path) -> Places:
 def load(path: Path, report: Report) -> Database:
     """The database in a file, its format by its suffix. Signals may overlap and overrun their messages.
 
-    Raises InputError where the file cannot be read, or is not what its suffix says.
+    Raises InputError where the file cannot be read, or is not what its suffix says; `report` gets no line then.
     """
+    notes: list[str] = []
+    database = _load(path, notes.append)
+    for note in notes:
+        report(note)
+    return database
+
+
+def _load(path: Path, report: Report) -> Database:
     suffix = path.suffix.lower()
     if suffix == ".dbc":
         return dbc.load(path, report)

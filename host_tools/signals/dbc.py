@@ -20,6 +20,8 @@ from host_tools.signals.statements import Statement, split
 __all__ = ["convert", "load", "one_line", "places", "profile"]
 
 _ID = (1 << 29) - 1
+_HERE = re.compile(r'(?<=: ")(.*)>>!<<(.*)')
+_QUOTED = 30  # characters of a line that is quoted, on either side of the place
 
 # cantools warns of names used twice through this logger; `convert` reports them itself
 logging.getLogger("cantools").addHandler(logging.NullHandler())
@@ -91,6 +93,12 @@ def _parsed(text: str) -> tuple[Database | None, str]:
 
 
 def one_line(message: str) -> str:
-    """cantools' complaint without its marks: the place in a line that it quotes is [here]."""
+    """cantools' complaint without its marks: the place in a line that it quotes is [here], with some of what is around it."""
     marked = re.sub(r"\s+", " ", re.sub(r'^\w+: "', "", message)).strip().rstrip('"')
-    return marked.replace(">>!<<", " [here] ").replace("[<class 'decimal.ConversionSyntax'>]", "not a number")
+    return _HERE.sub(_around, marked).replace("[<class 'decimal.ConversionSyntax'>]", "not a number")
+
+
+def _around(quote: re.Match[str]) -> str:
+    before, after = quote.groups()
+    before = f"…{before[-_QUOTED:]}" if len(before) > _QUOTED else before
+    return f"{before} [here] {after[:_QUOTED]}…" if len(after) > _QUOTED else f"{before} [here] {after}"

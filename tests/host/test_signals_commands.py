@@ -270,6 +270,14 @@ def test_bad_input_is_one_line(car: Path, arguments: list[str], text: str) -> No
     assert text in refused(car, *arguments)
 
 
+@pytest.mark.parametrize("suffix", ["dbc", "sym", "kcd"])
+@pytest.mark.parametrize("rubbish", [b"\0\xff rubbish " * 60, b"yglP0urWulp35Jb7dmwb9SsoStZp31/" * 20, bytes(range(256)) * 4])
+def test_rubbish_is_one_short_line_without_notes(car: Path, suffix: str, rubbish: bytes) -> None:
+    (car / f"rubbish.{suffix}").write_bytes(rubbish)
+    done = run(car, "show", f"rubbish.{suffix}")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and len(done.stderr) < 220, done.stderr
+
+
 @pytest.mark.parametrize("message", ["Motor", "100", "0x100", "Motor.Speed"])
 def test_draw_finds_a_message_by_name_id_or_signal(car: Path, message: str) -> None:
     run(car, "compile", "car.dbc", "-o", "packed")
