@@ -89,6 +89,10 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         print("stopped", file=sys.stderr)
         sys.exit(130)
+    except click.exceptions.NoArgsIsHelpError as error:
+        group = error.ctx.command if error.ctx else pigtail
+        names = group.list_commands(click.Context(group)) if isinstance(group, click.Group) else []
+        fail(f"{group.name}: name one of {', '.join(names)}, or --help")
     except click.ClickException as error:
         fail(error.format_message())
     except PigtailError as error:

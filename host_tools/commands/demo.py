@@ -27,9 +27,9 @@ Examples:
 @options
 def command(**chosen: object) -> None:
     """Watch the whole way of a signal: virtual car, firmware, an outage on the way, broker, reader."""
-    scenario = replace(build(**chosen), config={"batch_ms": 1000})  # type: ignore[arg-type]
     if not chosen["logs"] and chosen["seconds"] is None:
-        scenario = replace(scenario, seconds=DRIVE_S)
+        chosen["seconds"] = DRIVE_S
+    scenario = replace(build(**chosen), config={"batch_ms": 1000})  # type: ignore[arg-type]
     if not chosen["outages"]:
         scenario = replace(scenario, outages=(LOG_OUTAGE if chosen["logs"] else OUTAGE,))
     console = Console()

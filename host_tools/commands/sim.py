@@ -100,6 +100,7 @@ def build(
         seconds = scenario.GENERATED_S
     signals = scenario.profile(profiles, logs, period, lambda line: click.echo(line, err=True))
     struck, cut = parse_all(faults), scenario.outages(outages)
+    scenario.check_begin(cut, struck, seconds)
     scenario.check_air(cut, struck)
     return scenario.Scenario(
         profile=signals,

@@ -86,11 +86,17 @@ def outages(texts: Sequence[str]) -> tuple[Outage, ...]:
 
 
 def moments(what: str, times: Sequence[float], seconds: float | None) -> tuple[float, ...]:
-    """Times in order, each before the drive's end where that is known. Raises InputError."""
+    """Times in order. Raises InputError where one comes only after the drive's end, as far as that is known."""
     for at in times:
         if seconds is not None and at >= seconds:
             raise InputError(f"{what} at {at:g} s: the drive ends at {seconds:g} s; give an earlier time or a longer --for")
     return tuple(sorted(times))
+
+
+def check_begin(cut: Sequence[Outage], faults: Sequence[Fault], seconds: float | None) -> None:
+    """Raises InputError where one of them would begin only after the drive's end."""
+    for kind, start in [("outage", start) for start, _ in cut] + [(fault.kind, fault.start) for fault in faults]:
+        moments(kind, [start], seconds)
 
 
 def check_air(cut: Sequence[Outage], faults: Sequence[Fault]) -> None:

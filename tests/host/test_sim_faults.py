@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from host_tools import cli
 from host_tools.errors import InputError
 from host_tools.reader import Trust
 from host_tools.reader.connection import Address, parse
@@ -39,6 +40,23 @@ def test_faults_that_last_must_not_overlap_and_are_put_in_order() -> None:
     with pytest.raises(InputError, match=r"outage 6:9 and silence@5:7 overlap"):
         scenario.check_air([(6.0, 9.0)], faults.parse_all(["silence@5:7"]))
     scenario.check_air([(7.0, 9.0)], faults.parse_all(["silence@5:7", "dns-fail@7:9"]))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("sim --for 2 --fault reset@9999", "reset at 9999 s: the drive ends at 2 s"),
+        ("sim --for 2 --fault reset@1 --fault silence@2:3", "silence at 2 s: the drive ends at 2 s"),
+        ("sim --for 2 --outage 5:9", "outage at 5 s: the drive ends at 2 s"),
+        ("sim --fault reset@60", "reset at 60 s: the drive ends at 60 s"),
+        ("demo --fault reset@45", "reset at 45 s: the drive ends at 30 s"),
+    ],
+)
+def test_fault_that_would_never_strike_is_refused(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words.split())
+    expected = f"pigtail: error: {said}; give an earlier time or a longer --for\n"
+    assert (ended.value.code, capsys.readouterr().err) == (2, expected)
 
 
 class Ends:

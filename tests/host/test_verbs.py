@@ -60,6 +60,12 @@ def test_unknown_option_is_one_line_and_status_2(path: tuple[str, ...], capsys: 
     assert (status, out) == (2, "") and err.startswith("pigtail: error: No such option '--nonesuch'") and err.count("\n") == 1
 
 
+@pytest.mark.parametrize("path", [path for path in VERBS if isinstance(VERBS[path], click.Group)], ids=" ".join)
+def test_group_alone_names_its_verbs_in_one_line(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    names = ", ".join(sorted(verb[-1] for verb in VERBS if verb[:-1] == path))
+    assert said(capsys, *path) == (2, "", f"pigtail: error: {path[-1]}: name one of {names}, or --help\n")
+
+
 @pytest.mark.parametrize("path", VERBS, ids=" ".join)
 def test_json_is_a_switch_or_takes_a_file(path: tuple[str, ...]) -> None:
     for parameter in VERBS[path].params:
