@@ -46,7 +46,7 @@ def command() -> None:
 def show(where: Where, as_json: bool) -> None:
     """Show every key with its value; what was set stands out by a *."""
     with opened(where):
-        config = where.read()
+        config = _read(where)
         trouble = getattr(where, "trouble", None)
     values = {name: config.get(name, key.default) for name, key in KEYS.items()}
     if as_json:
@@ -67,7 +67,7 @@ def get(where: Where, as_json: bool, name: str) -> None:
     """Print one value."""
     known = of(name)
     with opened(where):
-        value = where.read().get(name, known.default)
+        value = _read(where).get(name, known.default)
     click.echo(json.dumps(firmware.shown(name, value)) if as_json else printable(_said(name, value)))
 
 
@@ -159,6 +159,13 @@ def pull(where: places.OnDevice | Far, with_secrets: bool, target: Path) -> None
     places.private(target, draft.content(config if with_secrets else secrets.masked(config)))
     kept = "" if with_secrets or not secrets.are_in(config) else f"; {secrets.KEPT} stands for passwords and keys (--secrets)"
     click.echo(f"{where.name} -> {target}: {len(config)} keys{kept}")
+
+
+def _read(where: Where) -> Config:
+    """What is there; a draft that there is not is said to be none, or its defaults would seem to be somebody's."""
+    if isinstance(where, places.LocalFile) and not where.path.exists():
+        click.echo(f"{where.name}: there is no such file; this is what holds for a device that nothing was set on", err=True)
+    return where.read()
 
 
 def _said(name: str, value: Any) -> str:

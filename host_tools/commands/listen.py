@@ -27,7 +27,7 @@ from host_tools.reader import (
     listen,
 )
 from host_tools.reader.lines import FORMATS, Lines, printable, reply_text
-from host_tools.reader.recording import Recorder
+from host_tools.reader.recording import MARK, Recorder
 from host_tools.reader.stream import Tap
 from host_tools.reader.table import LiveTable
 from host_tools.toolchain.names import of_firmware
@@ -85,9 +85,11 @@ def _listen(listener: Listener, form: str, out: Path | None) -> None:
 
 @contextmanager
 def _recorder(path: Path) -> Iterator[Tap]:
-    """What appends a message to the recording. Raises InputError when it cannot be written."""
+    """What appends a message to the recording. Raises InputError when it cannot be written, and for what is none."""
     otherwise = f"cannot write {path}: {{}}; name another file with --raw"
     try:
+        if path.is_file() and not _is_recording(path):
+            raise InputError(f"{path} is no recording, and not empty: nothing is appended to it; name another file with --raw")
         file = path.open("ab", buffering=0)
     except OSError as error:
         raise InputError(otherwise.format(error.strerror)) from error
@@ -101,6 +103,12 @@ def _recorder(path: Path) -> Iterator[Tap]:
                 raise InputError(otherwise.format(error.strerror)) from error
 
         yield tap
+
+
+def _is_recording(path: Path) -> bool:
+    """Whether it begins like one, were it cut in its first bytes or empty."""
+    with path.open("rb") as file:
+        return MARK.startswith(file.read(len(MARK)))
 
 
 @contextmanager

@@ -158,6 +158,14 @@ def test_show_tells_every_key_and_no_secret(kona: Path, pigtail: Any) -> None:
     assert fresh["command.key"] == "not set" and fresh["wifi.networks"] == []
 
 
+@pytest.mark.parametrize("words", [["show"], ["show", "--json"], ["get", "batch_ms"]])
+def test_draft_that_there_is_not_is_said_to_be_none(words: list[str], kona: Path, pigtail: Any) -> None:
+    none = kona.with_name("none.json")
+    status, out, err = pigtail("config", words[0], "--file", none, *words[1:])
+    assert status == 0 and out and err.startswith(f"{none}: there is no such file; ") and err.count("\n") == 1
+    assert pigtail("config", words[0], "--file", kona, *words[1:])[2] == ""
+
+
 def test_no_secret_is_ever_printed(kona: Path, pigtail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDITOR", "true")
     said = ""

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from batch_encoder import Encoder
 
-from host_tools.commands.listen import describe
+from host_tools.commands.listen import _recorder, describe
 from host_tools.reader import FramesLost, recording
 from host_tools.reader.connection import Connection
 from host_tools.signals.pack import identity, pack
@@ -121,6 +121,23 @@ def test_raw_messages_are_recorded_as_they_come(tmp_path):
     telemetry = [message[1] for message in found if message[0] == "pigtail/v1/kona/telemetry"]
     assert telemetry == [batch(first=0), batch(first=0), batch(first=10)] * 2
     assert (f"pigtail/v1/kona/profile/{identity(PACKED):08x}", PACKED) in [message[:2] for message in found]
+
+
+def test_nothing_is_appended_to_what_is_no_recording(tmp_path, pigtail):
+    path = tmp_path / "notes.txt"
+    path.write_text("my notes\n")
+    status, out, err = pigtail("listen", "--broker", "mqtt://127.0.0.1:9", "--raw", path)
+    assert (status, out) == (2, "") and err.startswith(f"pigtail: error: {path} is no recording") and err.count("\n") == 1
+    assert path.read_text() == "my notes\n"
+
+
+@pytest.mark.parametrize("held", [b"", recording.MARK[:2], recording.record("a", b"b")])
+def test_recording_that_is_empty_or_cut_is_gone_on_with(tmp_path, held):
+    path = tmp_path / "it.rec"
+    path.write_bytes(held)
+    with _recorder(path) as tap:
+        tap("a", b"c")
+    assert path.read_bytes() == held + recording.record("a", b"c")
 
 
 @pytest.mark.parametrize("path", ["/dev/full", "/nowhere/it.rec"])
