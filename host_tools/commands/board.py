@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from host_tools.paths import VIRTUAL_BOARDS
+from host_tools.provision import identity
 from host_tools.sim import drive, scenario, standing
 from host_tools.sim.ecus.facts import Facts
 from host_tools.sim.ecus.file import load_all
@@ -31,7 +32,8 @@ def command(folder: Path, device: str, heap: str, ecus: tuple[Path, ...]) -> Non
     It is new where FOLDER holds none: MicroPython, and no firmware. FOLDER keeps its flash. `pigtail deploy`, `pigtail repl`
     and mpremote find it at the port that is printed; the bus of the demo car is connected, and the network is this machine's.
     """
-    asyncio.run(_stay(folder, device, scenario.heap(heap), load_all(ecus)))
+    identity.checked(device)
+    asyncio.run(_stay(folder, device, scenario.board_heap(heap), load_all(ecus)))
 
 
 async def _stay(folder: Path, device: str, heap: str, ecus: Sequence[Facts]) -> None:

@@ -13,6 +13,7 @@ from host_tools.doctor import Case, Finding, steps
 from host_tools.progress import working
 from host_tools.reader import Trust
 from host_tools.reader.lines import printable
+from host_tools.signals.find import find
 
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 EXAMPLES = """\b
@@ -40,6 +41,8 @@ def command(
     A line each: ok, warning or error, and what to do. The firmware of a device at a port is stopped for some seconds and
     started again. Ends with status 1 when an error stands.
     """
+    if vehicle:
+        find(vehicle, 1000, lambda _: None)  # refuses what there is not, also where no board is to compare it with
     found = []
     for finding in _findings(Case(port, broker, Trust(ca, cert, key), device, vehicle)):
         found.append(finding)

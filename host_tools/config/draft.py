@@ -1,6 +1,7 @@
 """A configuration that is worked on: parsed, changed key by key, compared, put into bytes."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from host_tools.errors import InputError
 
 Config = dict[str, Any]
 COUNTED = "schema", "version"  # by us
+_HOSTS = "mqtt.host", "mqtt.server_name", "clock.host"
 _FORMS: dict[object, str] = {list: "a JSON list", dict: 'a JSON object, such as {"Vehicle.Speed": 500}', str: "a text"}
 
 
@@ -72,6 +74,9 @@ def value(text: str) -> tuple[str, Any]:
             example = f", such as {EXAMPLES[name]}" if name in EXAMPLES else ""
             raise InputError(f"{name}: takes {_FORMS.get(key.kind, key.takes)}{example}") from None
     firmware.check_value(name, found)
+    for host in [found] if name in _HOSTS else found if name == "mqtt.brokers" else []:
+        if re.search(r"[\s\x00-\x1f\x7f]", host):
+            raise InputError(f"{name}: {host!r} is no host: take out the blanks, a name or an address has none")
     return name, found
 
 

@@ -42,9 +42,9 @@ def certificate(path: Path) -> bytes:
         content = path.read_bytes()
         x509.load_pem_x509_certificate(content)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        raise InputError(f"{path}: cannot be read: {error.strerror}; name the CA's certificate, PEM, with --ca") from None
     except ValueError:
-        raise InputError(f"{path} is no certificate: give the CA's, PEM") from None
+        raise InputError(f"{path} is no certificate: name the CA's, PEM, with --ca") from None
     return content
 
 
@@ -58,7 +58,8 @@ class Authority:
             self._certificate = x509.load_pem_x509_certificate(self.pem)
             key = serialization.load_pem_private_key((folder / CA_KEY).read_bytes(), None)
         except OSError as error:
-            raise InputError(f"{folder}: cannot read {CA_CERTIFICATE} and {CA_KEY} of a CA: {error.strerror}") from None
+            lacks = f"{folder}: cannot read {CA_CERTIFICATE} and {CA_KEY} of a CA: {error.strerror}"
+            raise InputError(f"{lacks}; --new-authority makes them") from None
         except (ValueError, TypeError):
             raise InputError(f"{folder}: {CA_CERTIFICATE} and {CA_KEY} must be PEM, the key without a password") from None
         if _spki(key.public_key()) != _spki(self._certificate.public_key()):

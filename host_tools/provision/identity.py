@@ -53,7 +53,7 @@ def folder(path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.chmod(path, 0o700)
     except OSError as error:
-        raise InputError(f"{path}: cannot be made: {error.strerror}") from None
+        raise InputError(f"{path}: cannot be made: {error.strerror}; name another folder") from None
 
 
 def keep(identity: Identity, path: Path) -> None:
@@ -73,7 +73,7 @@ def kept(path: Path) -> Identity | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise InputError(f"{path / FILE}: cannot be read: {error.strerror}") from None
+        raise InputError(f"{path / FILE}: cannot be read: {error.strerror}; name another folder with --out") from None
     except (ValueError, TypeError):
         raise InputError(f"{path / FILE} is damaged: bring it back from a copy, or make a new identity with --replace") from None
     return identity

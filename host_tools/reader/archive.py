@@ -68,7 +68,8 @@ class Archive:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+            todo = "name the files in it" if path.is_dir() else "name a recording (pigtail listen --raw)"
+            raise InputError(f"{path}: cannot be read: {error.strerror}; {todo}") from error
         if data.startswith(recording.MARK):
             self._recording(data, path)
         elif data and flash.is_dump(data):

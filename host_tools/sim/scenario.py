@@ -26,6 +26,7 @@ GENERATED_S = 60.0  # how long a generated drive is unless told otherwise
 PAUSE_S = 0.1  # between two logs
 FLASH_SIZE = int(str(facts()["outbox_size"]))
 LEAST_FLASH, MOST_FLASH = 64 << 10, 16 << 20
+LEAST_HEAP, MOST_HEAP = 64 << 10, 64 << 20
 _OUTAGE = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)")
 _SIZE = re.compile(r"([1-9]\d{0,8})([kKmM]?)")
 _UNITS = {"": 0, "k": 10, "m": 20}
@@ -131,6 +132,14 @@ def heap(text: str) -> str:
     """A heap size as MicroPython takes it. Raises InputError."""
     if not re.fullmatch(r"[1-9]\d*[kKmM]?", text):
         raise InputError(f"heap {text!r}: give bytes, or with k or m, such as 128k")
+    return text
+
+
+def board_heap(text: str) -> str:
+    """That of a board that is there to run the firmware: with less, what is deployed would not start. Raises InputError."""
+    digits, unit = heap(text).rstrip("kKmM"), text[-1].lower()
+    if not LEAST_HEAP <= int(digits) << _UNITS.get(unit, 0) <= MOST_HEAP:
+        raise InputError(f"heap {text!r}: the firmware takes 64k at least: give 64k to 64m")
     return text
 
 

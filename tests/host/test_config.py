@@ -64,10 +64,12 @@ def bad_values() -> Iterator[tuple[str, str]]:
                 yield name, json.dumps({f"S{n}": 1000 for n in range(size)})
 
 
+HOSTS = [("mqtt.host", "a\tb"), ("mqtt.host", " a"), ("clock.host", "a b"), ("mqtt.server_name", "a\x7f")]
+HOSTS += [("mqtt.brokers", '["a", "b c"]')]
 ALMOST = [("can.bitrate", "5"), ("command.key", "abc"), ("mqtt.brokers", '["a:0"]')]
 
 
-@pytest.mark.parametrize(("key", "value"), [*bad_values(), *ALMOST])
+@pytest.mark.parametrize(("key", "value"), [*bad_values(), *ALMOST, *HOSTS])
 def test_bad_value_of_every_key_is_one_line_and_status_2_and_nothing_is_written(
     key: str, value: str, pigtail: Any, tmp_path: Path
 ) -> None:

@@ -256,6 +256,11 @@ def test_output_of_before_stays_when_the_file_is_of_another_kind(tmp_path, decod
     assert (tmp_path / "it.csv").read_text() == "before"
 
 
+def test_folder_and_file_that_is_not_there_say_what_to_name(tmp_path, decode):
+    assert "Is a directory; name the files in it" in decode(tmp_path, status=2)[1]
+    assert "No such file or directory; name a recording" in decode(tmp_path / "none.rec", status=2)[1]
+
+
 def test_output_to_what_is_no_file_does_not_take_its_place(recorded, tmp_path, decode):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -96,6 +96,28 @@ def test_verbs_have_numbers_to_refuse() -> None:
     assert len(FLOATS) >= 10
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["doctor", "--vehicle", "nofile"], "no profile nofile: "),
+        (["doctor", "--json", "--vehicle", "rubbish.dbc"], "rubbish.dbc: not a DBC"),
+        (["board", "new", "--heap", "1k"], "heap '1k': the firmware takes 64k at least"),
+        (["board", "new", "--heap", "65535"], "heap '65535': "),
+        (["board", "new", "--heap", "65m"], "heap '65m': "),
+        (["board", "new", "--heap", "k"], "heap 'k': "),
+        (["board", "new", "--device", "a/b c"], "'a/b c' cannot be a device's id"),
+    ],
+)
+def test_what_would_only_show_later_is_refused_at_once(
+    words: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rubbish.dbc").write_text("rubbish")
+    status, out, err = said(capsys, *words)
+    assert (status, out) == (2, "") and err.startswith(f"pigtail: error: {says}") and err.count("\n") == 1, err
+    assert not (tmp_path / "new").exists()
+
+
 def test_readme_has_a_line_for_every_verb() -> None:
     rows = re.findall(r"^\| `(\w+)` \| \S", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(rows) == sorted({path[0] for path in VERBS})
