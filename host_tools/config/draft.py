@@ -12,7 +12,7 @@ from host_tools.errors import InputError
 
 Config = dict[str, Any]
 COUNTED = "schema", "version"  # by us
-_HOSTS = "mqtt.host", "mqtt.server_name", "clock.host"
+_HOSTS = "mqtt.host", "clock.host"
 _FORMS: dict[object, str] = {list: "a JSON list", dict: 'a JSON object, such as {"Vehicle.Speed": 500}', str: "a text"}
 
 
