@@ -44,8 +44,9 @@ def command(way: Way, seconds: float, as_json: bool) -> None:
 
 
 def _console(port: str, seconds: float, as_json: bool) -> None:
+    lines = follow(port, seconds)
     click.echo(f"the console at {port}; Ctrl-C ends", err=True)
-    for line in follow(port, seconds):
+    for line in lines:
         told = {"time": iso8601(line.utc), "text": line.text, "said": line.said}
         click.echo(json.dumps(told) if as_json else printable(line.text))
         sys.stdout.flush()

@@ -20,10 +20,13 @@ class Line:
 
 
 def follow(port: str, seconds: float = math.inf) -> Iterator[Line]:
-    """Lines of the console at `port` as they come, for so long. Raises InputError."""
-    device = Device(port)
+    """Lines of the console at `port`, which is opened at once, as they come, for so long. Raises InputError."""
+    return _lines(Device(port), time.monotonic() + seconds)
+
+
+def _lines(device: Device, until: float) -> Iterator[Line]:
     try:
-        for text in device.lines(math.inf, time.monotonic() + seconds):
+        for text in device.lines(math.inf, until):
             yield Line(time.time(), text, _object(text))
     finally:
         device.close()

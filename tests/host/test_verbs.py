@@ -118,6 +118,12 @@ def test_what_would_only_show_later_is_refused_at_once(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("verb", ["logs", "monitor"])
+def test_port_that_is_not_there_is_one_line_and_nothing_before_it(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = said(capsys, verb, "--port", "/dev/nonexistent")
+    assert (status, out) == (2, "") and err.startswith("pigtail: error: ") and err.count("\n") == 1, err
+
+
 def test_readme_has_a_line_for_every_verb() -> None:
     rows = re.findall(r"^\| `(\w+)` \| \S", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(rows) == sorted({path[0] for path in VERBS})
