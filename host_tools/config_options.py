@@ -16,6 +16,7 @@ from host_tools.config import places, remote
 from host_tools.config.draft import Config
 from host_tools.control import Key, NoReply, read_key
 from host_tools.errors import InputError, PigtailError
+from host_tools.progress import working
 from host_tools.reader import Trust, connection
 from host_tools.reader.connection import Address
 from host_tools.reader.inbox import Inbox
@@ -53,7 +54,8 @@ class Far:
         """What is in force, without secrets. Raises InputError; ends with status 1 where the device does not tell."""
         address, key = self.reach()
         try:
-            return asyncio.run(remote.read(address, self.name, key))
+            with working(f"waiting for {self.name}"):
+                return asyncio.run(remote.read(address, self.name, key))
         except (NoReply, remote.NotTold) as error:
             failed(error)
 

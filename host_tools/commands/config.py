@@ -1,6 +1,5 @@
 """`pigtail config`: what a device is told about its network, its broker and its car."""
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -8,11 +7,11 @@ from typing import Any
 
 import click
 
-from host_tools.config import draft, firmware, places, remote, secrets, text
+from host_tools.config import draft, firmware, places, secrets, text
 from host_tools.config.draft import Config
 from host_tools.config.keys import KEYS, of
-from host_tools.config_options import FILE, PORT, REMOTE, Far, Where, failed, opened, where_options
-from host_tools.control import NoReply
+from host_tools.config_changes import change, change_far, write
+from host_tools.config_options import FILE, PORT, REMOTE, Far, Where, opened, where_options
 from host_tools.errors import InputError
 from host_tools.reader.lines import printable
 
@@ -74,22 +73,24 @@ def get(where: Where, as_json: bool, name: str) -> None:
 @command.command("set", epilog="\b\nExample:\n  pigtail config set wifi.ssid=home wifi.password=-\n")
 @where_options(FILE, PORT, *REMOTE)
 @dry_option
+@json_option
 @click.argument("pairs", metavar="KEY=VALUE...", nargs=-1, required=True)
-def set_(where: Where, dry_run: bool, pairs: tuple[str, ...]) -> None:
+def set_(where: Where, dry_run: bool, as_json: bool, pairs: tuple[str, ...]) -> None:
     """Set keys; a value is a text, a number or JSON. `-` asks for a password, which then stands in no history.
 
     Over MQTT the device restarts with them, and goes back to the old ones by itself where it does not reach its broker in five
     minutes. Ends with status 1 where it did.
     """
-    _change(where, dict(draft.value(_asked(pair)) for pair in pairs), dry_run)
+    change(where, dict(draft.value(_asked(pair)) for pair in pairs), dry_run, as_json)
 
 
 @command.command("reset", epilog="\b\nExample:\n  pigtail config reset --file kona.json mqtt.port\n")
 @where_options(FILE, PORT, *REMOTE)
 @dry_option
+@json_option
 @click.option("--all", "is_all", is_flag=True, help="All keys, passwords and the device's id too.")
 @click.argument("keys", metavar="KEY...", nargs=-1)
-def reset(where: Where, dry_run: bool, is_all: bool, keys: tuple[str, ...]) -> None:
+def reset(where: Where, dry_run: bool, as_json: bool, is_all: bool, keys: tuple[str, ...]) -> None:
     """Put keys back to their defaults."""
     if bool(keys) == is_all:
         raise InputError("reset: give the keys, or --all")
@@ -98,7 +99,7 @@ def reset(where: Where, dry_run: bool, is_all: bool, keys: tuple[str, ...]) -> N
     for name in keys:
         if of(name).name in draft.COUNTED:
             raise InputError(f"{name}: is counted by pigtail and the device, and set by nobody")
-    _change(where, dict.fromkeys(keys or (name for name in KEYS if name not in draft.COUNTED)), dry_run)
+    change(where, dict.fromkeys(keys or (name for name in KEYS if name not in draft.COUNTED)), dry_run, as_json)
 
 
 @command.command("edit", epilog="\b\nExample:\n  pigtail config edit --file kona.json\n")
@@ -121,14 +122,15 @@ def edit(where: places.LocalFile | places.OnDevice, dry_run: bool, yes: bool) ->
             except InputError as error:
                 if yes or not click.confirm(f"{error}\nEdit again?", default=True, err=True):
                     raise
-        _write(where, before, after, dry_run, asks=not yes)
+        write(where, before, after, dry_run, asks=not yes)
 
 
 @command.command("push", epilog="\b\nExample:\n  pigtail config push kona.json --port /dev/ttyUSB0\n")
 @where_options(PORT, *REMOTE)
 @dry_option
+@json_option
 @click.argument("source", metavar="FILE", type=_A_FILE)
-def push(where: places.OnDevice | Far, dry_run: bool, source: Path) -> None:
+def push(where: places.OnDevice | Far, dry_run: bool, as_json: bool, source: Path) -> None:
     """Make a draft the device's configuration, and say whether it is in force."""
     if not source.exists():
         raise InputError(f"{source}: there is no such file")
@@ -137,17 +139,18 @@ def push(where: places.OnDevice | Far, dry_run: bool, source: Path) -> None:
         before = where.read()
         after = secrets.restored(given, before)
         if isinstance(where, places.OnDevice):
-            _write(where, before, after, dry_run)
+            write(where, before, after, dry_run, as_json)
         else:
             changed = [name for name in KEYS if name not in draft.COUNTED and before.get(name) != after.get(name)]
-            _change_far(where, {name: after.get(name) for name in changed}, dry_run)
+            change_far(where, {name: after.get(name) for name in changed}, dry_run, as_json)
 
 
 @command.command("pull", epilog="\b\nExample:\n  pigtail config pull kona.json\n")
 @where_options(PORT, *REMOTE)
 @secrets_option
+@json_option
 @click.argument("target", metavar="FILE", type=_A_FILE)
-def pull(where: places.OnDevice | Far, with_secrets: bool, target: Path) -> None:
+def pull(where: places.OnDevice | Far, with_secrets: bool, as_json: bool, target: Path) -> None:
     """Write the device's configuration to a draft that only you can read.
 
     Without --secrets a mark stands for each password and key; pushed back to the same device, it keeps its own.
@@ -157,6 +160,9 @@ def pull(where: places.OnDevice | Far, with_secrets: bool, target: Path) -> None
     with opened(where):
         config = where.read()
     places.private(target, draft.content(config if with_secrets else secrets.masked(config)))
+    if as_json:
+        click.echo(json.dumps({"place": where.name, "file": str(target), "keys": len(config), "secrets": with_secrets}))
+        return
     kept = "" if with_secrets or not secrets.are_in(config) else f"; {secrets.KEPT} stands for passwords and keys (--secrets)"
     click.echo(f"{where.name} -> {target}: {len(config)} keys{kept}")
 
@@ -179,45 +185,3 @@ def _asked(pair: str) -> str:
     if value != "-" or name not in KEYS or not KEYS[name].is_secret:
         return pair
     return f"{name}={click.prompt(name, hide_input=True, default='', show_default=False, err=True)}"
-
-
-def _change(where: Where, changes: Config, dry_run: bool) -> None:
-    if isinstance(where, Far):
-        return _change_far(where, changes, dry_run)
-    with opened(where):
-        before = where.read()
-        return _write(where, before, draft.changed(before, changes), dry_run)
-
-
-def _write(place: places.Place, before: Config, after: Config, dry_run: bool, asks: bool = False) -> None:
-    rows = draft.difference(before, after)
-    for row in rows:
-        click.echo(printable(f"{row['key']}: {_word(row['before'])} -> {_word(row['after'])}"))
-    if not rows:
-        click.echo("nothing changes")
-    if not rows or dry_run or (asks and not click.confirm(f"Write this to {place.name}?", err=True)):
-        return
-    trouble = place.write(draft.counted(after, before))
-    click.echo(f"{place.name}: written" + (f", but: {trouble}" if trouble else ""))
-    sys.exit(1 if trouble else 0)
-
-
-def _word(shown: Any) -> str:
-    return "default" if shown is None else shown if isinstance(shown, str) and shown else json.dumps(shown, ensure_ascii=False)
-
-
-def _change_far(far: Far, changes: Config, dry_run: bool) -> None:
-    address, key = far.reach()
-    remote.check(changes, address)
-    for name, value in changes.items():
-        click.echo(printable(f"{name}: {_word(None if value is None else firmware.shown(name, value))}"))
-    if not changes:
-        click.echo("nothing changes")
-    if dry_run or not changes:
-        return
-    click.echo("waiting until the device is back with it, or without it; up to seven minutes", err=True)
-    try:
-        version = asyncio.run(remote.change(address, far.name, key, changes))
-    except (NoReply, remote.NotKept) as error:
-        failed(error)
-    click.echo(f"{far.name}: configuration {version} is in force")

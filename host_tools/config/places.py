@@ -12,6 +12,7 @@ from host_tools.config.draft import Config
 from host_tools.device import Device, connect, only, pairs
 from host_tools.device.deploy import NotStarted, started
 from host_tools.errors import InputError
+from host_tools.progress import working
 
 ON_DEVICE = "/config.json"
 _LAST_GOOD = "/config"
@@ -60,12 +61,13 @@ class OnDevice:
 
     def __enter__(self) -> "OnDevice":
         self.name = only(self.name or None)
-        self._device = connect(self.name)
+        with working(f"stopping the firmware at {self.name}"):
+            self._device = connect(self.name)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._is_stopped:
-            with contextlib.suppress(InputError):
+            with contextlib.suppress(InputError), working(f"starting the firmware at {self.name}"):
                 for line in self.device.start(_RESET_S):  # until it does: who comes next must not meet it in between
                     if "soft reboot" in line:
                         break
@@ -79,15 +81,17 @@ class OnDevice:
 
     def read(self) -> Config:
         """What is in force."""
-        config, self.trouble = in_force(self.device)
+        with working(f"reading the configuration at {self.name}"):
+            config, self.trouble = in_force(self.device)
         return config
 
     def write(self, config: Config) -> str | None:
         """Waits until the firmware says what it makes of it."""
-        self.device.put(ON_DEVICE, draft.content(config))
-        self._is_stopped = False
         try:
-            status = started(self.device)
+            with working(f"writing to {self.name}, and waiting until it runs"):
+                self.device.put(ON_DEVICE, draft.content(config))
+                self._is_stopped = False
+                status = started(self.device)
         except NotStarted:
             return "no firmware runs that could say whether it is in force: `pigtail deploy`"
         error = status.get("config_error")

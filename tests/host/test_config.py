@@ -1,5 +1,6 @@
 """`pigtail config` on drafts: one schema, no secret in what is printed, one line for each bad value, which is never written."""
 
+import contextlib
 import json
 import random
 import stat
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from host_tools.config import draft, firmware, reference, secrets, text
+from host_tools.config import draft, firmware, places, reference, secrets, text
 from host_tools.config.keys import KEYS
 from host_tools.errors import InputError
 from tests.data import __file__ as data
@@ -200,6 +201,83 @@ def test_dry_run_and_what_changes_nothing_write_nothing(kona: Path, pigtail: Any
     assert pigtail("config", "set", "--file", kona, "batch_ms=5000")[1] == "nothing changes\n"
     assert pigtail("config", "reset", "--file", kona, "--dry-run", "batch_ms")[1] == "batch_ms: 5000 -> default\n"
     assert kona.read_bytes() == content and len(list(kona.parent.iterdir())) == 1
+
+
+def test_changes_as_json_say_what_changes_and_whether_it_was_written(kona: Path, pigtail: Any) -> None:
+    words = ["batch_ms=700", "wifi.password=hunter22"]
+    changes = [
+        {"key": "wifi.password", "before": "set", "after": "another"},
+        {"key": "batch_ms", "before": 5000, "after": 700},
+    ]
+    told = {"place": str(kona), "changes": changes, "written": False, "trouble": None}
+    status, out, _ = pigtail("config", "set", "--file", kona, "--json", "--dry-run", *words)
+    assert (status, json.loads(out)) == (0, told)
+    assert json.loads(pigtail("config", "set", "--file", kona, "--json", *words)[1]) == told | {"written": True}
+    again = json.loads(pigtail("config", "set", "--file", kona, "--json", *words)[1])
+    assert again == told | {"changes": []}
+    reset = json.loads(pigtail("config", "reset", "--file", kona, "--json", "batch_ms")[1])
+    assert reset == told | {"changes": [{"key": "batch_ms", "before": 700, "after": None}], "written": True}
+
+
+class Slow:
+    """A device at a port that is well; `shown` has what was said while it was spoken to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, error: str | None = None) -> None:
+        self.shown: list[str] = []
+        self.now = ""
+        self.files: dict[str, bytes] = {}
+        monkeypatch.setattr(places, "only", lambda port: port)
+        monkeypatch.setattr(places, "connect", lambda port: self._spoken_to("connect") or self)
+        monkeypatch.setattr(places, "started", lambda device: self._spoken_to("started") or {"config_error": error})
+        monkeypatch.setattr(places, "working", self._working)
+
+    @contextlib.contextmanager
+    def _working(self, words: str) -> Iterator[None]:
+        self.now = words
+        yield
+        self.now = ""
+
+    def _spoken_to(self, what: str) -> None:
+        self.shown.append(f"{what}: {self.now}")
+
+    def get(self, path: str) -> bytes | None:
+        self._spoken_to(f"get {path}")
+        return self.files.get(path)
+
+    def put(self, path: str, content: bytes) -> None:
+        self._spoken_to(f"put {path}")
+        self.files[path] = content
+
+    def start(self, _: float) -> Iterator[str]:
+        self._spoken_to("start")
+        yield "soft reboot"
+
+    def close(self) -> None:
+        pass
+
+
+def test_who_waits_for_a_device_at_a_port_is_told_what_for(pigtail: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    device = Slow(monkeypatch)
+    assert pigtail("config", "set", "--port", "tty", "batch_ms=700")[0] == 0
+    assert pigtail("config", "show", "--port", "tty")[0] == 0
+    steps = {line.split(":")[0] for line in device.shown}
+    assert steps >= {"connect", "get /config.json", "put /config.json", "started", "start"}
+    assert all(line.split(": ")[1] for line in device.shown), device.shown
+
+
+def test_push_and_pull_as_json_with_what_the_device_says_against_it(
+    pigtail: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kona: Path
+) -> None:
+    Slow(monkeypatch, "mqtt.pin: is of no use")
+    (tmp_path / "one.json").write_text('{"batch_ms": 700}')
+    status, out, _ = pigtail("config", "push", "--port", "tty", "--json", tmp_path / "one.json")
+    changes = [{"key": "batch_ms", "before": None, "after": 700}]
+    told = {"place": "tty", "changes": changes, "written": True, "trouble": "mqtt.pin: is of no use"}
+    assert (status, json.loads(out)) == (1, told)
+    target = tmp_path / "pulled.json"
+    status, out, _ = pigtail("config", "pull", "--port", "tty", "--json", target)
+    assert (status, json.loads(out)) == (0, {"place": "tty", "file": str(target), "keys": 3, "secrets": False})
+    assert json.loads(target.read_bytes())["batch_ms"] == 700
 
 
 def test_reset_of_one_key_and_of_all(kona: Path, pigtail: Any) -> None:

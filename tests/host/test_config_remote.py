@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from host_tools.config import draft, firmware, secrets
+from host_tools.config import draft, firmware, remote, secrets
 from host_tools.config.keys import KEYS
 from host_tools.firmware_modules import Modules
 from host_tools.sim import broker
@@ -97,6 +97,24 @@ def test_pulled_over_mqtt_changed_and_pushed_back_sets_what_changed_and_keeps_se
     target.write_text(json.dumps(given))
     pushed, *_ = ran(tells(config, []), tmp_path, ("push", target))
     assert pushed.returncode == 2 and "wifi.networks: <secret> stands for what only the device has" in pushed.stderr
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_trial_as_json_says_what_came_of_it(kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pigtail: Any) -> None:
+    async def change(*_: object) -> int:
+        if not kept:
+            raise remote.NotKept("the old configuration is in force: no broker")
+        return 9
+
+    monkeypatch.setattr(remote, "change", change)
+    (tmp_path / "key").write_text(KEY.hex())
+    words = ["--device", "kona", "--command-key", tmp_path / "key", "--json", "batch_ms=800"]
+    status, out, err = pigtail("config", "set", *words)
+    told = {"place": "kona", "changes": [{"key": "batch_ms", "after": 800}], "written": kept, "trouble": None}
+    expected = told | ({"version": 9} if kept else {"trouble": "the old configuration is in force: no broker"})
+    assert (status, json.loads(out)) == (0 if kept else 1, expected) and "seven minutes" in err
+    status, out, _ = pigtail("config", "set", *words, "--dry-run")
+    assert (status, json.loads(out)) == (0, told | {"written": False})
 
 
 def test_configuration_longer_than_a_message_comes_in_parts(tmp_path: Path) -> None:
