@@ -28,7 +28,7 @@ test-drives: setup  ## whole drives with outages, faults, power cuts, commands, 
 test-decode: setup  ## the same signals against cantools as in `make test`, with 2,000 random payloads of each message
 	@PAYLOADS=2000 .venv/bin/pytest -q --timeout=1800 tests/differential/test_databases.py
 
-test-power: setup  ## the store cut at some 35,000 programs and erases, and while it recovers; an hour's drive with 20 power cuts
+test-power: setup  ## the store cut at some 37,000 programs and erases, and while it recovers; an hour's drive with 20 power cuts
 	@POWER=long POWER_DRIVE_S=3600 .venv/bin/pytest -q tests/power tests/sim/test_power.py
 
 test-safety: setup .cache/safety/setup  ## the transmit gate: every branch covered, every mutant of it killed
