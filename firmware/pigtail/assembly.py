@@ -24,13 +24,16 @@ from pigtail.uplink.session import Text
 from pigtail.uplink.topics import Topics
 
 _PACKET_SIZE = const(1536)
-_REST = const(24 * 1024)  # of the heap, at least, for what is made after the outbox
-_TLS = const(7 * 1024)  # and as much more for TLS
-_COMMANDS = const(8 * 1024)  # and for a command
+# Of the heap, for what is made after the outbox, with 2 KB to spare; tests/sim/test_outbox_room.py drives with no more than this.
+_REST = const(15 * 1024)  # works with 12 KB
+_TLS = const(1536)  # as much more: with 1 KB, or 2 where the device shows a certificate
+_COMMANDS = const(2048)
+_SAMPLING = const(5632)  # what is made between the outbox and the states
 _STATES = const(11 * 1024)  # free when states are begun with, for them and for what comes after, as measured
 _STATE = const(24)  # and for each of them
 _DISCOVERY = const(1536)
 _BESIDE_COMMANDS = const(5 * 1024)
+_RAM = const(4096)  # the outbox's, unless somebody says how much
 _LEAST_RAM = const(1024)
 _RATE = const(500_000)  # bits a second, to begin a search with
 _OFFLINE = b'{"state": "offline"}'
@@ -63,7 +66,7 @@ class Assembly:
         self.values = self.table = self.sampler = self.keeper = None
         self.bus = None if is_safe else self._make_bus(config["can.bitrate"])
         self._batches = self._make_batches() if self.profile else []
-        self.outbox = self._make_outbox(config)
+        self.outbox = self._make_outbox(config, self._room_for_states(config) if has_states and self.profile else 0)
         self.boot = self.outbox.boot
         if self.profile:
             self._make_sampler(self.profile, config)
@@ -134,25 +137,28 @@ class Assembly:
 
             self.speakers.append(Withdrawn())
 
-    def _has_room(self, config):
-        """Whether there is room for states: a device without them is better than one that does not start."""
+    def _room_for_states(self, config):
         wanted = config["state"]
         room = _STATES + _STATE * (self.profile.signals if "*" in wanted else len(wanted))
-        room += (_DISCOVERY if config["homeassistant"] else 0) + (_BESIDE_COMMANDS if config["command.key"] else 0)
+        return room + (_DISCOVERY if config["homeassistant"] else 0) + (_BESIDE_COMMANDS if config["command.key"] else 0)
+
+    def _has_room(self, config):
+        """Whether there is room for states: a device without them is better than one that does not start."""
         gc.collect()
-        if gc.mem_free() < room:
+        if gc.mem_free() < self._room_for_states(config):
             self.config_error = "state: no room for so many"
             return False
         return True
 
-    def _make_outbox(self, config):
+    def _make_outbox(self, config, for_states):
         """The outbox with as much RAM as is configured, or as leaves room for the rest."""
         gc.collect()
-        rest = _REST + (_TLS if config["mqtt.tls"] else 0) + (_COMMANDS if config["command.key"] else 0)
+        rest = max(_REST + (_COMMANDS if config["command.key"] else 0), for_states and for_states + _SAMPLING)
+        rest += _TLS if config["mqtt.tls"] else 0
         rest += once.call("pigtail.diag.room", "needed", self.asking[2]) if self.asking else 0
-        ram, room = config["outbox.bytes"], max(_LEAST_RAM, gc.mem_free() - rest)
-        if ram > room:
-            ram = room
+        wanted = config["outbox.bytes"]
+        ram = min(wanted or _RAM, max(_LEAST_RAM, gc.mem_free() - rest))
+        if ram < wanted:
             self.config_error = self.config_error or "outbox.bytes: no room for as many, %d in use" % ram
         streams = [batch.stream for batch in self._batches]
         segments = config["outbox.alert_segments"], config["outbox.diagnostic_segments"]

@@ -81,7 +81,7 @@ _ROWS: dict[str, dict[str, tuple[str, str]]] = {
         "homeassistant": ("", "Discovery prefix of a Home Assistant that the states are announced to. Empty: none."),
     },
     "The outbox": {
-        "outbox.bytes": ("B", "RAM for what waits; flash stands behind it."),
+        "outbox.bytes": ("B", "RAM for what waits, 1024 at least; flash stands behind it. 0: 4096, or what there is room for."),
         "outbox.alert_segments": ("segments", "Flash for alerts, 4 KiB each; telemetry has the rest."),
         "outbox.diagnostic_segments": ("segments", "Flash for diagnostics, 4 KiB each."),
         "outbox.files": ("segments", "Flash in all where the outbox has no partition of its own."),

@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 
 from host_tools import cli
+from host_tools.device import release
+from host_tools.device.release import PROFILE
+from host_tools.signals import find
+from host_tools.signals.pack import pack
 from host_tools.sim import image
-from tests.device.virtual import flash, powered
+from host_tools.sim.board import compiled
+from tests.device.releases import files
+from tests.device.virtual import FLASH_SIZE, flash, powered
 
 
 @pytest.fixture
@@ -54,3 +60,13 @@ def test_device_has_what_the_owner_has_and_keeps_it(provision: Any, tmp_path: Pa
         fresh = json.loads(image.read(board.flash, "/config.json"))
         assert fresh["device"] == "kona"
         assert not [key for key in ("mqtt.password", "command.key") if fresh[key] == config[key]]
+
+
+def test_device_that_runs_says_that_all_is_well_with_it(provision: Any, tmp_path: Path) -> None:
+    profile = pack(find.find("demo-ev", 1000, print))
+    flash(tmp_path / "board", files(release.read(compiled()[0])) | {PROFILE: profile}, FLASH_SIZE)
+    with powered(tmp_path / "board") as board:
+        board.until_it_says('"state": "running"')
+        status, said, err = provision(board.port, "--new-authority")
+        assert (status, said["trouble"]) == (0, None), err
+        assert json.loads(image.read(board.flash, "/config.json"))["mqtt.tls"] == 1

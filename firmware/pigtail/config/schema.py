@@ -38,7 +38,7 @@ KEYS = {
     "power.low_mv": (int, 11800, 0, 30000),  # of the car's 12 V: below, it sleeps; 0: never for that
     "power.charging_mv": (int, 13200, 0, 30000),  # from there on somebody charges it
     "batch_ms": (int, 10000, 100, 60000),
-    "outbox.bytes": (int, 4096, 1024, 1048576),  # of RAM; flash stands behind it
+    "outbox.bytes": (int, 0, 0, 1048576),  # of RAM; flash stands behind it. 0: 4096, or as many as there is room for
     "outbox.alert_segments": (int, 4, 3, 1024),  # of flash, 4 KiB each; telemetry has the rest
     "outbox.diagnostic_segments": (int, 8, 3, 1024),
     "outbox.files": (int, 64, 12, 1024),  # segments in all where the outbox has no partition of its own
@@ -70,8 +70,9 @@ def check(given) -> dict:
     config = {key: KEYS[key][1] for key in KEYS}
     for key in given:
         config[key] = _value(key, given[key])
-    if 0 < config["can.bitrate"] < 10000:
-        raise ConfigError("can.bitrate: %d is not 0 or 10000 to 1000000" % config["can.bitrate"])
+    for key, least in ("can.bitrate", 10000), ("outbox.bytes", 1024):
+        if 0 < config[key] < least:
+            raise ConfigError("%s: %d is not 0 or %d to %d" % (key, config[key], least, KEYS[key][3]))
     if any(config[key] for key in _NETWORK):
         from pigtail.config.network import fault  # here: most configurations do without
 
