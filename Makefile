@@ -18,9 +18,9 @@ setup: .cache/setup  ## make .venv; bring MicroPython, umqtt and, where it can b
 demo: setup  ## a drive, an outage, every sample accounted for; LOG=... DBC=... replays a real car
 	@.venv/bin/pigtail demo $(if $(LOG),--log '$(LOG)') $(if $(DBC),--profile '$(DBC)')
 
-test: setup lint  ## lint, then all tests but those of the targets below; a few whole drives and a full bus come last
+test: setup lint  ## lint, then all tests but those of the targets below; a few whole drives come last
 	@.venv/bin/pytest -q -n 2 --dist loadfile $(ELSEWHERE:%=--ignore %) $(DRIVES:%=--ignore %) $(QUIET:%=--ignore %) || $(AGAIN)
-	@.venv/bin/pytest $(QUIET) $(STALL) || $(AGAIN)
+	@.venv/bin/pytest $(QUIET) || $(AGAIN)
 
 test-drives: setup  ## whole drives with outages, faults, power cuts, commands, states, a capture; every message against docs/asyncapi.yaml
 	@.venv/bin/pytest -q -n 2 --dist worksteal $(DRIVES) || $(AGAIN)
@@ -37,8 +37,9 @@ test-safety: setup .cache/safety/setup  ## the transmit gate: every branch cover
 	@PYTHONPATH=.cache/safety COVERAGE_FILE=build/coverage .venv/bin/python -m coverage report --show-missing --fail-under 100
 	@PYTHONPATH=.cache/safety .venv/bin/python tests/safety/mutants.py
 
-test-mosquitto: setup  ## what needs a real mosquitto: TLS, shared subscriptions, the faults of docs/faults.md
+test-mosquitto: setup  ## what needs a real mosquitto: TLS, shared subscriptions, the faults of docs/faults.md; a full bus last
 	@.venv/bin/pytest -q -n 2 --dist worksteal tests/mosquitto || $(AGAIN)
+	@.venv/bin/pytest -q $(STALL) || $(AGAIN)
 
 test-realtime: setup  ## whole drives at real time that must drop no frame, and a short soak; some minutes
 	@.venv/bin/pytest tests/realtime
