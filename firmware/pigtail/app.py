@@ -58,8 +58,7 @@ class App:
         self._speakers = made.speakers
         self._window = made.config["mqtt.window"]
         self._commands = made.commands
-        self._console = made.console
-        self._console.status = self.status
+        self._console = None
         self._events = made.events
         self._tester, self._asking = None, made.asking and (made.asking, made.config["requests.services"])
         self._urgent = ([made.commands] if made.commands else []) + [made.events]
@@ -70,7 +69,7 @@ class App:
         once.shed(
             *made.parts(), self.outbox, self._profile, self._values, self._values and self._values.judge, self._table,
             self._table and self._table.aside, self._sampler, self._keeper, self._bus, self._condition, self._clock,
-            self._link, self._uplink, self._client, self._topics, self._text, self._events, self._commands, self._console,
+            self._link, self._uplink, self._client, self._topics, self._text, self._events, self._commands,
         )  # fmt: skip
 
     def _look_at_power(self):
@@ -93,12 +92,14 @@ class App:
     def _make_tester(self):
         """Who asks the car: loaded only where something may be asked, and when what only the start needs is gone."""
         (ecus, states, requests), services = self._asking
-        gc.collect()
-        extras = self._commands is not None, self._client.ssl is not None
-        requests, fault = once.call("pigtail.diag.room", "fitting", gc.mem_free(), requests, *extras)
-        self.config_error = fault or self.config_error
-        if requests is None:
-            return
+        extras, told = (self._commands is not None, self._client.ssl is not None), True
+        self._asking = None
+        while told:  # what is not to be asked on schedule gives its room to who asks by hand
+            gc.collect()
+            requests, told = once.call("pigtail.diag.room", "fitting", gc.mem_free(), requests, *extras)
+            self.config_error = told or self.config_error
+            if requests is None:
+                return
         from pigtail.diag.tester import Tester
 
         asking, senses = (ecus, states, requests), [board.ignition, board.battery_mv] + self._limits[:2]
@@ -107,11 +108,18 @@ class App:
         except (ValueError, KeyError) as error:
             self.config_error = "requests: " + str(error)
             return
-        self._tester, self._asking = tester, None
-        self._console.tester = tester
+        self._tester = tester
         once.shed(tester, tester.guard, tester.poller, *tester.parts())
         if self._commands:
             self._commands.tester = tester
+
+    def _make_console(self):
+        """Not where commands over MQTT may ask the car: there is no room for both."""
+        from pigtail.control.console import Console
+
+        self._console = console = Console(self.outbox, self._profile, self._values, self._sampler, self._keeper)
+        console.status, console.tester = self.status, self._tester
+        once.shed(console)
 
     def _new_session(self):
         parts = self._client, self._topics, self.outbox, self._profile, self.status, self._text, self._window
@@ -174,7 +182,9 @@ class App:
             "commands": self._commands and {
                 "granted": self._client.granted, "run": self._commands.run, "refused": self._commands.refused,
             },
-            "console": {"run": self._console.run, "refused": self._console.refused, "dropped": self._console.dropped},
+            "console": self._console and {
+                "run": self._console.run, "refused": self._console.refused, "dropped": self._console.dropped,
+            },
             "gate": self._tester and self._tester.status(),
             "power": {
                 "state": self._power.state if self._power else "driving", "battery_mv": board.battery_mv(),
@@ -228,6 +238,8 @@ class App:
         if self._asking:
             await sleep_ms(_BUS_TURN_MS)  # the stack forgets the start, and what it has held can go
             self._make_tester()
+        if not (self._tester and self._commands):
+            self._make_console()
         self._tell_of_start()
         once.shed(self)
         gc.collect()  # what only the start needed
@@ -244,7 +256,8 @@ class App:
         supervisor.add("link", self._link.run)
         supervisor.add("clock", lambda beat: self._clock.run(self._link, beat))
         supervisor.add("uplink", self._uplink.run)
-        supervisor.add("console", self._console.listen)
+        if self._console:
+            supervisor.add("console", self._console.listen)
         if "config.tried" in os.listdir("/"):
             version = self._config_version
             trial = once.call("pigtail.config.trial", "watch", version, self._uplink, self._client, lambda: restart(self._keeper))

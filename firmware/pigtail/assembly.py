@@ -9,7 +9,6 @@ from micropython import const
 import board
 from pigtail import once, uptime
 from pigtail.can.bus import Bus
-from pigtail.control.console import Console
 from pigtail.health.events import Events
 from pigtail.outbox.batch import batches
 from pigtail.outbox.keeper import Keeper
@@ -75,7 +74,6 @@ class Assembly:
         self.link = Link(config["wifi.ssid"], config["wifi.password"], config["wifi.networks"])
         self.limits = [config["power." + key] for key in ("low_mv", "charging_mv", "quiet_s", "parked_s", "wake_s")]
         self.commands = self._make_commands(config) if config["command.key"] else None
-        self.console = Console(self.outbox, self.profile, self.values, self.sampler, self.keeper)
 
     def _make_client(self, config):
         make = Client

@@ -68,8 +68,8 @@ class Asking(Device):
                     if kind == _LAST and _NO_ROOM in text:
                         raise NoReply(f"{self.port}: the device has no memory left for commands: try again, or restart it")
         raise InputError(
-            f"{self.port}: no firmware hears commands there: it is stopped, or older than this tool: reset the board, "
-            f"or `pigtail deploy --port {self.port}`"
+            f"{self.port}: no firmware hears commands there: it is stopped, or older than this tool: reset the board, or "
+            f"`pigtail deploy --port {self.port}`; one with a key that may ask the car hears them over MQTT alone"
         )
 
     def _until(self, kind: str, wait_s: float) -> None:
