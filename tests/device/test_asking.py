@@ -60,7 +60,7 @@ def run(*words: str) -> object:
 
 
 def test_monitor_by_a_cable_shows_the_same_picture_as_over_mqtt(board: Powered, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("monitor", "--port", board.port, "--for", "8", "--json") == 0
+    assert run("monitor", "--port", board.port, "--for", "14", "--json") == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(told) >= 2
     seen = told[-1]["devices"][board.port]

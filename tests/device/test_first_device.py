@@ -189,6 +189,10 @@ JSON: dict[tuple[str, ...], tuple[str, int]] = {  # by verb: its words, and how 
     ("config", "get"): (f"--port {PORT} mqtt.host", 0),
     ("config", "show"): (f"--port {PORT}", 0),
     ("provision",): ("--offline --device kona --broker mqtt://h --insecure", 0),
+    ("config", "set"): ("--file draft.json batch_ms=900", 0),
+    ("config", "reset"): ("--file draft.json batch_ms", 0),
+    ("config", "pull"): (f"draft.json --port {PORT}", 0),
+    ("config", "push"): (f"draft.json --port {PORT} --dry-run", 0),
     ("command",): (f"{COMMANDED} ping", 0),
     ("deploy",): (f"--port {PORT}", 0),
     ("devices",): ("", 0),
@@ -202,9 +206,9 @@ JSON: dict[tuple[str, ...], tuple[str, int]] = {  # by verb: its words, and how 
 
 
 def offers_json() -> list[tuple[str, ...]]:
-    """The verbs whose --json is a switch; `sim --json FILE` has tests of its own, and `flash` has those with a ROM loader."""
+    """The verbs whose --json is a switch; `sim --json FILE`, `flash` and `capture` have tests of their own."""
     switches = {path for path, verb in VERBS.items() for option in verb.params if "--json" in option.opts and option.is_flag}
-    return sorted(switches - {("flash",)})
+    return sorted(switches - {("flash",), ("capture",)})
 
 
 @pytest.fixture(scope="module")

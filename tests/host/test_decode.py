@@ -237,7 +237,7 @@ def test_file_of_another_kind(tmp_path, data, decode):
 
 
 def test_file_that_is_not_there(tmp_path, decode):
-    text = "cannot be read: No such file or directory"
+    text = "cannot be read: No such file or directory; name a recording (pigtail listen --raw)"
     assert decode(tmp_path / "it", status=2) == ("", f"pigtail: error: {tmp_path / 'it'}: {text}\n")
 
 

@@ -8,7 +8,7 @@ from umqtt.simple import MQTTException
 
 _PUBLISH = const(0x30)
 _SUBACK = const(0x90)
-_SIZE = const(768)  # of a packet that is kept
+_SIZE = const(1024)  # of a packet that is kept
 _READ = const(256)  # bytes at a time, as the client without subscriptions reads
 _MOST = const(128)  # bytes of PUBACKs that wait, 4 each
 _FAILURE = const(0x80)
@@ -16,7 +16,7 @@ _FAILURE = const(0x80)
 
 class Subscriber(Client):
     """A Client that subscribes. `cb(topic, msg)`, of `set_callback`, is called with bytes for every message of QoS 0 or 1 on a
-    subscribed topic; `msg` is None for one of more than some 600 bytes. Messages of QoS 1 are acknowledged, whosever they are: a
+    subscribed topic; `msg` is None for one of more than some 900 bytes. Messages of QoS 1 are acknowledged, whosever they are: a
     broker has only so many under way."""
 
     def __init__(self, *args, **kwargs):
