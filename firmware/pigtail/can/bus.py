@@ -55,8 +55,7 @@ class Bus:
         self._extended = can.FLAG_EXT_ID
 
     def open(self, profile=None, also=()) -> None:
-        """Hears from now on every frame or, where the controller can hold few, those of the profile and `also`:
-        ids, each with the bits of it that count behind it."""
+        """Hears from now on every frame or, where the controller can hold few, those of the profile and the ids `also`."""
         self._profile = profile
         self._also = also
         filters = None
