@@ -24,6 +24,7 @@ from pigtail.uplink.uplink import Uplink
 VERSION = "0.1.0"
 _BUS_TURN_MS = const(2)
 _GARBAGE = const(4096)  # bytes between two collections
+_ROOM_FOR_BOTH = const(24 * 1024)
 _TEXT = const(80)  # longest text of somebody else's in the status
 _WATCHDOG_MS = const(8000)
 _RESTART_AFTER_MS = const(2000)
@@ -114,7 +115,7 @@ class App:
             self._commands.tester = tester
 
     def _make_console(self):
-        """Not where commands over MQTT may ask the car: there is no room for both."""
+        """Where commands over MQTT may ask the car 128 KB have no room for both."""
         from pigtail.control.console import Console
 
         self._console = console = Console(self.outbox, self._profile, self._values, self._sampler, self._keeper)
@@ -238,7 +239,7 @@ class App:
         if self._asking:
             await sleep_ms(_BUS_TURN_MS)  # the stack forgets the start, and what it has held can go
             self._make_tester()
-        if not (self._tester and self._commands):
+        if not (self._tester and self._commands) or gc.mem_free() > _ROOM_FOR_BOTH:
             self._make_console()
         self._tell_of_start()
         once.shed(self)
