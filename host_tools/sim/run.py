@@ -227,6 +227,8 @@ class Simulation:
             if ended_at is None and self._log_is_over():
                 ended_at, last = self.car.now, self.board.trace()
                 self._turn_at_end = last.boot, last.now_ms
+                if self.scenario.ecus:
+                    self.board.ignition(False)  # else they would be asked for ever, and never all have come
             if ended_at is None and self.car.overdue > self._stuck_s:
                 raise SimError(f"the firmware does not read its bus any more: {self._last_words()}")
             if ended_at is not None and self._is_settled(self.car.now - ended_at):

@@ -31,7 +31,6 @@ OUTAGE, POWER_CUT_AT, ASKED_FROM = (5.0, 10.0), 7.0, 14.0
 LOOKED = "looked"  # a topic of our own: when it comes, everything that was retained has come
 STOPPED_S = 0.5  # real seconds in which the firmware does not read the bus: its queue runs over
 WAIT_S = 10.0  # real seconds in which a device answers
-ENDS_S = 60.0  # real seconds until all has been told
 TURN_S = 0.05
 LASTS_MS = 600_000
 KEY = "5a" * 32
@@ -117,21 +116,12 @@ async def _hear(heard: Heard, settings: Scenario, with_commands: bool) -> None:
             heard.device = simulation.device
             keeping = asyncio.ensure_future(keep())
             asking = asyncio.ensure_future(_ask_all(simulation, running.address, heard)) if with_commands else None
-            driving = asyncio.ensure_future(simulation.run())
             try:
-                if asking:
-                    await asyncio.wait([driving, asking], return_when=asyncio.FIRST_COMPLETED)
-                # what is told is judged here, not whether all has come, which may never be while ECUs are polled
-                await asyncio.wait([driving], timeout=ENDS_S)
-                for task in driving, asking:
-                    if task and task.done():
-                        task.result()
+                await simulation.run()
             finally:
                 keeping.cancel()
-                for task in driving, asking:
-                    if task:
-                        task.cancel()
-                await asyncio.gather(driving, return_exceptions=True)
+                if asking:
+                    asking.cancel()
 
 
 async def _ask_all(simulation: Simulation, address: Address, heard: Heard) -> None:
