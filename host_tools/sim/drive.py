@@ -24,6 +24,7 @@ BITRATE = 500_000
 CHANNEL = "can0"
 _JITTER = 0.02  # of a message's period
 _FILLER_IDS = 24
+_TESTERS = range(0x7DF, 0x7E8)  # the ids of a tester's requests (ISO 15765-4) do mean something
 _FILLER_SIZES = (8, 8, 8, 8, 4, 2)
 _FILLED = 0.9  # of the bus, if all frames were fillers: the source's may be longer; many frames are short frames
 _CATCH_UP_S = 0.1  # what is owed of the load, or was too much, is made up for within this time or forgotten
@@ -95,7 +96,7 @@ def _loaded(
 def _fillers(profile: Profile | None, most: int, rng: Random) -> Iterator[can.Message]:
     taken = {message.arbitration_id for message in profile.messages} if profile else set()
     taken |= {message.frame_id for message in _messages()}
-    ids = rng.sample(sorted(set(range(0x800)) - taken), _FILLER_IDS)
+    ids = [ident for ident in rng.sample(sorted(set(range(0x800)) - taken), _FILLER_IDS) if ident not in _TESTERS]
     while True:
         data = rng.randbytes(min(most, rng.choice(_FILLER_SIZES)))
         yield can.Message(arbitration_id=rng.choice(ids), is_extended_id=False, data=data)

@@ -2,6 +2,8 @@
 
 from pigtail.can.filters import EXTENDED, solve
 
+ALL, STANDARD = 0x1FFFFFFF, 0x7FF
+
 
 class Draw:
     """A sequence of numbers that is the same each time (a linear congruential generator)."""
@@ -29,7 +31,7 @@ def _admitted(registers):
 
 
 def _solved(ids):
-    return solve([(ident, False) for ident in ids])
+    return solve([(ident, STANDARD, False) for ident in ids])
 
 
 def _least(wanted, width):
@@ -105,7 +107,7 @@ def test_ids_in_clusters_open_little_of_the_bus():
 
 def test_29_bit_ids_pass_alone_and_no_11_bit_id_with_them():
     ids = [0x18DAF110, 0x18DAF111, 0x0CF00400, 0x18FEF100]
-    registers = solve([(ident, True) for ident in ids])
+    registers = solve([(ident, ALL, True) for ident in ids])
     assert all([_passes(registers, ident, True) for ident in ids])
     assert _admitted(registers) == []
     for ident in ids:
@@ -119,9 +121,26 @@ def test_both_widths_pass_and_no_mask_touches_the_data_bytes_of_11_bit_frames():
     for base, extended in (1, 1), (2, 4), (4, 2), (20, 1), (1, 20), (15, 15):
         short = {draw.below(2048) for _ in range(base)}
         long = {draw.below(1 << 29) for _ in range(extended)}
-        registers = solve([(ident, False) for ident in short] + [(ident, True) for ident in long])
+        registers = solve([(ident, STANDARD, False) for ident in short] + [(ident, ALL, True) for ident in long])
         assert all([_passes(registers, ident) for ident in short])
         assert all([_passes(registers, ident, True) for ident in long])
         for mask, filters in (registers[0], registers[1:3]), (registers[3], registers[4:8]):
             if not all([f & EXTENDED for f in filters]):
                 assert mask & 0x3FFFF == 0, hex(mask)
+
+
+def test_fault_36_what_testers_ask_at_passes_beside_a_profile_and_little_more():
+    ids = [0x100, 0x101, 0x130, 0x2A0, 0x2A1, 0x35C, 0x402, 0x520, 0x7EA, 0x7EC]
+    also = [(0x7DF, STANDARD, False), (0x7E0, 0x7F8, False), (0x18DB33F1, ALL, True), (0x18DA00F1, ALL ^ 0xFF00, True)]
+    registers = solve([(ident, STANDARD, False) for ident in ids] + also)
+    admitted = _admitted(registers)
+    assert all([ident in admitted for ident in ids + [0x7DF] + list(range(0x7E0, 0x7E8))])
+    assert all([_passes(registers, 0x18DA00F1 | ecu << 8, True) for ecu in range(256)]) and _passes(registers, 0x18DB33F1, True)
+    assert len(admitted) <= 256, len(admitted)  # of 2048, with six filters for all of them
+
+
+def test_bits_that_do_not_count_are_not_compared():
+    for masks in ((0x7F8, 0x7FF), (0x7FF, 0x7F8), (0x7F8, 0x7F8), (0x70F, 0x7FF)):
+        registers = solve([(0x120, masks[0], False), (0x2A0, masks[1], False)])
+        fits = [i for i in range(2048) if (i ^ 0x120) & masks[0] == 0 or (i ^ 0x2A0) & masks[1] == 0]
+        assert _admitted(registers) == fits, (masks, _admitted(registers))

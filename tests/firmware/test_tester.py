@@ -289,17 +289,46 @@ def test_silent_even_where_flash_does_not_keep_that_it_is():
         tester.Pair.write = kept
 
 
-def test_fault_36_another_tester_is_heard_and_pauses_it():
+def _pauses(ident):
     async def steps(scene):
         await scene.opens()
-        scene.hears((0x7E4, b"\x02\x09\x02\0\0\0\0\0"))
+        scene.hears((ident, b"\x02\x09\x02\0\0\0\0\0"))
         assert await scene.asks("battery", b"\x09\x02") == "other_tester"
         await scene.time.passes(299_000, step=500)
         assert await scene.asks("battery", b"\x09\x02") == "other_tester"
         await scene.time.passes(2000)
         assert await scene.asks("battery", b"\x09\x02") == "no_answer"
 
+    Scene(ECUS[:2]).runs(steps)
+
+
+def test_fault_36_another_tester_is_heard_and_pauses_it():
+    _pauses(0x7E4)
+
+
+def test_fault_36_scanner_that_begins_where_the_profile_does_not_ask_pauses_it():
+    _pauses(0x7DF)
+    _pauses(0x7E0)
+
+
+def test_fault_36_answers_pause_nothing():
+    async def steps(scene):
+        await scene.opens()
+        scene.hears((0x7E8, b"12345678"), (0x7EC, b"12345678"))
+        for _ in range(3):
+            assert await scene.asks("battery", b"\x09\x02") == "no_answer"
+            await scene.time.passes(10_000, step=500)
+        assert scene.tester.guard.refused == {} and len(scene.can.on_wire) == 3
+
     Scene().runs(steps)
+
+
+def test_fault_36_filters_let_the_requests_of_any_tester_through():
+    also = Scene(ECUS[:1]).tester.ids()
+    passes = [also[i : i + 2] for i in range(0, len(also), 2)]
+    for ident in (0x7DF, 0x7E0, 0x7E7, 0x38DB33F1, 0x38DA00F1, 0x38DAFFF1, 0x7E4, 0x7EC):
+        assert any([(ident ^ wanted) & mask == 0 for wanted, mask in passes]), hex(ident)
+    assert not any([(0x7E8 ^ wanted) & mask == 0 for wanted, mask in passes])
 
 
 def test_codes_are_cleared_by_a_permission_for_once():

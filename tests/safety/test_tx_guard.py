@@ -366,18 +366,33 @@ def test_fault_35_heartbeat_is_judged_while_nothing_is_sent(gate: Gate) -> None:
 def test_fault_36_another_tester_pauses_for_five_minutes(gate: Gate) -> None:
     ecu, wide = gate.m.Ecu(0x7E0), gate.m.Ecu(0x18DA10F1, True)
     guard = gate.guard(ecu, wide)
-    for arbitration_id, is_extended_id in (0x7E1, False), (0x7E8, False), (0x7E0, True), (0x18DA10F1, False):
-        guard.heard(arbitration_id, is_extended_id)
-        assert attempt(gate, guard, ecu, READ_VIN)
-    for arbitration_id, is_extended_id in (0x7E0, False), (0x18DA10F1, True):
-        guard.heard(arbitration_id, is_extended_id)
-        for _ in range(299):
-            assert not attempt(gate, guard, ecu, READ_VIN)
-        gate.now += 999
+    assert attempt(gate, guard, ecu, READ_VIN)
+    guard.heard()
+    for n in range(299):
+        assert not attempt(gate, guard, wide if n % 2 else ecu, READ_VIN)
+    gate.now += 999
+    assert guard.send(0x7E0, False, READ_VIN) == guard.send(0x18DA10F1, True, READ_VIN) == "other_tester"
+    gate.now += 1
+    assert guard.send(0x7E0, False, READ_VIN) == guard.send(0x18DA10F1, True, READ_VIN) == ""
+
+
+def test_fault_36_pause_begins_anew_with_each_request_of_the_other(gate: Gate) -> None:
+    ecu = gate.m.Ecu(0x7E0)
+    guard = gate.guard(ecu)
+    for _ in range(3):
+        guard.heard()
+        gate.passes(guard, 299_000)
         assert guard.send(0x7E0, False, READ_VIN) == "other_tester"
-        gate.now += 1
-        assert guard.send(0x7E0, False, READ_VIN) == ""
-        guard.ended(ecu)
+    gate.passes(guard, 1_000)
+    assert guard.send(0x7E0, False, READ_VIN) == ""
+
+
+def test_fault_36_other_tester_before_the_gate_opens_counts(gate: Gate) -> None:
+    ecu = gate.m.Ecu(0x7E0)
+    guard = gate.guard(ecu, opened=False)
+    guard.heard()
+    guard.open(gate)
+    assert guard.send(0x7E0, False, READ_VIN) == "other_tester"
 
 
 def test_times_long_past_are_forgotten_before_ticks_wrap(gate: Gate) -> None:
@@ -385,7 +400,7 @@ def test_times_long_past_are_forgotten_before_ticks_wrap(gate: Gate) -> None:
     guard = gate.guard(*ecus)
     for ecu in ecus:
         assert guard.send(ecu.tx_id, False, READ_VIN) == ""
-    guard.heard(0x700, False)
+    guard.heard()
     for _ in range(120):
         gate.now += 4_999
         guard.beat()

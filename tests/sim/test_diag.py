@@ -1,5 +1,6 @@
 """Drives with questions: two ECUs polled beside a full bus, what a mechanic reads, and the mutes, against the virtual ECUs."""
 
+import heapq
 import re
 import subprocess
 import sys
@@ -7,6 +8,9 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+
+import can
+import pytest
 
 from host_tools.paths import ROOT
 from host_tools.reader.batch import Sample
@@ -88,6 +92,20 @@ def test_code_that_appears_after_polling_began_mutes_it_for_good() -> None:
     gate = simulation.status["gate"]
     assert gate["muted"] == "dtc" and not gate["open"]
     assert 55 < max(frame.timestamp for frame in simulation.wire.log) < 75
+    assert_books_balance(report)
+
+
+@pytest.mark.parametrize(("ident", "wide"), [(0x7DF, False), (0x7E0, False), (0x18DB33F1, True)])
+def test_fault_36_scanner_that_asks_where_the_profile_does_not_silences_it(ident: int, wide: bool) -> None:
+    began, profile = 6.0, asked_car()
+    assert ident not in {ecu.tx_id for ecu in profile.asking.ecus}
+    vin = can.Message(began, ident, wide, data=bytes.fromhex("0209020000000000"))
+    frames = heapq.merge(scenario.frames(()), [vin], key=lambda frame: frame.timestamp)
+    report, simulation, _ = asking(12.0, profile, speed=1.0, frames=frames)
+    sent = [frame.timestamp for frame in simulation.wire.log]
+    assert len(sent) > 3 and began - 1.5 < max(sent) < began + 0.5
+    gate = simulation.status["gate"]
+    assert gate["open"] and gate["muted"] == "" and gate["refused"]["other_tester"] > 0
     assert_books_balance(report)
 
 

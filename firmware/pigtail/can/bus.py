@@ -55,7 +55,8 @@ class Bus:
         self._extended = can.FLAG_EXT_ID
 
     def open(self, profile=None, also=()) -> None:
-        """Hears from now on every frame or, where the controller can hold few, those of the profile and the ids `also`."""
+        """Hears from now on every frame or, where the controller can hold few, those of the profile and `also`:
+        ids, each with the bits of it that count behind it."""
         self._profile = profile
         self._also = also
         filters = None

@@ -1,6 +1,7 @@
 """Masks and filters for the MCP2515: every wanted id passes, and as few others as can be found. Pure; needed for a moment only.
 
-A key is a 29-bit id with bit 29 set, or an 11-bit id shifted to where the chip compares it, bits 18 to 28.
+A key is a 29-bit id with bit 29 set, or an 11-bit id shifted to where the chip compares it, bits 18 to 28: bits below would be
+compared with the frame's first two data bytes. What counts of a key is what its mask has; no mask for it compares more.
 """
 
 from array import array
@@ -8,7 +9,7 @@ from micropython import const
 
 EXTENDED = const(0x20000000)
 _ALL = const(0x1FFFFFFF)
-_BASE = const(0x1FFC0000)  # bits below would be compared with an 11-bit frame's first two data bytes
+_STANDARD = const(0x7FF)
 _SHIFT = const(18)
 _FILTERS = (2, 4)  # of mask 0, of mask 1
 _CUTS = const(24)  # places tried at which the sorted ids may be divided
@@ -36,8 +37,9 @@ def _classes(keys: ptr32, side: ptr8, n: int, group: int, mask: int, seen: ptr32
 
 
 class _Search:
-    def __init__(self, keys):
+    def __init__(self, keys, masks):
         self._keys = keys
+        self._masks = masks
         self._n = len(keys)
         self._seen = array("I", bytes(16))
         self._side = bytearray(self._n)
@@ -49,10 +51,11 @@ class _Search:
 
     def _allowed(self, group):
         """Bits that a group's mask may compare."""
+        allowed = _ALL
         for i in range(self._n):
-            if self._side[i] == group and not self._keys[i] & EXTENDED:
-                return _BASE
-        return _ALL
+            if self._side[i] == group:
+                allowed &= self._masks[i]
+        return allowed
 
     def _grown(self, group, mask, allowed):
         """The mask with every bit added that its filters can bear, what costs fewest of them first."""
@@ -152,16 +155,18 @@ def _zeros(mask):
 
 
 def wanted(profile, also, flag):
-    """(identifier, mask, flags) for each message of a profile and each id of `also`, in which bit 29 says that it has 29 bits."""
-    ids = [profile.message_id(m) for m in range(profile.messages) if not profile.is_window(m)]
-    for ident in ids + list(also):
-        yield (ident & _ALL, _ALL, flag) if ident & EXTENDED else (ident, 0x7FF, 0)
+    """(identifier, mask, flags) for each message of a profile and of `also`: ids, in which bit 29 says that it has 29 bits, each
+    with the bits of it that count behind it."""
+    ids = [(profile.message_id(m), _ALL) for m in range(profile.messages) if not profile.is_window(m)]
+    for ident, mask in ids + [(also[i], also[i + 1]) for i in range(0, len(also), 2)]:
+        yield (ident & _ALL, mask & _ALL, flag) if ident & EXTENDED else (ident, mask & _STANDARD, 0)
 
 
 def solve(ids):
-    """The eight values for the chip's registers; `ids`: (id, whether it has 29 bits), at least one of them."""
-    keys = array("I", sorted({ident | EXTENDED if is_extended_id else ident << _SHIFT for ident, is_extended_id in ids}))
-    search = _Search(keys)
+    """The eight values for the chip's registers; `ids`: (id, mask, whether it has 29 bits), at least one of them."""
+    found = sorted({(ident | EXTENDED, mask) if wide else (ident << _SHIFT, mask << _SHIFT) for ident, mask, wide in ids})
+    keys = array("I", [key for key, _ in found])
+    search = _Search(keys, array("I", [mask for _, mask in found]))
     step = 1 + len(keys) // _CUTS
     for cut in range(0, len(keys), step):
         search.divide(cut, 0)

@@ -163,9 +163,9 @@ class MCP2515:
         self._enter(_SLEEP)
 
     def set_filters(self, filters) -> None:
-        """None accepts all, nothing none; else any number of (identifier, mask, flags), of which the identifiers pass, and
-        whatever else two masks and six filters cannot keep out."""
-        wanted = None if filters is None else [(ident, bool(flags & self.FLAG_EXT_ID)) for ident, _, flags in filters]
+        """None accepts all, nothing none; else any number of (identifier, mask, flags), which pass, and whatever else two masks
+        and six filters cannot keep out."""
+        wanted = None if filters is None else [(ident, mask, bool(flags & self.FLAG_EXT_ID)) for ident, mask, flags in filters]
         self._enter(_CONFIGURATION)
         if wanted == []:
             return

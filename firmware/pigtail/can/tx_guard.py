@@ -122,10 +122,9 @@ class TxGuard:
         elif state == _PASSIVE or transmit_errors >= _TEC:
             self.mute("transmit_errors")
 
-    def heard(self, arbitration_id: int, is_extended_id: bool) -> None:
-        """A frame came from the bus. One to an id that is ours to ask is another tester's."""
-        if any(ecu.tx_id == arbitration_id and ecu.is_extended_id == is_extended_id for ecu in self._ecus):
-            self._other_at = ticks_ms()
+    def heard(self) -> None:
+        """Another tester's request came from the bus; `can.ears` tells them."""
+        self._other_at = ticks_ms()
 
     def permit_clear(self, ecu, service: int) -> None:
         """The owner allows to clear this ECU's trouble codes by this service, once."""

@@ -18,7 +18,7 @@ from time import ticks_diff, ticks_ms
 _TURN_MS = const(10)
 _WATCH_MS = const(1000)
 _MUTE = "/mute"
-_EXTENDED = const(0x20000000)
+_EXTENDED, _WHOLE = const(0x20000000), const(0x3FFFFFFF)  # the latter: all bits of an id count
 
 
 class Tester:
@@ -65,9 +65,11 @@ class Tester:
         return [self.vehicle, self._isotp, self.client, self._ears] + ecus[:1] + list(self.servers.values())[:1]
 
     def ids(self) -> list:
-        """What must be heard beside the profile: answers, and the requests of another tester."""
-        heard = [server.rx_id | (_EXTENDED if server.ecu.is_extended_id else 0) for server in self.servers.values()]
-        return heard + list(self._ears.ids)
+        """What must be heard beside the profile, as `can.bus` takes it: answers, and the requests of another tester."""
+        heard = list(self._ears.ids)
+        for server in self.servers.values():
+            heard += server.rx_id | (_EXTENDED if server.ecu.is_extended_id else 0), _WHOLE
+        return heard
 
     async def run(self, beat) -> None:
         """Keeps time for the answers, and opens and watches the gate."""
