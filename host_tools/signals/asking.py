@@ -121,6 +121,8 @@ def _ecu(table: dict[str, Any]) -> Ecu:
     for key in ("tx_id", "rx_id"):
         if key in table and not 0 <= typed(table, key, int) < limit:
             raise FaultError(f'"{key}" must be below 0x{limit:X}')
+    if _is_testers(table.get("rx_id", 0), wide):
+        raise FaultError(f'"rx_id" 0x{table["rx_id"]:X} is an id of requests (ISO 15765-4): its answers would pause the device')
     prefix, rx_prefix = (typed(table, key, int) if key in table else None for key in ("prefix", "rx_prefix"))
     for key, byte in (("prefix", prefix), ("rx_prefix", rx_prefix)):
         if byte is not None and not 0 <= byte <= 255:
@@ -140,6 +142,11 @@ def _ecu(table: dict[str, Any]) -> Ecu:
         typed(table, "name", str), table["tx_id"], table.get("rx_id"), wide, prefix, tuple(sessions), tuple(safe), interval_ms,
         rx_prefix,
     )  # fmt: skip
+
+
+def _is_testers(ident: int, wide: bool) -> bool:
+    """Whether the device takes frames with this id for another tester's, whatever the profile (`can/ears`)."""
+    return ident == 0x18DB33F1 or ident & 0x1FFF00FF == 0x18DA00F1 if wide else 0x7DF <= ident <= 0x7E7
 
 
 def _states(content: Mapping[str, Any]) -> dict[str, State]:

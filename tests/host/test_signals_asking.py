@@ -109,6 +109,8 @@ def test_device_loads_a_profile_that_allows_nothing(tmp_path: Path) -> None:
     [
         ({"tx_id": 1 << 29}, "ecu 1: \"tx_id\" must be below 0x20000000"),
         ({"rx_id": 0x800}, "ecu 1: \"rx_id\" must be below 0x800"),
+        ({"rx_id": 0x7E3}, 'ecu 1: "rx_id" 0x7E3 is an id of requests (ISO 15765-4)'),
+        ({"tx_id": 0x18DA10F2, "rx_id": 0x18DA20F1}, 'ecu 1: "rx_id" 0x18DA20F1 is an id of requests (ISO 15765-4)'),
         ({"tx_id": "7E0"}, "ecu 1: \"tx_id\" must be of type int"),
         ({"functional": True}, 'ecu 1: it needs either an "rx_id" or functional = true'),
         ({"functional": 1}, 'ecu 1: "functional" must be true or false'),
