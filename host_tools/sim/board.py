@@ -4,7 +4,7 @@ In the run's folder lie the chips `flash.img` and perhaps `outbox.img`, and what
 `link` (the Wi-Fi, `1` or `0`), `senses` (ignition and 12 V, see boards/unix/board.py), `names` (what the name server does, see
 boards/unix/socket.py) and `wire` (what ails the bus for a device that sends, see boards/unix/_wire.py); and what it does not see:
 `taken.bin` and `acked.bin` (the witness), `asleep` (what is to wake it), `meter.bin` (what the controller saw), `*.wear` (what
-the chips went through), `device.log` (the console).
+the chips went through), `device.log` (the console), `board` (its modules).
 """
 
 import asyncio
@@ -114,10 +114,12 @@ class VirtualBoard:
         self._whole_heap = str(in_bytes(heap) + STAND_INS + (REPL if port else 0))
         self._ticks = ticks
         self._speed = speed
-        self._modules = modules
+        self._modules = folder / "board"  # a path that is as long wherever this tree lies: the firmware's heap has it
+        self._modules.unlink(missing_ok=True)
+        self._modules.symlink_to(modules)
         self._environment = {
             "PIGTAIL_SIM": str(folder),
-            "PIGTAIL_BOARD": str(modules),
+            "PIGTAIL_BOARD": str(self._modules),
             "PIGTAIL_CAN": str(can_port),
             "PIGTAIL_WIRE": str(wire_port or ""),
             "PIGTAIL_CAN_BITRATE": str(bitrate),
