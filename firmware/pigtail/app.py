@@ -24,7 +24,6 @@ from pigtail.uplink.uplink import Uplink
 VERSION = "0.1.0"
 _BUS_TURN_MS = const(2)
 _GARBAGE = const(4096)  # bytes between two collections
-_ROOM_FOR_BOTH = const(24 * 1024)
 _TEXT = const(80)  # longest text of somebody else's in the status
 _WATCHDOG_MS = const(8000)
 _RESTART_AFTER_MS = const(2000)
@@ -33,7 +32,7 @@ _CAUSES = {1: "power_on", 2: "hard", 3: "watchdog", 4: "deep_sleep", 5: "soft"}
 
 
 class App:
-    START_ONLY = "_make_tester", "_tell_of_start"
+    START_ONLY = "_make_tester", "_make_console", "_tell_of_start"
 
     def __init__(self):
         self._crashes = once.call("pigtail.health.crashes", "begin")
@@ -115,7 +114,11 @@ class App:
             self._commands.tester = tester
 
     def _make_console(self):
-        """Where commands over MQTT may ask the car 128 KB have no room for both."""
+        """Commands at the serial port. Where those over MQTT may ask the car 128 KB have no room for both."""
+        if self._tester and self._commands:
+            gc.collect()
+            if not once.call("pigtail.diag.room", "is_enough_for_console", gc.mem_free()):
+                return
         from pigtail.control.console import Console
 
         self._console = console = Console(self.outbox, self._profile, self._values, self._sampler, self._keeper)
@@ -239,8 +242,7 @@ class App:
         if self._asking:
             await sleep_ms(_BUS_TURN_MS)  # the stack forgets the start, and what it has held can go
             self._make_tester()
-        if not (self._tester and self._commands) or gc.mem_free() > _ROOM_FOR_BOTH:
-            self._make_console()
+        self._make_console()
         self._tell_of_start()
         once.shed(self)
         gc.collect()  # what only the start needed

@@ -21,7 +21,7 @@ from pigtail import once
 class Bus:
     taps, muted = [], False
 
-def made(count):
+def tester(count):
     from pigtail.diag.tester import Tester
 
     told = [dict(name="battery", tx_id=0x7E4, rx_id=0x7EC), dict(name="motor", tx_id=0x7E2, rx_id=0x7EA)]
@@ -33,16 +33,23 @@ def made(count):
     once.shed(tester, tester.guard, tester.poller, *tester.parts())
     return tester
 
+def console():
+    from pigtail.control.console import Console
+
+    console = Console(None, None, None, None, None)
+    once.shed(console)
+    return console
+
 def used():
     gc.collect()
     return gc.mem_alloc()
 
 states = ("awake",)
 before = used()
-tester = made(%d)
+made = %s
 print(used() - before)
 """
-NEEDED = "from pigtail.diag import room\nprint(room.needed([None] * %d))"
+NEEDED = "from pigtail.diag import room\nprint(room.%s)"
 MOST_SPARE = 1024  # bytes that may be told too many
 
 
@@ -57,7 +64,11 @@ def said(script: str) -> int:
 
 
 @pytest.mark.skipif(micropython.find().bits != 32, reason="the figures are those of 32 bits")
-@pytest.mark.parametrize("requests", [0, 1, 40])
-def test_asking_takes_as_much_of_the_heap_as_is_said(requests: int) -> None:
-    taken, needed = said(TAKEN % requests), said(NEEDED % requests)
-    assert needed - MOST_SPARE - 16 * requests <= taken <= needed, f"{taken} bytes are taken, room.py says {needed}"
+@pytest.mark.parametrize(
+    ("made", "told", "spare"),
+    [(f"tester({count})", f"needed([None] * {count})", MOST_SPARE + 16 * count) for count in (0, 1, 40)]
+    + [("console()", "CONSOLE", MOST_SPARE)],
+)
+def test_asking_takes_as_much_of_the_heap_as_is_said(made: str, told: str, spare: int) -> None:
+    taken, needed = said(TAKEN % made), said(NEEDED % told)
+    assert needed - spare <= taken <= needed, f"{taken} bytes are taken, room.py says {needed}"

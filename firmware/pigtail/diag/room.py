@@ -10,6 +10,7 @@ _REQUEST = const(105)  # each of the schedule's
 # status; a command that asks needs 6 KB for a moment, in pieces as they are (at 132 KB beside a schedule it failed, at 136 KB
 # not); TLS takes 3 KB while it connects.
 _FREE, _COMMAND, _TLS = const(5632), const(6 * 1024), const(3 * 1024)
+CONSOLE = const(1152)  # `control.console`, while nobody types
 
 
 def needed(requests) -> int:
@@ -24,3 +25,8 @@ def fitting(free: int, requests, has_commands: bool, has_tls: bool):
     if requests:
         return [], "requests: no room for the schedule, only to ask by hand"
     return None, "requests: no room for who asks"
+
+
+def is_enough_for_console(free: int) -> bool:
+    """Whether there may be commands at the serial port beside those over MQTT: both may ask at the same time."""
+    return free >= CONSOLE + _FREE + 2 * _COMMAND
