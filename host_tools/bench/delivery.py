@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from host_tools.bench.process import output
 from host_tools.bench.row import Row
-from host_tools.errors import SimError
 from host_tools.sim import board, broker
 from host_tools.sim.broker import HOST
-from host_tools.sim.child import bound
 from host_tools.toolchain import micropython
 
 COMMAND = "make bench"
@@ -21,7 +20,6 @@ ROUNDS = 3  # of each, in turn; the medians are compared
 ROUND_TRIPS_MS = (0, 50)
 PAYLOADS = (100, 1024)  # bytes
 MESSAGES = {0: (2000, 2000), 50: (900, 40)}  # by round trip: of ours and of umqtt.simple, a few seconds each
-TIME_LIMIT_S = 120.0
 _PRELUDE = """
 import os, socket, time, vfs
 vfs.mount(vfs.VfsPosix(os.getenv("RUN")), "/run")
@@ -100,22 +98,8 @@ async def _run(script: str, folder: Path, port: int, size: int, count: int) -> f
     argv, extra = micropython.find().argv(["-c", script])
     facts = {"RUN": str(folder), "PORT": str(port), "SIZE": str(size), "COUNT": str(count), "WINDOW": str(WINDOW)}
     path = f"{modules}:{firmware / 'slot'}:{firmware / 'root'}:.frozen"
-    process = await asyncio.create_subprocess_exec(
-        *bound(argv), env={**os.environ, **extra, **facts, "MICROPYPATH": path},
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(TIME_LIMIT_S):
-            said, _ = await process.communicate()
-    except TimeoutError:
-        raise SimError(f"{count} messages took more than {TIME_LIMIT_S:g} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        raise SimError(f"the client failed: {said.decode(errors='replace').strip().splitlines()[-1]}")
-    return float(said)
+    environment = {**os.environ, **extra, **facts, "MICROPYPATH": path}
+    return float(await output(argv, f"QoS 1 of {count} messages", environment))
 
 
 @asynccontextmanager

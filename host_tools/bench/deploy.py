@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from host_tools.bench.process import output
 from host_tools.bench.row import Row
 from host_tools.errors import SimError
 from host_tools.sim import drive, standing
-from host_tools.sim.child import bound
 
 COMMAND = "make bench"
 ROUNDS = 3  # with nothing changed; the fastest is told
-TIME_LIMIT_S = 120.0
 _PIGTAIL = "from host_tools.cli import main; main()"
 
 
@@ -50,19 +49,5 @@ async def _deploy(port: str) -> _Deploy:
     """Raises SimError when it fails."""
     argv = [sys.executable, "-c", _PIGTAIL, "deploy", "--port", port, "--vehicle", "demo-ev", "--json"]
     began = time.perf_counter()
-    process = await asyncio.create_subprocess_exec(
-        *bound(argv), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        async with asyncio.timeout(TIME_LIMIT_S):
-            said, error = await process.communicate()
-    except TimeoutError:
-        raise SimError(f"a deploy took more than {TIME_LIMIT_S:g} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        raise SimError(f"a deploy failed: {(error or said).decode(errors='replace').strip()}")
-    done = json.loads(said)
+    done = json.loads(await output(argv, "a deploy"))
     return _Deploy(time.perf_counter() - began, done["sent"], done["bytes"])

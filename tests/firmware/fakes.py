@@ -42,6 +42,16 @@ class Time:
             await asyncio.sleep_ms(0)
 
 
+class Machine:
+    """A chip that counts how often it was to start anew."""
+
+    def __init__(self):
+        self.resets = 0
+
+    def reset(self):
+        self.resets += 1
+
+
 class Socket(io.IOBase):
     """The near end of a connection: the test fills `incoming` and reads `sent`."""
 

@@ -3,6 +3,7 @@
 import asyncio
 import fallback
 import os
+from fakes import Machine
 from pair import Pair
 from pigtail.health import crashes
 from pigtail.health.events import Events
@@ -16,14 +17,6 @@ class Clock:
 
     def ms(self):
         return self.now
-
-
-class Machine:
-    def __init__(self):
-        self.resets = 0
-
-    def reset(self):
-        self.resets += 1
 
 
 class Scene:

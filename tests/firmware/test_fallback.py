@@ -3,16 +3,9 @@
 import fallback
 import os
 import sys
+from fakes import Machine
 from pair import Pair
 from pigtail.health import crashes
-
-
-class Machine:
-    def __init__(self):
-        self.resets = 0
-
-    def reset(self):
-        self.resets += 1
 
 
 class Scene:
