@@ -88,7 +88,7 @@ def test_fault_8_heap_at_95_percent_costs_no_sample(tmp_path: Path, monkeypatch:
     report, simulation, _ = drive(30.0, outages=((8.0, 16.0),))
     assert_books_balance(report)
     assert report.restarts == 0 and report.samples_accounted_lost == 0
-    assert report.heap_peak > 0.9 * HEAP  # the collector's tables, 5 % of the stand-ins' heap and a piece of ballast are not in it
+    assert report.heap_peak > 0.9 * HEAP  # without the collector's tables, 5 % of the stand-ins' heap and a piece of ballast
     assert simulation.status["restarts"] == {}
 
 
