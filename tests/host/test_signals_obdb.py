@@ -206,5 +206,4 @@ def test_standard_parameters_lie_where_obdb_has_them() -> None:
     assert missing == {
         "0102", "0103", "0112", "0113", "011D", "011E", "0141", "015F", "0165",  # bits and names, no values
         "016B",  # either of two scales, by bits that are not certain
-        "01D2", "01D3",  # too new to be certain of
     }
