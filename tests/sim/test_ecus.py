@@ -34,7 +34,8 @@ def test_device_without_permission_sends_no_frame_and_acknowledges_none() -> Non
 def test_device_with_permission_acknowledges_and_falls_silent_when_it_is_thrown_off_the_bus(trouble: str, reason: str) -> None:
     profile = replace(demo_car(), asking=Asking((Ecu("battery", 0x7E4, 0x7EC), Ecu("motor", 0x7E2, 0x7EA))))
     config = {"requests.profile": f"{pack.identity(pack.pack(profile)):08x}"}
-    report, simulation, _ = drive(10.0, profile=profile, ecus=load_all([DEMO]), faults=parse_all([trouble]), config=config)
+    # the status is told every ten seconds, the last time after the trouble
+    report, simulation, _ = drive(18.0, profile=profile, ecus=load_all([DEMO]), faults=parse_all([trouble]), config=config)
     assert_books_balance(report)
     assert report.acknowledging_from is not None and 0 < report.acknowledging_from < 5
     assert simulation.status["gate"] == {"open": False, "muted": reason, "sent": report.frames_sent, "refused": {}}
