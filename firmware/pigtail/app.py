@@ -219,7 +219,7 @@ class App:
         }  # fmt: skip
         status["bus"] = {
             "bitrate": bus.bitrate or "unknown", "state": STATES[condition.state], "load": condition.load,
-            "bus_off": condition.bus_offs, "stalls": condition.stalls, "muted": bus.muted,
+            "bus_off": bus.bus_offs, "stalls": condition.stalls, "muted": bus.muted,
         }  # fmt: skip
 
     def _healthy(self):

@@ -8,6 +8,7 @@ from pair import Pair
 from pigtail.can import bus as bus_module
 from pigtail.can import tx_guard
 from pigtail.can.bus import Bus
+from pigtail.can.condition import Condition
 from pigtail.control import questions
 from pigtail.diag import isotp, tester, uds
 from pigtail.diag.isotp import Failure
@@ -253,6 +254,36 @@ def test_fault_34_bus_off_silences_it_for_good():
         assert scene.can.modes[-1] == NORMAL and Pair("/mute").read() == b""
 
     Scene(fresh=False).runs(steps)  # after a restart
+
+
+def test_fault_34_bus_off_silences_it_even_where_the_bus_hears_again_before_it_looks():
+    async def steps(scene):
+        await scene.opens()
+        condition = Condition(scene.bus)
+        scene.can.now = BUS_OFF
+        condition.check(10_000)
+        assert scene.can.modes[-1] == SILENT and scene.can.now == ACTIVE and not scene.tester.guard.muted
+        await scene.time.passes(1100)
+        assert scene.tester.guard.muted == "bus_off" and scene.bus.bus_offs == 1
+        condition.check(20_000)
+        assert scene.can.modes[-1] == SILENT, "the wait after bus-off is over, the mute is not"
+
+    Scene().runs(steps)
+
+
+def test_bus_off_that_the_gate_saw_first_is_counted_and_told():
+    said = []
+
+    async def steps(scene):
+        await scene.opens()
+        condition = Condition(scene.bus, lambda kind, text: said.append(kind))
+        scene.can.now = BUS_OFF
+        await scene.time.passes(1100)
+        assert scene.tester.guard.muted == "bus_off"
+        condition.check(10_000)
+
+    Scene().runs(steps)
+    assert said == ["bus_off"]
 
 
 def test_fault_34_error_passive_silences_it():

@@ -14,6 +14,7 @@ _TICK_MASK = const(0x0FFFFFFF)
 _TEC, _REC, _OVERRUNS = const(0), const(1), const(7)  # indices in CAN.get_counters
 _SURE = const(3)  # valid frames, each with a CRC of 15 bits, that make the bit rate certain
 _SAMPLE = const(8)
+_BUS_OFF = const(4)
 
 
 @micropython.viper
@@ -50,6 +51,8 @@ class Bus:
         self.received = 0
         self.remote = 0
         self.malformed = 0
+        self.bus_offs = 0  # seen by `state`: once each, whoever looks first and starts the controller anew
+        self._is_off = False
         self._filled = 0
         self._rtr = can.FLAG_RTR
         self._extended = can.FLAG_EXT_ID
@@ -74,6 +77,7 @@ class Bus:
         if rate and rate != self.rate:
             self.rate = rate
             self._before = self.received
+        self._is_off = False
         self.open(self._profile, self._also)
 
     def let_send(self, gate) -> None:
@@ -126,7 +130,12 @@ class Bus:
         return self._can.get_counters(self._counters)[_TEC] or 0
 
     def state(self) -> int:
-        return self._can.state()
+        """The controller's, one of `machine.CAN`'s."""
+        state = self._can.state()
+        if state == _BUS_OFF and not self._is_off:
+            self._is_off = True
+            self.bus_offs += 1
+        return state
 
     def frame_bits(self) -> int:
         """Length of a frame on the wire, by those of the last drain, with a tenth for stuff bits."""

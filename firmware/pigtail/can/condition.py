@@ -7,7 +7,6 @@ _CHECK_MS = const(1000)
 _QUIET_MS = const(10_000)  # without a frame, before the controller is started anew; then twice as long each time
 _MOST_QUIET_MS = const(640_000)
 _TELL_MS = const(60_000)  # between two events of overruns
-_BUS_OFF = const(4)
 STATES = ("stopped", "active", "warning", "passive", "bus_off")
 
 
@@ -28,7 +27,7 @@ class Condition:
         self.state = 1
         self.load = 0
         self.stalls = 0
-        self.bus_offs = 0
+        self._bus_offs = 0
 
     def check(self, now_ms: int) -> None:
         """To be called often; does something once a second."""
@@ -43,8 +42,8 @@ class Condition:
         if state != self.state:
             self.state = state
             self._tell("bus_state", STATES[state])
-        if state == _BUS_OFF:
-            self.bus_offs += 1
+        if self._bus.bus_offs != self._bus_offs:
+            self._bus_offs = self._bus.bus_offs
             if self._recovery is None:
                 from pigtail.can.recovery import Recovery  # here: what only listens never comes to this
 
