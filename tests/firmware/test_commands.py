@@ -650,6 +650,10 @@ def test_capture_of_what_cannot_be_is_refused():
         assert scene.commands.bus.taps == []
 
 
+RAISES = {1: OSError("bus-off"), 2: KeyError("x"), 3: MemoryError(), 4: ValueError("y"), 5: asyncio.CancelledError()}
+RAISED = {1: "bus-off", 2: "KeyError('x',)", 3: "no memory", 4: "y", 5: "CancelledError()"}
+
+
 class Tester:
     """What commands ask of diag.tester."""
 
@@ -673,6 +677,8 @@ class Tester:
         self.asked.append(("battery", request))
         if request[0] == 0x22:
             raise Failure("negative", 0x31)
+        if request[0] in RAISES:
+            raise RAISES[request[0]]
         return b"\x49\x02\x01"
 
     async def ask_all(self, ecu, servers, request):
@@ -710,6 +716,23 @@ def test_ecu_is_asked_and_its_answer_told():
 def test_failure_of_a_question_is_told():
     _, reply = _asked("ask", ecu="battery", request="22f190")
     assert (reply["reason"], reply["text"]) == ("failed", "negative 31")
+
+
+def test_question_that_ends_with_any_error_is_answered_and_the_next_command_works():
+    async def run(scene, request):
+        scene.send(command="ask", arguments={"ecu": "battery", "request": request})
+        for _ in range(5):
+            await asyncio.sleep_ms(0)
+            scene.turns(1)
+        scene.send(command="ping")
+
+    for number in RAISES:
+        scene = Scene()
+        scene.commands.tester = Tester()
+        asyncio.run(run(scene, "%02x" % number))
+        failed, next_one = scene.replies
+        assert (failed["reason"], failed["text"]) == ("bad_arguments" if number == 4 else "failed", RAISED[number])
+        assert next_one["ok"] and next_one["command"] == "ping"
 
 
 def test_codes_are_cleared():

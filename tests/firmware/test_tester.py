@@ -66,7 +66,8 @@ class Controller(Can):
         return self.put
 
     def put(self, ident, data, flags):
-        assert self.modes[-1] == NORMAL, "sent in listen-only mode"
+        if self.modes[-1] != NORMAL or self.now == BUS_OFF:
+            raise OSError("this controller does not transmit now")
         self.on_wire.append((ident, bytes(data)))
         self.waiting += self.answers.get(bytes(data[1 : 1 + data[0]]) if data[0] < 8 else b"\x30", [])
         return 0
@@ -269,6 +270,46 @@ def test_fault_34_bus_off_silences_it_even_where_the_bus_hears_again_before_it_l
         assert scene.can.modes[-1] == SILENT, "the wait after bus-off is over, the mute is not"
 
     Scene().runs(steps)
+
+
+def test_fault_34_question_in_bus_off_fails_before_anybody_has_seen_it():
+    async def steps(scene):
+        await scene.opens()
+        scene.can.now = BUS_OFF
+        assert await scene.asks("battery", b"\x09\x02") == "shut"
+        refused = scene.tester.guard.refused
+        assert refused["queue"] >= 1 and refused["shut"] == 1 and scene.can.on_wire == []
+
+    Scene().runs(steps)
+
+
+def _has_a_flow_control_refused(happens):
+    async def steps(scene):
+        await scene.opens()
+        asked = asyncio.create_task(scene.asks("battery", b"\x09\x02"))
+        while not scene.can.on_wire:
+            await scene.time.passes(10)
+        happens(scene)
+        received = scene.bus.received
+        scene.hears(frames(0x7EC, VIN)[0])
+        assert scene.bus.received == received + 1 and scene.tester.guard.refused == {"queue": 1}
+        assert await asked in ("shut", "no_room") and len(scene.can.on_wire) == 1
+
+    Scene().runs(steps)
+
+
+def test_fault_34_flow_control_that_is_due_in_bus_off_does_not_stop_the_bus():
+    def bus_off(scene):
+        scene.can.now = BUS_OFF
+
+    _has_a_flow_control_refused(bus_off)
+
+
+def test_fault_34_flow_control_that_is_due_in_listen_only_mode_does_not_stop_the_bus():
+    def listen_only(scene):  # as `can.condition` does when it sees bus-off before the gate
+        scene.bus.listen()
+
+    _has_a_flow_control_refused(listen_only)
 
 
 def test_bus_off_that_the_gate_saw_first_is_counted_and_told():

@@ -21,6 +21,7 @@ class Gate:
     state: str = "awake"
     mutes: list[str] = field(default_factory=list)
     takes: bool = True
+    raises: bool = False
 
     def guard(self, *ecus: Any, services: bytes | None = None, muted: str = "", opened: bool = True) -> Any:
         """A gate to `ecus`, open unless told otherwise."""
@@ -38,7 +39,9 @@ class Gate:
         self.now += ms % 1000
 
     def send(self, arbitration_id: int, data: bytes, flags: int) -> int | None:
-        """As machine.CAN's: the number of the buffer, None when all are taken."""
+        """As machine.CAN's: the number of the buffer, None when all are taken; OSError in bus-off and in listen-only mode."""
+        if self.raises:
+            raise OSError("this controller does not transmit now")
         if not self.takes:
             return None
         self.bus.append((arbitration_id, bytes(data), flags))

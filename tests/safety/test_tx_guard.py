@@ -422,6 +422,18 @@ def test_full_queue_of_the_controller(gate: Gate) -> None:
     assert guard.send(0x7E0, False, single(0x04)) == "", "nothing is under way, and the permission is still there"
 
 
+def test_fault_34_controller_that_raises_in_bus_off_or_listen_only_mode(gate: Gate) -> None:
+    ecu = gate.m.Ecu(0x7E0)
+    guard = gate.guard(ecu)
+    gate.raises = True
+    assert guard.send(0x7E0, False, READ_VIN) == "queue"
+    assert (guard.refused, guard.sent) == ({"queue": 1}, 0)
+    gate.raises = False
+    assert guard.send(0x7E0, False, READ_VIN) == "", "nothing is under way"
+    gate.raises = True
+    assert guard.send(0x7E0, False, FLOW_CONTROL) == "queue"
+
+
 def test_log_holds_the_latest_frames(gate: Gate) -> None:
     ecu = gate.m.Ecu(0x7E0)
     guard = gate.guard(ecu)

@@ -145,7 +145,10 @@ class TxGuard:
         reason = self._refusal(ecu, data)
         if not reason:
             flags = _EXTENDED if is_extended_id else 0
-            if self._send(arbitration_id, data, flags) is None:
+            try:
+                if self._send(arbitration_id, data, flags) is None:
+                    reason = "queue"
+            except OSError:  # bus-off or listen-only by now, which `watch` has still to see
                 reason = "queue"
         if reason:
             self.refused[reason] = self.refused.get(reason, 0) + 1

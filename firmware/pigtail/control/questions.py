@@ -95,17 +95,17 @@ def _answer(question):
     async def put():
         try:
             done.append(await question)
-        except (Failure, ValueError, MemoryError) as failure:  # whatever is not told here is waited for without end
+        except (Exception, asyncio.CancelledError) as failure:  # whatever is not told here is waited for without end
             done.append(failure)
 
     asyncio.create_task(put())
     while not done:
         yield
     answer = done[0]
-    if isinstance(answer, (ValueError, MemoryError)):
+    if isinstance(answer, (ValueError, MemoryError, OSError)):
         raise answer
-    if isinstance(answer, Failure):
-        raise OSError(str(answer))
+    if isinstance(answer, BaseException):
+        raise OSError(str(answer) if isinstance(answer, Failure) else repr(answer))
     if isinstance(answer, dict):
         return {"answers": {name: _told(answer[name]) for name in answer}}
     return {"answer": _told(answer)}
