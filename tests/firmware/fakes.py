@@ -23,6 +23,7 @@ class Time:
         return self
 
     create_task = staticmethod(asyncio.create_task)
+    CancelledError = asyncio.CancelledError
 
     def ticks_ms(self):
         return self.now & 0x3FFFFFFF

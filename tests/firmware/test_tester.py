@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from binascii import hexlify
 from ecus import segmented
 from fakes import Can, Time
 from pair import Pair
@@ -78,7 +79,7 @@ class Scene:
         for name in os.listdir("/") if fresh else ():
             if name.startswith("mute."):
                 os.remove("/" + name)
-        self.time = Time(1000).into(tx_guard, isotp, uds, tester, bus_module)
+        self.time = Time(1000).into(tx_guard, isotp, uds, tester, bus_module, questions)
         self.can = Controller()
         self.said = []
         self.taken = 0
@@ -123,6 +124,18 @@ class Scene:
     async def opens(self):
         self.hears(*[(0x100, b"12345678")] * 3)
         await self.time.passes(1100)
+
+    async def clears(self, name, request):
+        """What the command `clear` came to."""
+        asking = questions.run(self, "clear", {"ecu": name, "request": hexlify(request)})
+        try:
+            while True:
+                next(asking)
+                await self.time.passes(10)
+        except StopIteration as end:
+            return end.value
+        except OSError as error:
+            return str(error)
 
     async def asks(self, name, request):
         """The answer, or the failure as text."""
@@ -420,6 +433,27 @@ def test_codes_are_cleared_by_a_permission_for_once():
         await steps(scene)
 
     Scene().runs(with_time)
+
+
+def test_permission_to_clear_ends_with_its_command_whatever_became_of_that():
+    async def steps(scene):
+        request = b"\x14\xff\xff\xff"
+        battery = scene.tester.servers["battery"]
+        assert await scene.clears("battery", request) == "shut"
+        await scene.opens()
+        assert await scene.asks("battery", request) == "service"
+        battery.is_asked = True
+        assert await scene.clears("battery", request) == "under_way"
+        battery.is_asked = False
+        assert await scene.asks("battery", request) == "service"
+        assert scene.can.on_wire == []
+        assert await scene.clears("battery", request) == "no_answer"
+        scene.can.answers = {request: frames(0x7EC, b"\x54")}
+        await scene.time.passes(1000)
+        assert await scene.asks("battery", request) == "service"
+        assert await scene.clears("battery", request) == {"answer": "54"} and len(scene.can.on_wire) == 2
+
+    Scene().runs(steps)
 
 
 def test_what_may_never_be_asked_cannot_be_configured():
