@@ -87,12 +87,25 @@ NOT_ASKED = {
     "id": "the gate does not know this ECU",
     "budget": "the device asks as much as it may already: try again",
     "ecu_budget": "this ECU was asked a moment ago: try again",
+    "queue": "the controller takes no frame now: try again",
     "under_way": "it is being asked by the schedule: try again",
     "no_answer": "no answer",
     "timeout_cr": "its answer was cut off",
     "wrong_sn": "a frame of its answer was lost",
     "buffer_overflow": "its answer is longer than the device has room for",
+    "no_room": "its answer had to wait too long for others",
     "form": "its answer cannot be read",
+}
+
+# What came from the ids of ECUs and was dropped.
+DROPPED = {
+    "unasked": "a message that was not awaited",
+    "unmatched": "a message that does not answer what was asked",
+    "length": "a frame of a length that cannot be",
+    "pci": "a frame of an unknown type",
+    "flow_control": "a flow control, for which nothing waits",
+    "consecutive": "a consecutive frame of no answer",
+    "interrupted": "an answer that began anew before its end",
 }
 
 # How a mechanic says a status bit; the others tell of the test, not of the fault.

@@ -74,9 +74,15 @@ def gate(told: Fields, now_s: float | None = None) -> Iterator[str]:
     for name, tx_id, rx_id in told["ecus"]:
         yield printable(f"  may ask {name} at {tx_id:03X}, {'many answer' if rx_id is None else f'answers at {rx_id:03X}'}")
     for reason, count in sorted(told["refused"].items()):
-        yield printable(f"  refused {count} times: {descriptions.NOT_ASKED.get(reason, reason)}")
+        yield printable(f"  refused {count} times: {_why(reason)}")
+    for reason, count in sorted(told.get("isotp", {}).items()):  # a firmware of before does not tell it
+        yield printable(f"  answers, {count} times: {_why(reason)}")
     for age_ms, identifier, data in told["log"]:
         yield f"  {time.strftime('%H:%M:%S', time.localtime(now_s - age_ms / 1000))}  {identifier:03X}  {_hex(data)}"
+
+
+def _why(reason: str) -> str:
+    return descriptions.NOT_ASKED.get(reason) or descriptions.DROPPED.get(reason, reason)
 
 
 def _count(number: int, what: str) -> str:

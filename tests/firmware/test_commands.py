@@ -663,7 +663,8 @@ class Tester:
         self.servers = {"battery": self, "motor": self}
         self.functional = {"all": self}
         self.ecu, self.tx_id, self.rx_id = self, 0x7E4, 0x7EC
-        self.guard = self
+        self.guard = self.isotp = self
+        self.counts = {"unasked": 3, "pci": 0, "no_answer": 1}
         self.log = [(ticks_ms(), 0x7E4, bytes([n])) for n in range(20)]
         self.asked = []
 
@@ -755,12 +756,17 @@ def test_nothing_is_asked_where_nothing_may_be():
 
 
 def test_gate_tells_what_it_let_through():
-    for skip, told in (0, range(4, 20)), (16, range(4)), (20, ()), (1000, ()):
+    for skip, told in (0, range(12, 20)), (16, range(4)), (20, ()), (1000, ()):
         _, reply = _asked("gate", skip=skip)
         assert [int(data, 16) for _, _, data in reply["result"]["log"]] == list(told)
         assert all(age >= 0 and ident == 0x7E4 for age, ident, _ in reply["result"]["log"])
     ecus = [[name, 0x7E4, 0x7EC] for name in ("battery", "motor")] + [["all", 0x7E4, None]]
     assert reply["result"]["ecus"] == ecus and reply["result"]["open"]
+
+
+def test_gate_tells_what_came_from_the_ecus_and_was_dropped():
+    _, reply = _asked("gate", skip=0)
+    assert reply["result"]["isotp"] == {"unasked": 3, "no_answer": 1}
 
 
 def test_mute_is_taken_back():

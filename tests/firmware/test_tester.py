@@ -126,11 +126,14 @@ class Scene:
         await self.time.passes(1100)
 
     async def clears(self, name, request):
-        """What the command `clear` came to."""
-        asking = questions.run(self, "clear", {"ecu": name, "request": hexlify(request)})
+        return await self.does("clear", {"ecu": name, "request": hexlify(request)})
+
+    async def does(self, command, given):
+        """What a command came to."""
+        running = questions.run(self, command, given)
         try:
             while True:
-                next(asking)
+                next(running)
                 await self.time.passes(10)
         except StopIteration as end:
             return end.value
@@ -433,6 +436,16 @@ def test_codes_are_cleared_by_a_permission_for_once():
         await steps(scene)
 
     Scene().runs(with_time)
+
+
+def test_fault_41_what_was_dropped_stands_in_the_reply_of_the_gate():
+    async def steps(scene):
+        await scene.opens()
+        scene.hears(*frames(0x7EC, b"\x62\xf1\x90")[:1], (0x7EC, b"\x21" + bytes(7)))
+        told = await scene.does("gate", {"skip": 0})
+        assert told["isotp"] == {"unasked": 1, "consecutive": 1} and told["refused"] == {}
+
+    Scene().runs(steps)
 
 
 def test_permission_to_clear_ends_with_its_command_whatever_became_of_that():

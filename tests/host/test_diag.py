@@ -1,5 +1,6 @@
 """`pigtail diag`: what a mechanic reads, from a device that answers as SPEC section 4 has it, with no car behind it."""
 
+import ast
 import asyncio
 import json
 import subprocess
@@ -14,9 +15,10 @@ import pytest
 from host_tools.diag import answers, lines, parameters
 from host_tools.diag.at_once import AtOnce
 from host_tools.diag.client import Client, Ecu, Refused
-from host_tools.diag.descriptions import CODES, failure
+from host_tools.diag.descriptions import CODES, DROPPED, NOT_ASKED, failure
 from host_tools.diag.firmware import Failure, code_text, codes
 from host_tools.errors import InputError
+from host_tools.paths import FIRMWARE
 from host_tools.reader import Reply
 from host_tools.signals.find import find
 from host_tools.sim import broker
@@ -27,7 +29,7 @@ ECUS = [["engine", 0x7E0, 0x7E8], ["battery", 0x7E4, 0x7EC], ["door", 0x18DA40F1
 ENGINE, BATTERY, DOOR = Ecu("engine", 0x7E0, 0x7E8), Ecu("battery", 0x7E4, 0x7EC), Ecu("door", 0x18DA40F1, 0x18DAF140)
 GATE = {
     "open": True, "muted": "", "sent": 12, "refused": {"vehicle": 3}, "ecus": ECUS,
-    "log": [[1500, 0x7E0, "0319028d00000000"], [500, 0x7E0, "3000000000000000"]],
+    "log": [[1500, 0x7E0, "0319028d00000000"], [500, 0x7E0, "3000000000000000"]], "isotp": {"unasked": 2, "no_answer": 7},
 }  # fmt: skip
 MEMORY = "59028d" + "0420002f" + "c100870c" + "1a2b3c08"
 VIN = b"KMHK381GFLU000001".hex()
@@ -388,7 +390,19 @@ def test_gate_is_told_as_a_garage_wants_it() -> None:
     assert told[1] == "  may ask engine at 7E0, answers at 7E8"
     assert told[4] == "  may ask all at 7DF, many answer"
     assert told[5].startswith("  refused 3 times: the vehicle is not awake")
-    assert told[6].endswith("  7E0  03 19 02 8D 00 00 00 00") and len(told) == 8
+    assert told[6:8] == ["  answers, 7 times: no answer", "  answers, 2 times: a message that was not awaited"]
+    assert told[8].endswith("  7E0  03 19 02 8D 00 00 00 00") and len(told) == 10
+
+
+def test_gate_of_a_firmware_that_does_not_tell_what_it_dropped() -> None:
+    before = {name: value for name, value in GATE.items() if name != "isotp"}
+    assert not any("answers, " in line for line in lines.gate(before))
+
+
+def test_reasons_why_something_was_dropped_all_have_words() -> None:
+    source = (FIRMWARE / "pigtail" / "diag" / "isotp.py").read_text()
+    reasons = ast.literal_eval(source[source.index("_REASONS = ") :].split(" = ")[1].split(")")[0] + ")")
+    assert set(reasons) <= {*DROPPED, *NOT_ASKED}
 
 
 def test_log_of_the_gate_is_read_page_by_page() -> None:

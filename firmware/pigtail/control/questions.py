@@ -8,7 +8,7 @@ from pigtail.diag.isotp import Failure
 from time import ticks_diff, ticks_ms
 
 _PROFILE = "/profile.bin"  # where the configuration names no other
-_PAGE = const(16)  # frames of the gate's log in one reply
+_PAGE = const(8)  # frames of the gate's log in one reply: with sixteen ECUs it must fit into a message
 _BUSY_TIMES = const(30)  # how often it is tried to get in between the schedule's requests
 _BUSY_MS = const(100)
 
@@ -51,13 +51,14 @@ def _allowed(commands, requests):
 
 
 def _gate(tester, skip):
-    """What the gate let through, newest last, without the `skip` newest; and whom it knows."""
+    """What the gate let through, newest last, without the `skip` newest; what came and was dropped; and whom it knows."""
     guard, now = tester.guard, ticks_ms()
     end = max(0, len(guard.log) - skip)
     log = [[ticks_diff(now, at), ident, hexlify(data).decode()] for at, ident, data in guard.log[max(0, end - _PAGE) : end]]
     ecus = [[name, tester.servers[name].ecu.tx_id, tester.servers[name].rx_id] for name in tester.servers]
     ecus += [[name, tester.functional[name].tx_id, None] for name in tester.functional]
-    result = tester.status()
+    result, counts = tester.status(), tester.isotp.counts
+    result["isotp"] = {reason: counts[reason] for reason in counts if counts[reason]}
     result["log"] = log
     result["ecus"] = ecus
     return result

@@ -48,11 +48,11 @@ class Tester:
                 self.functional[one["name"]] = ecu
             else:
                 self.servers[one["name"]] = Server(ecu, one["rx_id"], one.get("rx_prefix", ecu.prefix))
-        self._isotp = Isotp(self.guard, list(self.servers.values()))
-        self.client = Client(self.guard, self._isotp)
+        self.isotp = Isotp(self.guard, list(self.servers.values()))
+        self.client = Client(self.guard, self.isotp)
         self._ears = Ears(self.guard, ecus)
         bus.muted = bool(muted)
-        bus.taps += [self._ears.take, self._isotp.take]
+        bus.taps += [self._ears.take, self.isotp.take]
         self.poller = None
         if requests:
             from pigtail.diag import watch
@@ -64,7 +64,7 @@ class Tester:
     def parts(self) -> list:
         """What it is made of, one of each kind."""
         ecus = list(self.functional.values()) + [server.ecu for server in self.servers.values()]
-        return [self.vehicle, self._isotp, self.client, self._ears] + ecus[:1] + list(self.servers.values())[:1]
+        return [self.vehicle, self.isotp, self.client, self._ears] + ecus[:1] + list(self.servers.values())[:1]
 
     def ids(self) -> list:
         """What must be heard beside the profile, as `can.bus` takes it: answers, and the requests of another tester."""
@@ -76,7 +76,7 @@ class Tester:
     async def run(self, beat) -> None:
         """Keeps time for the answers, and opens and watches the gate."""
         while True:
-            self._isotp.take(b"", 0)
+            self.isotp.take(b"", 0)
             if ticks_diff(ticks_ms(), self._watched_at) >= _WATCH_MS:
                 self._watched_at = ticks_ms()
                 self._watch()
