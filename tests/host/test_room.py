@@ -19,7 +19,7 @@ import pigtail.signals.quality
 from pigtail import once
 
 class Bus:
-    taps, muted = [], False
+    taps, muted, bus_offs = [], False, 0
 
 def tester(count):
     from pigtail.diag.tester import Tester
