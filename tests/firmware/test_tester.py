@@ -232,6 +232,24 @@ def test_functional_request_is_answered_by_whom_it_reaches():
     Scene().runs(steps)
 
 
+def test_functional_request_waits_until_none_is_asked_by_itself():
+    async def steps(scene):
+        answer = frames(0x7EC, b"\x43\x00") + frames(0x7EA, b"\x43\x00")
+        scene.can.answers = {b"\x03": answer}
+        await scene.opens()
+        battery, motor = scene.tester.servers["battery"], scene.tester.servers["motor"]
+        motor.is_asked = True
+        asked = asyncio.create_task(scene.asks("all", b"\x03"))
+        await scene.time.passes(500)
+        battery.is_asked, motor.is_asked = True, False  # by the schedule, while the other was waited for
+        await scene.time.passes(500)
+        assert scene.can.on_wire == []
+        battery.is_asked = False
+        assert await asked == {"battery": b"\x43\x00", "motor": b"\x43\x00"} and scene.tester.guard.refused == {}
+
+    Scene().runs(steps)
+
+
 def test_locked_vehicle_is_not_asked():
     async def steps(scene):
         await scene.opens()

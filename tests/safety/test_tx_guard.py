@@ -239,6 +239,24 @@ def test_one_request_under_way_for_each_ecu(gate: Gate) -> None:
     assert guard.send(0x7E1, False, READ_VIN) == ""
 
 
+def test_functional_request_is_under_way_for_every_ecu(gate: Gate) -> None:
+    ecu, other = gate.m.Ecu(0x7E4), gate.m.Ecu(0x7E2)
+    everyone, wide = gate.m.Ecu(0x7DF, functional=True), gate.m.Ecu(0x18DB33F1, True, functional=True)
+    guard = gate.guard(ecu, everyone, other, wide)
+    assert guard.send(0x7E4, False, READ_VIN) == guard.send(0x7E2, False, READ_VIN) == ""
+    for last in ecu, other:
+        gate.now += 1000
+        assert guard.send(0x7DF, False, single(0x09, 0x02)) == "under_way"
+        guard.ended(last)
+    assert guard.send(0x7DF, False, single(0x09, 0x02)) == ""
+    gate.now += 1000
+    assert guard.send(0x18DB33F1, True, single(0x09, 0x02)) == "under_way"
+    assert guard.send(0x7E4, False, READ_VIN) == guard.send(0x7E2, False, READ_VIN) == "under_way"
+    assert guard.send(0x7E4, False, FLOW_CONTROL) == guard.send(0x7E2, False, FLOW_CONTROL) == ""
+    guard.ended(everyone)
+    assert guard.send(0x7E4, False, READ_VIN) == ""
+
+
 def test_budget_of_an_ecu(gate: Gate) -> None:
     ecu = gate.m.Ecu(0x7E0, interval_ms=700)
     guard = gate.guard(ecu)

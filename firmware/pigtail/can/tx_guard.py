@@ -184,8 +184,11 @@ class TxGuard:
         """Only while an answer may come: to this ECU's own request or to a functional one."""
         if pci & 0x0F > _OVERFLOW:
             return "form"
-        awaited = ecu.is_under_way or any(other.functional and other.is_under_way for other in self._ecus)
-        return "" if awaited and not ecu.functional else "not_under_way"
+        return "" if self._is_under_way(ecu) and not ecu.functional else "not_under_way"
+
+    def _is_under_way(self, ecu):
+        """A request to this ECU, or a functional one, which reaches it; to a functional one any counts."""
+        return any(other.is_under_way and (other is ecu or other.functional or ecu.functional) for other in self._ecus)
 
     def _request(self, ecu, data):
         length = data[ecu.at]
@@ -193,7 +196,7 @@ class TxGuard:
             return "form"
         if not self._may_ask(ecu, length, data[ecu.at + 1], data[ecu.at + 2]):
             return "service"
-        if ecu.is_under_way:
+        if self._is_under_way(ecu):
             return "under_way"
         return "" if ecu.asked_at is None else "ecu_budget"
 

@@ -67,13 +67,12 @@ def _gate(tester, skip):
 async def ask(tester, name, request):
     """The answer of the ECU of this name or, of a functional one, {name: answer or Failure}. Raises Failure."""
     if name in tester.servers:
-        await _free(tester.servers[name])
+        await _free([tester.servers[name]])
         return await tester.client.ask(tester.servers[name], request)
     ecu = tester.functional[name]
     names = [name for name in tester.servers if tester.servers[name].ecu.is_extended_id == ecu.is_extended_id]
     servers = [tester.servers[name] for name in names]
-    for server in servers:
-        await _free(server)
+    await _free(list(tester.servers.values()))
     answers = await tester.client.ask_all(ecu, servers, request)
     return {name: answers[i] for i, name in enumerate(names)}
 
@@ -81,7 +80,7 @@ async def ask(tester, name, request):
 async def _clear(tester, name, request):
     """As `ask`, with the permission for it, which ends with it even where the gate refused."""
     server = tester.servers[name]
-    await _free(server)
+    await _free([server])
     tester.guard.permit_clear(server.ecu, request[0])
     try:
         return await tester.client.ask(server, request)
@@ -89,10 +88,10 @@ async def _clear(tester, name, request):
         server.ecu.may_clear = None
 
 
-async def _free(server):
-    """Waits until nobody else asks it; there are pauses in any schedule."""
+async def _free(servers):
+    """Waits until nobody else asks any of them; there are pauses in any schedule."""
     for _ in range(_BUSY_TIMES):
-        if not server.is_asked:
+        if not any([server.is_asked for server in servers]):
             return
         await asyncio.sleep_ms(_BUSY_MS)
     raise Failure("under_way")
