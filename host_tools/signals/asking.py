@@ -10,6 +10,10 @@ sessions = [3]          diagnostic sessions that reading needs (ISO 14229-1, 10.
 safe = ["charging"]     states in which asking it is known to do no harm, beside awake: locked, asleep, charging
 functional = true       many may answer, such as at 0x7DF
 interval_ms = 100       the least time between two requests to it
+block_size = 8          frames of its answers between two flow controls (ISO 15765-2, 9.6.5.3); 0, as without it: all at once
+st_min = 20             the least time between two of them: 0 to 127 ms, 0xF1 to 0xF9 100 to 900 us (ISO 15765-2, 9.6.5.4)
+pad = 0xAA              fills the frames that go to it up to eight bytes; 0 without it
+timeout_ms = 1000       how long its answer may be in coming (ISO 14229-2, P2)
 [states.charging]       the vehicle is charging, locked or awake while
 signal = "Vehicle.…"    this signal of the profile, the latest raw value counts,
 raw = [1, 2]            has one of these values
@@ -27,6 +31,7 @@ SAFE = ("locked", "asleep", "charging")
 STATES = ("locked", "charging", "awake")
 MOST_ECUS = 16
 _ECU_KEYS = {"name", "tx_id", "rx_id", "is_extended_id", "prefix", "rx_prefix", "sessions", "safe", "functional", "interval_ms"}
+_TRANSPORT = {"block_size": (0, 255), "st_min": (0, 0xF9), "pad": (0, 255), "timeout_ms": (50, 9900)}
 _PROGRAMMING = 2
 _STANDARD, _EXTENDED = 1 << 11, 1 << 29
 
@@ -44,6 +49,10 @@ class Ecu:
     safe: tuple[str, ...] = ()
     interval_ms: int = 100
     rx_prefix: int | None = None
+    block_size: int = 0
+    st_min: int = 0
+    pad: int = 0
+    timeout_ms: int = 1000
 
     @property
     def functional(self) -> bool:
@@ -104,7 +113,7 @@ def told(asking: Asking) -> dict[str, object]:
 
 def _line(ecu: Ecu) -> dict[str, object]:
     plain = Ecu("", 0, None)
-    optional = ("rx_id", "is_extended_id", "prefix", "rx_prefix", "interval_ms")
+    optional = ("rx_id", "is_extended_id", "prefix", "rx_prefix", "interval_ms", *_TRANSPORT)
     line: dict[str, object] = {"name": ecu.name, "tx_id": ecu.tx_id}
     line |= {key: getattr(ecu, key) for key in optional if getattr(ecu, key) != getattr(plain, key)}
     line |= {key: list(value) for key, value in (("sessions", ecu.sessions), ("safe", ecu.safe)) if value}
@@ -112,7 +121,7 @@ def _line(ecu: Ecu) -> dict[str, object]:
 
 
 def _ecu(table: dict[str, Any]) -> Ecu:
-    check_keys(table, _ECU_KEYS, {"name", "tx_id"})
+    check_keys(table, _ECU_KEYS | _TRANSPORT.keys(), {"name", "tx_id"})
     wide = _flag(table, "is_extended_id") or typed(table, "tx_id", int) >= _STANDARD
     functional = _flag(table, "functional")
     if functional == ("rx_id" in table):
@@ -140,8 +149,22 @@ def _ecu(table: dict[str, Any]) -> Ecu:
         raise FaultError('"interval_ms" must be in 50 to 3600000')
     return Ecu(
         typed(table, "name", str), table["tx_id"], table.get("rx_id"), wide, prefix, tuple(sessions), tuple(safe), interval_ms,
-        rx_prefix,
+        rx_prefix, **_transport(table, functional),
     )  # fmt: skip
+
+
+def _transport(table: dict[str, Any], functional: bool) -> dict[str, int]:
+    """How its frames go and come, what is said of it."""
+    said = {key: typed(table, key, int) for key in _TRANSPORT if key in table}
+    if said and functional:
+        raise FaultError(f'"{next(iter(said))}" is for an ECU that answers alone: each is asked by its own')
+    for key, value in said.items():
+        least, most = _TRANSPORT[key]
+        if not least <= value <= most:
+            raise FaultError(f'"{key}" must be in {least} to {most}')
+    if 0x7F < said.get("st_min", 0) < 0xF1:
+        raise FaultError('"st_min" must be 0 to 127 (ms) or 0xF1 to 0xF9 (100 to 900 us): the others are reserved')
+    return said
 
 
 def _is_testers(ident: int, wide: bool) -> bool:

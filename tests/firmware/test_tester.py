@@ -201,6 +201,26 @@ def test_extended_addressing_has_the_ecus_address_on_the_way_there_and_ours_on_t
     Scene((body, {"name": "mixed", "tx_id": 0x6F2, "rx_id": 0x662, "prefix": 0x12})).runs(steps)
 
 
+def test_settings_of_an_ecu_reach_the_wire():
+    slow = {"name": "slow", "tx_id": 0x7E3, "rx_id": 0x7EB, "block_size": 8, "st_min": 0xF5, "pad": 0xAA, "timeout_ms": 300}
+
+    async def steps(scene):
+        first, *others = frames(0x7EB, VIN)
+        scene.can.answers = {b"\x09\x02": [first], b"\x30": others}
+        await scene.opens()
+        assert await scene.asks("slow", b"\x09\x02") == VIN
+        assert scene.can.on_wire == [(0x7E3, b"\x02\x09\x02" + b"\xaa" * 5), (0x7E3, b"\x30\x08\xf5" + b"\xaa" * 5)]
+        assert scene.tester.guard.refused == {}
+        for name, ms in ("slow", 300), ("battery", 1000):
+            scene.can.answers = {}
+            await scene.time.passes(1000)
+            began = scene.time.now
+            assert await scene.asks(name, b"\x09\x02") == "no_answer"
+            assert ms <= scene.time.now - began <= ms + 30
+
+    Scene(ECUS + (slow,)).runs(steps)
+
+
 def test_frames_that_wait_when_the_mode_changes_are_taken():
     async def steps(scene):
         scene.hears(*[(0x100, b"12345678")] * 3)

@@ -20,6 +20,7 @@ ECUS: list[dict[str, Any]] = [
     {"name": "engine", "tx_id": 0x7E0, "rx_id": 0x7E8},
     {"name": "battery", "tx_id": 0x18DA10F1, "rx_id": 0x18DAF110, "sessions": [3], "safe": ["charging"], "interval_ms": 500},
     {"name": "gateway", "tx_id": 0x6F1, "rx_id": 0x610, "prefix": 0x10},
+    {"name": "slow", "tx_id": 0x7E3, "rx_id": 0x7EB, "block_size": 8, "st_min": 0xF5, "pad": 0xAA, "timeout_ms": 2000},
     {"name": "all", "tx_id": 0x7DF, "functional": True},
 ]
 STATES = {"charging": {"signal": "Vehicle.B", "raw": [1, 2]}}
@@ -28,6 +29,7 @@ READ = Asking(
         Ecu("engine", 0x7E0, 0x7E8),
         Ecu("battery", 0x18DA10F1, 0x18DAF110, True, None, (3,), ("charging",), 500),
         Ecu("gateway", 0x6F1, 0x610, prefix=0x10),
+        Ecu("slow", 0x7E3, 0x7EB, block_size=8, st_min=0xF5, pad=0xAA, timeout_ms=2000),
         Ecu("all", 0x7DF, None),
     ),
     {"charging": State("Vehicle.B", (1, 2))},
@@ -67,6 +69,11 @@ def test_tables_are_read() -> None:
 def test_packed_profile_carries_them() -> None:
     assert unpack(pack(profile())).asking == READ
     assert b"ecus" not in json.dumps(asking.told(Asking())).encode()
+
+
+def test_what_has_its_default_leaves_the_packed_profile_as_it_was() -> None:
+    plain = {"block_size": 0, "st_min": 0, "pad": 0, "timeout_ms": 1000}
+    assert asking.told(asking.read({"ecus": [ECUS[0] | plain]})) == {"ecus": [ECUS[0]]}
 
 
 def test_device_loads_the_same(tmp_path: Path) -> None:
@@ -120,12 +127,23 @@ def test_device_loads_a_profile_that_allows_nothing(tmp_path: Path) -> None:
         ({"safe": ["driving"]}, 'ecu 1: "safe" takes locked, asleep, charging'),
         ({"prefix": 256}, 'ecu 1: "prefix" must be one byte'),
         ({"interval_ms": 10}, 'ecu 1: "interval_ms" must be in 50 to 3600000'),
+        ({"block_size": 256}, 'ecu 1: "block_size" must be in 0 to 255'),
+        ({"block_size": 0.5}, 'ecu 1: "block_size" must be of type int'),
+        ({"st_min": -1}, 'ecu 1: "st_min" must be in 0 to 249'),
+        ({"st_min": 0xFA}, 'ecu 1: "st_min" must be in 0 to 249'),
+        ({"st_min": 128}, 'ecu 1: "st_min" must be 0 to 127 (ms) or 0xF1 to 0xF9 (100 to 900 us): the others are reserved'),
+        ({"st_min": 0xF0}, 'ecu 1: "st_min" must be 0 to 127 (ms) or 0xF1 to 0xF9'),
+        ({"pad": 256}, 'ecu 1: "pad" must be in 0 to 255'),
+        ({"pad": "AA"}, 'ecu 1: "pad" must be of type int'),
+        ({"timeout_ms": 49}, 'ecu 1: "timeout_ms" must be in 50 to 9900'),
+        ({"timeout_ms": 9901}, 'ecu 1: "timeout_ms" must be in 50 to 9900'),
+        ({"functional": True, "rx_id": None, "pad": 0}, 'ecu 1: "pad" is for an ECU that answers alone'),
         ({"speed": 1}, 'ecu 1: unknown key "speed"'),
     ],
 )
 def test_faults_of_an_ecu_are_named(changes: dict[str, object], fault: str) -> None:
     with pytest.raises(FaultError) as caught:
-        asking.read({"ecus": [ECUS[0] | changes]})
+        asking.read({"ecus": [{key: value for key, value in (ECUS[0] | changes).items() if value is not None}]})
     assert str(caught.value).startswith(fault)
 
 

@@ -47,7 +47,10 @@ class Tester:
             if ecu.functional:
                 self.functional[one["name"]] = ecu
             else:
-                self.servers[one["name"]] = Server(ecu, one["rx_id"], one.get("rx_prefix", ecu.prefix))
+                self.servers[one["name"]] = Server(
+                    ecu, one["rx_id"], one.get("rx_prefix", ecu.prefix), one.get("block_size", 0), one.get("st_min", 0),
+                    one.get("pad", 0), one.get("timeout_ms", 1000),
+                )  # fmt: skip
         self.isotp = Isotp(self.guard, list(self.servers.values()))
         self.client = Client(self.guard, self.isotp)
         self._ears = Ears(self.guard, ecus)
