@@ -1,6 +1,7 @@
 """Debian packages without root: apt with lists and state of its own; unpacked into a folder, not installed.
 
-The site is the one that the machine's apt is set up for. apt checks the archive's signature and every hash.
+The site is the one that the machine's apt is set up for. apt checks the archive's signature and every hash; of files that a
+lock names it checks the lock's hashes, and needs no lists.
 """
 
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from host_tools.errors import SetupError
 
+_HELPER = "/usr/lib/apt/apt-helper"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _TIMEOUT_S = 300
 _CONFIG = """\
@@ -37,6 +39,20 @@ def fetch(packages: list[str], architecture: str, suite: str, into: Path) -> Pat
     with tempfile.TemporaryDirectory(prefix="apt-") as folder:
         apt = _Apt(Path(folder), architecture, suite, status=None)
         apt.unpack(packages, into)
+    return into
+
+
+def fetch_locked(lock: Path, into: Path) -> Path:
+    """The same for the files that `lock` names by SHA-256 and path in the archive, as sha256sum writes them.
+
+    Raises SetupError as well when the archive has none of a file any more, or another.
+    """
+    with tempfile.TemporaryDirectory(prefix="apt-") as folder:
+        for line in lock.read_text().splitlines():
+            sha256, path = line.split()
+            target = str(Path(folder) / Path(path).name)
+            _run([_HELPER, "download-file", f"{_site().rstrip('/')}/{path}", target, f"SHA256:{sha256}"])
+        _unpack(Path(folder), into)
     return into
 
 
@@ -85,16 +101,21 @@ class _Apt:
     def unpack(self, packages: list[str], into: Path) -> None:
         """Downloads the packages and puts their files below `into`, which appears only when complete."""
         self._get("download", "-q", *packages)
-        into.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=into.parent, prefix="unpack-") as folder:
-            root = Path(folder) / "root"
-            for deb in sorted((self._folder / "debs").glob("*.deb")):
-                _run(["dpkg-deb", "--extract", str(deb), str(root)])
-            shutil.rmtree(into, ignore_errors=True)
-            root.rename(into)
+        _unpack(self._folder / "debs", into)
 
     def _get(self, *words: str) -> str:
         return _run(["apt-get", *words], cwd=self._folder / "debs", environment=self._environment)
+
+
+def _unpack(debs: Path, into: Path) -> None:
+    """Puts the files of all packages in the folder `debs` below `into`, all or nothing."""
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=into.parent, prefix="unpack-") as folder:
+        root = Path(folder) / "root"
+        for deb in sorted(debs.glob("*.deb")):
+            _run(["dpkg-deb", "--extract", str(deb), str(root)])
+        shutil.rmtree(into, ignore_errors=True)
+        root.rename(into)
 
 
 def _site() -> str:
@@ -110,7 +131,7 @@ def _site() -> str:
 
 
 def _run(command: list[str], cwd: Path | None = None, environment: dict[str, str] | None = None) -> str:
-    """What the command printed; SetupError with its last line when it failed."""
+    """What the command printed; SetupError with its first line of an error, else its last, when it failed."""
     try:
         done = subprocess.run(
             command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S
@@ -121,5 +142,6 @@ def _run(command: list[str], cwd: Path | None = None, environment: dict[str, str
         raise SetupError(f"{' '.join(command[:2])} took more than {_TIMEOUT_S} s") from None
     if done.returncode:
         words = (done.stderr or done.stdout).strip().splitlines() or [f"status {done.returncode}"]
-        raise SetupError(f"{' '.join(command[:2])} failed: {words[-1]}")
+        reason = next((line for line in words if line.startswith("E: ")), words[-1])
+        raise SetupError(f"{' '.join(command[:2])} failed: {reason}")
     return done.stdout

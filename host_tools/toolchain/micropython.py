@@ -18,6 +18,7 @@ from host_tools.toolchain import debian
 LEAST_VERSION = (1, 25, 0)
 HOW_TO_GET_ONE = "put MicroPython 1.25 or newer (Unix port, best 32-bit) on PATH as `micropython`"
 _FETCHED = CACHE / "mpy32"
+_LOCK = Path(__file__).with_name("micropython.lock")  # Debian 13, i386: what the project's figures were measured with
 _LIBRARIES = ["libc6", "libffi8", "libmbedcrypto16", "libmbedtls21", "libmbedx509-7", "libfaketime"]
 MPY_VERSION = 6
 _TICKS_PERIOD = 1 << 30  # ms: `ticks_ms` is the process's UTC, and wraps
@@ -99,7 +100,10 @@ def probe(command: list[str], faketime: Path | None) -> Micropython | None:
 def _fetched() -> tuple[list[str], Path]:
     """Command prefix and libfaketime of Debian's build in the cache; brings it there when it is missing."""
     if not _FETCHED.exists():
-        debian.fetch(["micropython", *_LIBRARIES], "i386", "trixie", _FETCHED)
+        try:
+            debian.fetch_locked(_LOCK, _FETCHED)
+        except SetupError:  # a point release takes the files that it replaces from the archive
+            debian.fetch(["micropython", *_LIBRARIES], "i386", "trixie", _FETCHED)
     libraries = _FETCHED / "usr/lib/i386-linux-gnu"
     command = [str(libraries / "ld-linux.so.2"), "--library-path", str(libraries)]
     return [*command, str(_FETCHED / "usr/bin/micropython")], libraries / "faketime/libfaketimeMT.so.1"

@@ -46,6 +46,34 @@ def test_security_archive_is_not_taken_for_the_site(
     assert debian._site() == "http://deb.example/debian/"
 
 
+@pytest.fixture
+def helper(apt: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in of apt-helper that writes the file and leaves its calls in `calls`."""
+    tool(apt, "apt-helper", 'touch "$3"')
+    monkeypatch.setattr(debian, "_HELPER", str(apt / "apt-helper"))
+    return apt
+
+
+def test_files_of_a_lock_come_from_the_machines_own_site_by_their_hash(helper: Path, tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("ab12  pool/a_1+x.deb\ncd34  pool/b_2.deb\n")
+    tool(helper, "dpkg-deb", 'mkdir -p "$3"; touch "$3/$(basename "$2")"')
+    debian.fetch_locked(tmp_path / "lock", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a_1+x.deb", "b_2.deb"]
+    calls = [line.split() for line in (helper / "calls").read_text().splitlines() if "download-file" in line]
+    assert [(call[1], call[3]) for call in calls] == [
+        ("http://deb.example/debian/pool/a_1+x.deb", "SHA256:ab12"),
+        ("http://deb.example/debian/pool/b_2.deb", "SHA256:cd34"),
+    ]
+
+
+def test_file_of_a_lock_that_the_archive_no_longer_has(helper: Path, tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("ab12  pool/a.deb\n")
+    tool(helper, "apt-helper", 'echo "E: 404" >&2; echo "E: Download Failed" >&2; exit 100')
+    with pytest.raises(SetupError, match="download-file failed: E: 404"):
+        debian.fetch_locked(tmp_path / "lock", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_only_what_the_machine_lacks_is_fetched(apt: Path, tmp_path: Path) -> None:
     plan = 'echo "Inst libfoo1 (1.0 Debian [amd64])"; echo "Inst foo (1.0 Debian [amd64])"; echo "Conf foo (1.0)"'
     tool(apt, "apt-get", f'case "$1" in install) {plan};; download) touch foo.deb;; esac')

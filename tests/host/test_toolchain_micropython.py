@@ -61,10 +61,31 @@ def test_machine_without_any_is_told_what_to_install(tmp_path: Path, monkeypatch
 
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(micropython, "_FETCHED", tmp_path / "mpy32")
+    monkeypatch.setattr(debian, "fetch_locked", refuse)
     monkeypatch.setattr(debian, "fetch", refuse)
     with pytest.raises(SetupError) as error:
         micropython.find()
     assert str(error.value) == f"no MicroPython: {micropython.HOW_TO_GET_ONE} (this machine has no apt-get)"
+
+
+def test_what_the_archive_replaced_comes_by_its_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise SetupError("404")
+
+    fetched: list[tuple[object, ...]] = []
+    monkeypatch.setattr(micropython, "_FETCHED", tmp_path / "mpy32")
+    monkeypatch.setattr(debian, "fetch_locked", gone)
+    monkeypatch.setattr(debian, "fetch", lambda *what: fetched.append(what))
+    command, _ = micropython._fetched()
+    assert command[-1] == str(tmp_path / "mpy32/usr/bin/micropython")
+    assert [what[1:] for what in fetched] == [("i386", "trixie", tmp_path / "mpy32")]
+
+
+def test_lock_names_each_package_once_by_its_hash() -> None:
+    rows = [line.split() for line in micropython._LOCK.read_text().splitlines()]
+    assert all(len(sha256) == 64 and int(sha256, 16) and path.endswith("_i386.deb") for sha256, path in rows)
+    names = [Path(path).name.split("_")[0] for _, path in rows]
+    assert names == ["micropython", *micropython._LIBRARIES]
 
 
 def test_fetched_one_that_does_not_run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
