@@ -1,6 +1,7 @@
 """Serial ports of this machine, and which board may be at them."""
 
 import os
+import re
 from dataclasses import dataclass
 
 from serial.tools import list_ports
@@ -48,7 +49,12 @@ def all_ports() -> list[Port]:
     ]
     links = sorted(VIRTUAL_BOARDS.glob("*/port"))
     found += [Port(os.readlink(link), f"{VIRTUAL} {link.parent.name}") for link in links if link.exists()]
-    return sorted(found, key=lambda port: (not port.board, port.path))
+    return sorted(found, key=lambda port: (not port.board, _by_number(port.path)))
+
+
+def _by_number(path: str) -> list[tuple[str, int]]:
+    """Sorts COM9 before COM10."""
+    return [(text, int(digits or 0)) for text, digits in re.findall(r"(\D*)(\d*)", path)]
 
 
 def only(path: str | None) -> str:

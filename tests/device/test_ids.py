@@ -53,7 +53,9 @@ def test_id_that_no_device_has_or_two_is_one_line_that_says_which_there_are(boar
     before = [said(board) for board in boards]
     with pytest.raises(InputError) as none:
         ids.connected(None, "leaf")
-    there = f"kona at {kona.port}; {CHIP} at {other.port}"
+    first, second = sorted((kona.port, other.port), key=lambda port: int(port.rpartition("/")[2]))
+    names = {kona.port: "kona", other.port: CHIP}
+    there = f"{names[first]} at {first}; {names[second]} at {second}"
     assert str(none.value) == f"--device leaf: at no serial port; there are: {there}; over the air comes with signed updates"
     for board, at in zip(boards, before, strict=True):
         board.until_it_says(RUNS, at)
@@ -62,7 +64,7 @@ def test_id_that_no_device_has_or_two_is_one_line_that_says_which_there_are(boar
     before = [said(board) for board in boards]
     with pytest.raises(InputError) as two:
         ids.connected(None, "kona")
-    assert str(two.value) == f"--device kona: at {kona.port} and {other.port} there is one each: say which with --port"
+    assert str(two.value) == f"--device kona: at {first} and {second} there is one each: say which with --port"
     for board, at in zip(boards, before, strict=True):
         board.until_it_says(RUNS, at)
 

@@ -125,6 +125,11 @@ def test_devices_lists_boards_first_with_a_guess(known: list[SimpleNamespace], t
     assert rows[2] == {"path": "/dev/ttyUSB0", "board": ports.CHIPS[0x10C4, 0xEA60], "serial_number": "", "usb": "10c4:ea60"}
 
 
+def test_ports_stand_by_their_numbers(known: list[SimpleNamespace]) -> None:
+    known += [usb(path, 0x10C4, 0xEA60) for path in ("COM10", "COM9", "/dev/pts/8", "/dev/pts/10", "/dev/pts")]
+    assert [port.path for port in ports.all_ports()] == ["/dev/pts", "/dev/pts/8", "/dev/pts/10", "COM9", "COM10"]
+
+
 def test_port_need_not_be_named_where_there_is_one_board(known: list[SimpleNamespace]) -> None:
     with pytest.raises(InputError, match="no board found at any serial port"):
         ports.only(None)
