@@ -45,18 +45,30 @@ class FakeThread:
 def _scene(network=None, thread=None):
     resolve.socket = network or FakeNetwork()
     resolve._thread = thread or FakeThread()
-    resolve._running[0] = 0
+    resolve._running[:] = bytes(2)
     return Time().into(resolve), resolve.socket, resolve._thread
 
 
-def _asking(host):
-    return asyncio.create_task(resolve.resolve(host, 1883, 5000))
+def _asking(host, purpose=resolve.BROKER):
+    return asyncio.create_task(resolve.resolve(host, 1883, 5000, purpose))
 
 
 async def test_dotted_quad_needs_no_thread():
-    _, _, thread = _scene()
-    assert await resolve.resolve("192.168.4.1", 1883, 1000) == ("10.1.2.3", 1883)
-    assert thread.started == []
+    for host in "192.168.4.1", "0.0.0.0", "255.255.255.255":
+        _, _, thread = _scene()
+        assert await resolve.resolve(host, 1883, 1000, resolve.BROKER) == ("10.1.2.3", 1883)
+        assert thread.started == []
+
+
+async def test_fault_27_digits_and_dots_that_are_no_address_are_asked_for_in_a_thread():
+    for host in "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.04", "1.2..4", "1.2.3.4.", "16909060", "...", "":
+        time, network, thread = _scene()
+        task = _asking(host)
+        await time.passes(20)
+        assert (network.asked, len(thread.started)) == ([], 1)
+        thread.go()
+        await time.passes(50)
+        assert await task == ("10.1.2.3", 1883)
 
 
 async def test_name_is_asked_for_in_a_thread():
@@ -105,10 +117,10 @@ async def test_thread_lets_nothing_out_but_bytes_in_a_buffer_made_before_it():
     time, _, thread = _scene()
     task = _asking("broker")
     await time.passes(20)
-    function, (host, port, answer) = thread.started[0]
+    function, (host, port, answer, purpose) = thread.started[0]
     before = len(answer)
     assert type(answer) is bytearray
-    assert function(host, port, answer) is None
+    assert function(host, port, answer, purpose) is None
     assert len(answer) == before
     await time.passes(50)
     assert await task == ("10.1.2.3", 1883)
@@ -159,6 +171,28 @@ async def test_second_name_waits_for_a_resolver_that_hangs():
     assert network.asked == [("first", 1883), ("second", 1883)]
 
 
+async def test_fault_27_resolver_that_hangs_for_the_clock_leaves_the_broker_s_name_alone():
+    for first, second in (resolve.CLOCK, resolve.BROKER), (resolve.BROKER, resolve.CLOCK):
+        time, _, thread = _scene()
+        hanging = _asking("hangs", first)
+        await time.passes(20)
+        asked = _asking("answers", second)
+        await time.passes(20)
+        thread.started.pop(0)
+        thread.go()
+        await time.passes(50)
+        assert await asked == ("10.1.2.3", 1883)
+        again = _asking("answers", second)
+        await time.passes(20)
+        thread.go()
+        await time.passes(50)
+        assert await again == ("10.1.2.3", 1883)
+        await time.passes(5100, step=20)
+        with raises(OSError):
+            await hanging
+        assert thread.started == []
+
+
 async def test_thread_that_runs_out_of_memory_does_not_block_the_next():
     time, _, thread = _scene(FakeNetwork(MemoryError()))
     task = _asking("broker")
@@ -178,7 +212,7 @@ async def test_thread_that_runs_out_of_memory_does_not_block_the_next():
 async def test_thread_that_cannot_be_started_does_not_block_the_next():
     time, _, _ = _scene(thread=FakeThread(MemoryError()))
     with raises(MemoryError):
-        await resolve.resolve("broker", 1883, 1000)
+        await resolve.resolve("broker", 1883, 1000, resolve.BROKER)
     resolve._thread = thread = FakeThread()
     task = _asking("broker")
     await time.passes(20)
@@ -195,5 +229,5 @@ async def test_real_thread_and_resolver():
     from time import ticks_ms
 
     resolve.ticks_ms, resolve.sleep_ms = ticks_ms, asyncio.sleep_ms
-    address = await resolve.resolve("localhost", 1883, 5000)
+    address = await resolve.resolve("localhost", 1883, 5000, resolve.BROKER)
     assert address == socket.getaddrinfo("127.0.0.1", 1883)[0][-1]

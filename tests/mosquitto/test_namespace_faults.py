@@ -105,3 +105,13 @@ def test_fault_27_hanging_names_later_on_leave_the_connection_alone(mosquitto: M
     report, scene = drive(mosquitto(), at={6.0: hang}, config={"mqtt.host": HOST})
     assert_all_came(report)
     assert scene.device.connections == 1
+
+
+@pytest.mark.usefixtures("namespace", "own_resolver")
+def test_fault_27_hanging_name_of_the_clock_keeps_nobody_from_the_broker_s(mosquitto: Make, tmp_path: Path) -> None:
+    names = NameServer(tmp_path, timeout_s=30)
+    names.silent_on = "clock"
+    config = {"mqtt.host": HOST, "clock.host": "clock.test"}
+    report, scene = drive(mosquitto(), at={10.0: lambda scene: scene.device.reset()}, config=config)
+    assert_all_came(report)
+    assert names.asked > 2 and scene.device.connections == 2

@@ -11,7 +11,7 @@ from asyncio import sleep_ms
 from machine import RTC
 from micropython import const
 from pigtail import uptime
-from pigtail.uplink.resolve import resolve
+from pigtail.uplink.resolve import CLOCK, resolve
 
 NONE, RTC_ONLY, NTP, GNSS = const(0), const(1), const(2), const(3)
 QUALITY = ("none", "rtc", "ntp", "gnss")
@@ -52,7 +52,7 @@ class Clock:
                 wait_ms -= 500
 
     async def _ask(self, beat):
-        address = await resolve(self._host, self._port, _ANSWER_MS)
+        address = await resolve(self._host, self._port, _ANSWER_MS, CLOCK)
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             s.setblocking(False)

@@ -1,4 +1,5 @@
-"""Name resolution, aside: the one network call that blocks runs in a short-lived thread of its own."""
+"""Name resolution, aside: the one network call that blocks runs in a short-lived thread of its own, one for each purpose, so that
+a time server's name that hangs keeps nobody from the broker's."""
 
 import _thread
 import errno
@@ -9,22 +10,23 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 _RUNNING, _FAILED = const(0), const(255)  # first byte of an answer; else the length of what follows
 _ADDRESS = const(64)
-_running = bytearray(1)
+BROKER, CLOCK = const(0), const(1)
+_running = bytearray(2)
 
 
-async def resolve(host: str, port: int, timeout_ms: int):
+async def resolve(host: str, port: int, timeout_ms: int, purpose: int):
     """Address for `socket.connect`. Raises OSError when there is none in time; a resolver that hangs is left to end by itself."""
-    if host.replace(".", "").isdigit():
+    if _is_address(host):
         return socket.getaddrinfo(host, port)[0][-1]
     deadline = ticks_add(ticks_ms(), timeout_ms)
-    while _running[0]:  # one that hangs from an earlier try
+    while _running[purpose]:  # one that hangs from an earlier try
         await _until(deadline)
     answer = bytearray(1 + _ADDRESS)  # each try has its own: one that comes too late is in nobody's way
-    _running[0] = 1
+    _running[purpose] = 1
     try:
-        _thread.start_new_thread(_ask, (host, port, answer))
+        _thread.start_new_thread(_ask, (host, port, answer, purpose))
     except Exception:
-        _running[0] = 0
+        _running[purpose] = 0
         raise
     while answer[0] == _RUNNING:
         await _until(deadline)
@@ -35,7 +37,13 @@ async def resolve(host: str, port: int, timeout_ms: int):
     return answer[2 : answer[0]].decode(), port
 
 
-def _ask(host, port, answer):
+def _is_address(host):
+    """What looks only nearly like one is asked for as a name, which may take its time."""
+    octets = host.split(".")
+    return len(octets) == 4 and all([octet.isdigit() and str(int(octet)) == octet and int(octet) < 256 for octet in octets])
+
+
+def _ask(host, port, answer, purpose):
     """The thread. Nothing that it makes gets out but bytes in `answer`: a collector may take away objects that change threads."""
     size = _FAILED
     try:
@@ -50,7 +58,7 @@ def _ask(host, port, answer):
         pass
     finally:
         answer[0] = size  # last: from here on it is read
-        _running[0] = 0
+        _running[purpose] = 0
 
 
 async def _until(deadline):

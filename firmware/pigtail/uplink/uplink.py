@@ -6,7 +6,7 @@ import random
 from asyncio import sleep_ms
 from micropython import const
 from pigtail.uplink.mqtt import Portal
-from pigtail.uplink.resolve import resolve
+from pigtail.uplink.resolve import BROKER, resolve
 from time import ticks_diff, ticks_ms
 from umqtt.simple import MQTTException
 
@@ -89,7 +89,7 @@ class Uplink:
         client.server, client.port = self._brokers[self._broker]
         self.state = "connecting"
         beat()
-        address = await resolve(client.server, client.port, _CONNECT_MS)
+        address = await resolve(client.server, client.port, _CONNECT_MS, BROKER)
         beat()
         reason = None
         try:
