@@ -114,6 +114,20 @@ def test_reasons_are_one_line():
         assert tls.Tls.reason(error) == told
 
 
+def test_fault_29_http_before_any_record_is_a_captive_portal():
+    answer = b"HTTP/1.1 302 Found\r\n"
+    cases = (5, answer, "portal"), (1, answer, "portal"), (5, _record(300) + answer, "untrusted"), (5, b"", "untrusted")
+    for gives, incoming, state in cases:
+        sock = Socket()
+        sock.gives = gives
+        sock.incoming.extend(incoming)
+        part = _tls(NTP)
+        part._paced = paced = tls._Paced(sock)
+        _reads(paced, [5] * 70)
+        told, reason = part.judge(OSError(-0x7200))
+        assert (told, reason) == (state, "a web server answers" if state == "portal" else "TLS error -29184")
+
+
 def test_public_key_is_found_in_certificates_with_and_without_a_version():
     key = b"\x30\x82\1\4" + bytes(260)
     for version in b"", b"\xa0\3\2\1\2":

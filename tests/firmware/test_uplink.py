@@ -19,6 +19,9 @@ class FakeTls:
     def reason(error):
         return "certificate " + str(error.args[0]) if error.args[0] else ""
 
+    def judge(self, error):
+        return ("portal", "web") if error.errno == -0x7200 else ("untrusted", self.reason(error))
+
 
 class FakeClient:
     server, port = "10.0.0.1", 1883
@@ -88,6 +91,7 @@ async def test_faults_26_to_29_state_and_reason_say_what_failed():
         (OSError(errno.ECONNREFUSED), None, "unreachable", "ECONNREFUSED"),
         (OSError(9999), None, "unreachable", "9999"),
         (OSError(-0x7780, "words"), FakeTls(), "untrusted", "certificate -30592"),
+        (OSError(-0x7200), FakeTls(), "portal", "web"),
         (MQTTException(4), None, "refused", "wrong user name or password"),
         (MQTTException(5), None, "refused", "not authorised"),
         (MQTTException(255), None, "refused", "code 255"),

@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -227,17 +228,34 @@ def test_ca_that_is_missing_or_none_is_the_reason(
     assert str(reason).endswith("is missing" if content is None else "is no PEM or DER that can be used")
 
 
-def test_plain_broker_on_the_port_of_tls_is_an_error_not_a_hang(tmp_path: Path, ca: Authority) -> None:
+def told_by(plain_words: list[bytes], folder: Path, ca: Authority) -> list[object]:
+    """What the uplink says of a server that answers its ClientHello with these, in plain."""
     with socket.create_server(("127.0.0.1", 0)) as plain:
         def answer() -> None:
             connection, _ = plain.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with connection, contextlib.suppress(ConnectionResetError):
                 connection.recv(4096)
-                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                for words in plain_words:
+                    connection.sendall(words)
+                    time.sleep(0.1)
                 connection.recv(4096)
 
         threading.Thread(target=answer, daemon=True).start()
+        return outcome(folder, plain.getsockname()[1], ca=ca.certificate)
 
-        state, reason, _, _ = outcome(tmp_path, plain.getsockname()[1], ca=ca.certificate)
+
+def test_plain_broker_on_the_port_of_tls_is_an_error_not_a_hang(tmp_path: Path, ca: Authority) -> None:
+    state, reason, _, _ = told_by([b"\x20\2\0\0" + bytes(40)], tmp_path, ca)
     assert state == "untrusted"
     assert "\n" not in str(reason)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [[b"HTTP/1.1 302 Found\r\nLocation: http://portal/\r\n\r\n"], [b"HT", b"TP/1.1 400 Bad Request\r\n\r\n"]],
+    ids=["whole", "in_pieces"],
+)
+def test_fault_29_http_answer_to_a_tls_handshake_is_a_captive_portal(tmp_path: Path, ca: Authority, pieces: list[bytes]) -> None:
+    state, reason, _, _ = told_by(pieces, tmp_path, ca)
+    assert (state, reason) == ("portal", "127.0.0.1: portal, a web server answers")

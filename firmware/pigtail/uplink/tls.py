@@ -27,7 +27,13 @@ class _Paced(io.IOBase):
         self._sock = sock
         self._left = 0  # bytes of the record
         self._pause = False
+        self._begins = b""  # the first bytes, in plain
         self.paced = True
+
+    @property
+    def is_web(self) -> bool:
+        """What answers speaks HTTP, not TLS."""
+        return self._begins[:4] == b"HTTP"
 
     def readinto(self, buf):
         if self._pause:
@@ -39,6 +45,8 @@ class _Paced(io.IOBase):
         return n
 
     def _count(self, buf, n):
+        if len(self._begins) < 4:
+            self._begins += bytes(buf[:n])
         if self._left:
             self._left -= n
             self._pause = not self._left
@@ -107,6 +115,10 @@ class Tls:
         self._paced.paced = False
         if self.trust == "pin" and sha256(public_key(certificate)).digest() != self._pin:
             raise ValueError("the server's key is not the pinned one")
+
+    def judge(self, error):
+        """The uplink's state and one line for an OSError with one of mbedTLS's numbers."""
+        return ("portal", "a web server answers") if self._paced.is_web else ("untrusted", self.reason(error))
 
     @staticmethod
     def reason(error) -> str:

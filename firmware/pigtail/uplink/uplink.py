@@ -110,7 +110,7 @@ class Uplink:
             self.state = "unreachable" if self._online_at is None else "lost"
             told = errno.errorcode.get(error.errno, error.errno)
             if self._client.ssl and told is error.errno and told < 0:  # one of mbedTLS's numbers
-                self.state, told = "untrusted", self._client.ssl.reason(error)
+                self.state, told = self._client.ssl.judge(error)
         elif isinstance(error, Portal):
             self.state, told = "portal", "a web server answers"
         elif isinstance(error, _Untrusted):
