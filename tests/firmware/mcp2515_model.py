@@ -1,8 +1,8 @@
 """A register-level MCP2515 between a fake SPI and a bus, written from DS20001801J and not from the driver.
 
-Time is the model's own, in 0.1 µs: SPI takes 0.8 µs a byte (10 MHz) and what the host needs around each transaction. Frames end
-at their times. What a host must not do raises Refused; what the chip ignores is noted in `ignored`; whatever would drive the bus
-dominant (an acknowledgement, an error flag, a frame) is counted in `dominant`.
+Time is the model's own, in 0.1 µs: SPI takes 0.8 µs a byte (10 MHz) and what the host needs before and after each transaction.
+Frames end at their times. What a host must not do raises Refused; what the chip ignores is noted in `ignored`; whatever would
+drive the bus dominant (an acknowledgement, an error flag, a frame) is counted in `dominant`.
 """
 
 ACTIVE_LOW = 0
@@ -58,13 +58,15 @@ class Level:
 
 
 class Chip:
-    """`crystal_hz` is what is soldered; `frames` yields (end in 0.1 µs, id, flags, data) in order of time, sent at `bitrate`."""
+    """`crystal_hz` is what is soldered; `frames` yields (end in 0.1 µs, id, flags, data) in order of time, sent at `bitrate`; the
+    host needs `host_us` once CS has risen, and `ahead` (0.1 µs) before it falls."""
 
     def __init__(self, frames=(), bitrate=500_000, crystal_hz=16_000_000, host_us=0):
         self.now = 0
         self.crystal_hz = crystal_hz
         self.bitrate = bitrate
         self.host = host_us * 10
+        self.ahead = 0
         self.cs = Level(drive=self._chip_select)
         self.int = Level(read=self._int)
         self.transactions = self.bytes = 0
@@ -135,6 +137,7 @@ class Chip:
         elif not level:
             if self._selected:
                 raise Refused("CS is low already")
+            self._advance(self.ahead)
             self._selected = True
             self._clears = self._bytes_of = 0
             self.transactions += 1

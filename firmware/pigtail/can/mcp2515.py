@@ -129,6 +129,7 @@ class MCP2515:
         self._mode = None
         self._opmod = _NORMAL if mode == self.MODE_NORMAL else _LISTEN_ONLY
         self._in = self._out = 0  # of the ring; the interrupt moves the one, `recv` the other
+        self._rolled = False  # RXB1 was full when RXB0 was emptied: what RXB0 has by now is the later of the two
         self._overruns = self._told = self._errors = 0
         self._entered = [0, 0, 0]
         self._level = self.STATE_ACTIVE
@@ -212,15 +213,21 @@ class MCP2515:
         self._busy = True
         try:
             while (self._in - self._out & _WRAP) <= _RING - 2:
-                flags = self._look()
-                if flags & _RX0IF:
-                    self._fetch(0)
-                if flags & _RX1IF:  # with roll-over the later of the two
-                    self._fetch(1)
-                if not self._high or self._high() or not flags & (_RX0IF | _RX1IF):
+                flags = self._look() & (_RX0IF | _RX1IF)
+                self._take_both(flags)
+                if not self._high or self._high() or not flags:
                     break
         finally:
             self._busy = False
+
+    def _take_both(self, flags):
+        """The earlier one first: with roll-over a frame comes to RXB1 while RXB0 is full."""
+        first = 1 if self._rolled else 0
+        self._rolled = False
+        if flags >> first & 1:
+            self._fetch(first)
+        if flags >> 1 - first & 1:
+            self._fetch(1 - first)
 
     def _look(self):
         """CANINTF; counts and clears what EFLG and MERRF tell."""
@@ -238,6 +245,7 @@ class MCP2515:
     def _fetch(self, n):
         buffer = self._buffers[2]
         self._exchange(self._buffers[n], buffer)  # clears RXnIF when CS rises
+        self._rolled = not (n or self._high and self._high())  # asked at once: the next frame goes to RXB0 and pulls INT down too
         _keep(self._ring, self._in & _RING - 1, buffer)
         self._in = self._in + 1 & _WRAP
 
