@@ -61,8 +61,9 @@ def command(
 ) -> None:  # fmt: skip
     """Ask a device for a raw log of its bus, bounded in time and frames.
 
-    The device goes on sampling meanwhile. Frames that it could not send fast enough are counted; with any of them missing
-    this ends with status 1. FILE is replaced in the end, and only where frames came or none were on the bus.
+    The device goes on sampling meanwhile. Frames that it could not send or hear fast enough are counted, where its controller
+    does not tell how many as one; with any of them missing this ends with status 1. FILE is replaced in the end, and only
+    where frames came or none were on the bus.
     """
     address = connection.parse(broker, Trust(ca, cert, key))
     Inbox(device)  # refuses a name that cannot be a device
@@ -103,7 +104,7 @@ async def _write(
 
 
 def _kept(taken: int, dropped: int, out: Path) -> str:
-    return f"{taken:,} frames in {out}" + (f"; {dropped:,} more came too fast to be sent" if dropped else "")
+    return f"{taken:,} frames in {out}" + (f"; {dropped:,} more came too fast" if dropped else "")
 
 
 @contextmanager

@@ -29,7 +29,8 @@ class Refused(PigtailError):
 @dataclass(frozen=True)
 class Chunk:
     """Frames with the time they came: UTC in s since 1970, or s since the device's boot where its clock is not known. `dropped`:
-    those that had no room, from the capture's start. `number` is the capture's, `place` the chunk's in it, from 0."""
+    those that had no room, and overruns of the controller, from the capture's start. `number` is the capture's, `place` the
+    chunk's in it, from 0."""
 
     number: int
     place: int

@@ -13,12 +13,26 @@ class Clock:
     utc_of_boot_ms = 0
 
 
+class Bus:
+    def __init__(self):
+        self.lost = 5
+        self.admits = []
+
+    def overruns(self):
+        return self.lost
+
+    def admit_all(self, is_on):
+        self.admits.append(is_on)
+        self.lost += 1
+
+
 class Scene:
     def __init__(self, ids=(), ms=10_000, frames=1000):
+        self.bus = Bus()
         self.time = Time(5).into(uptime)
         uptime._last, uptime._ms = 5, 5
         self.clock = Clock()
-        self.capture = capture.Capture("t/capture", 7, self.clock, 3, ids, ms, frames)
+        self.capture = capture.Capture(self.bus, "t/capture", 7, self.clock, 3, ids, ms, frames)
         self.chunks = []
 
     def hears(self, *frames):
@@ -120,3 +134,37 @@ def test_silent_bus_ends_with_an_empty_chunk():
     chunk = scene.tells()
     assert (chunk.flags, chunk.frames) == (1, [])
     assert scene.capture.is_over
+
+
+def test_what_the_controller_lost_meanwhile_is_counted_with_it():
+    scene = Scene(ms=1000)
+    scene.hears((1, b""))
+    scene.bus.lost += 3
+    scene.time.now += 600
+    assert scene.tells().dropped == 3
+    scene.hears((1, b""))
+    scene.bus.lost += 1
+    scene.time.now += 400
+    scene.hears((1, b""))
+    scene.bus.lost += 7  # after its end
+    last = scene.tells()
+    assert (last.dropped, last.flags, scene.bus.admits) == (4, 1, [])
+
+
+def test_filters_are_open_until_it_ends_and_no_longer_whether_that_can_be_told_or_not():
+    for ended_by in "frames", "time":
+        scene = Scene(ms=1000, frames=2 if ended_by == "frames" else 9)
+        scene.capture.open_filters()
+        scene.hears((1, b""))
+        assert scene.bus.admits == [True]
+        scene.time.now += 1000 if ended_by == "time" else 0
+        scene.hears((1, b""))
+        scene.hears((1, b""))
+        assert scene.bus.admits == [True, False]
+        chunk = scene.tells()
+        assert (chunk.ids, chunk.flags, chunk.dropped) == ([1, 1], 1, 0), "opening and closing are no part of it"
+    scene = Scene(ms=1000)
+    scene.capture.open_filters()
+    scene.time.now += 1000
+    scene.tells()
+    assert scene.bus.admits == [True, False], "a silent bus"

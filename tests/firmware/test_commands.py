@@ -613,8 +613,13 @@ def test_modules_of_a_command_are_forgotten():
 
 
 class Bus:
+    admit_all = None
+
     def __init__(self):
         self.taps = []
+
+    def overruns(self):
+        return 0
 
 
 def _captures(scene, **arguments):
@@ -637,6 +642,25 @@ def test_capture_hears_the_bus_until_its_last_chunk_is_told():
     scene.commands.told()
     assert bus.taps == []
     assert _captures(scene)["result"] == {"capture": 2}
+
+
+def test_capture_opens_the_filters_only_for_ids_that_they_would_keep_out():
+    scene = _car()
+    known = scene.commands.profile.message_id(0)
+
+    class Asks:
+        def ids(self):
+            return [0x7E8, 0x3FFFFFF8]
+
+    for ids, tester, opens in (
+        ([known], None, []), ([], None, [True]), ([0x123, known], None, [True]), ([0x7EA], None, [True]),
+        ([0x7EA, known], Asks(), []),
+    ):  # fmt: skip
+        bus, opened = Bus(), []
+        bus.admit_all = opened.append
+        scene.parts.boot, scene.commands.bus, scene.commands.tester, scene.commands.capture = 7, bus, tester, None
+        assert _captures(scene, ids=ids)["ok"]
+        assert opened == opens, ids
 
 
 def test_capture_of_what_cannot_be_is_refused():

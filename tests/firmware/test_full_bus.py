@@ -4,9 +4,12 @@
 """
 
 from mcp2515_model import Chip
+from fakes import Time
 from packed import Signal, load
+from pigtail import uptime
 from pigtail.can import mcp2515
 from pigtail.can.bus import Bus
+from pigtail.can.capture import Capture
 from pigtail.can.condition import Condition
 from pigtail.can.mcp2515 import MCP2515
 from pigtail.signals.table import Table
@@ -79,3 +82,56 @@ def test_fault_39_full_bus_load_without_filters_counts_every_overrun():
     assert bus.overruns() == chip.overflows > 1000
     assert table.unknown * 10 > decoded * 8
     assert "overrun" in said
+
+
+class Clock:
+    quality = 0
+
+
+def _captures(ids, busy_us=0, restarts=False):
+    """(chip, bus, ids that a capture brings, what it says was lost): two seconds of the full bus, a second of them captured."""
+    chip = Chip()
+    bus, _ = _on_chip(chip, MESSAGES)
+    time = Time(0).into(uptime)
+    uptime._last = uptime._ms = 0
+    chip.hears(_full_bus(chip, 2))
+    capture, got, dropped = None, set(), 0
+    for turn in range(1000):
+        time.now = 2 * turn
+        if turn == 250:
+            capture = Capture(bus, "t", 1, Clock(), 1, ids, 1000, 100_000)
+            capture.open_filters()
+            bus.taps.append(capture.take)
+        if restarts and turn == 400:
+            bus.listen()
+        chip.passes(2000 - busy_us)
+        bus._can._busy = True
+        chip.passes(busy_us)
+        bus._can._busy = False
+        while bus.drain():
+            pass
+        said = capture and capture.next(0)
+        if said:
+            payload = bytes(said[1])
+            got.update([int.from_bytes(payload[at : at + 4], "little") for at in range(40, len(payload), 16)])
+            dropped = int.from_bytes(payload[16:20], "little")
+            capture.told()
+    assert capture.is_over
+    return chip, bus, got, dropped
+
+
+def test_capture_of_ids_that_the_filters_keep_out_hears_them_and_restores_the_filters():
+    for restarts in False, True:
+        chip, bus, got, dropped = _captures(OTHERS[3:5], restarts=restarts)
+        assert (got, dropped) == (set(OTHERS[3:5]), 0)
+        assert bus.overruns() == 2, "each change of the filters, in which it is deaf"
+        heard = bus.received
+        assert 4000 + 400 - 40 < heard < 4000 + 400 + 40, "a second of all, another of the profile's"
+
+
+def test_capture_of_all_ids_by_a_slow_host_says_what_was_lost():
+    chip, bus, got, dropped = _captures((), busy_us=1200)
+    assert (len(got), got >= set(OTHERS)) == (60, True)
+    assert chip.lost > 500, "two of each turn's frames"
+    assert dropped == chip.overflows > 400
+    assert bus.overruns() == chip.overflows + 2

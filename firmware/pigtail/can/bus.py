@@ -46,6 +46,7 @@ class Bus:
         self._recv = can.recv  # bound here: binding allocates
         self._frame = [0, memoryview(bytearray(8)), 0, 0]
         self._counters = [0] * 8
+        self.admit_all = getattr(can, "admit_all", None)  # takes whether filters let in every frame, where there are any
         self.slots = bytearray(16 * SLOTS)
         self.taps = []  # called with the slots and how many are filled
         self.received = 0

@@ -1,5 +1,6 @@
 """Raw capture: frames as they come from the bus, for whoever looks at their own car. Bounded, and loaded for one capture alone.
-Of two buffers one is filled while the other is told; what comes when neither has room is counted. Bytes: SPEC section 4."""
+Of two buffers one is filled while the other is told; what comes when neither has room is counted, and so is what the controller
+lost meanwhile. Bytes: SPEC section 4."""
 
 import struct
 from array import array
@@ -44,10 +45,14 @@ def _take(slots: ptr32, i: int, filled: int, ids: ptr32, n: int, into: ptr32, st
 
 
 class Capture:
-    """Of the frames with one of `ids` (bit 29: a 29-bit id; none: all), `frames` at most and for `ms`. A speaker (uplink/session)
-    on `topic`; `take` hears the bus. `is_over` when the last chunk is told."""
+    """Of the frames on `bus` with one of `ids` (bit 29: a 29-bit id; none: all), `frames` at most and for `ms`. A speaker
+    (uplink/session) on `topic`; `take` is for the bus's taps. `is_over` when the last chunk is told."""
 
-    def __init__(self, topic: str, boot: int, clock, number: int, ids, ms: int, frames: int):
+    def __init__(self, bus, topic: str, boot: int, clock, number: int, ids, ms: int, frames: int):
+        self._bus = bus
+        self._overruns = bus.overruns()  # before it began
+        self._lost = 0
+        self._has_opened = False
         self._topic = topic
         self._boot = boot
         self._clock = clock
@@ -63,6 +68,12 @@ class Capture:
         self._ended = self._is_last = False
         self.is_over = False
 
+    def open_filters(self) -> None:
+        """The controller lets in every frame, as long as this goes on."""
+        self._has_opened = True
+        self._bus.admit_all(True)
+        self._overruns = self._bus.overruns()
+
     def take(self, slots, filled: int) -> None:
         """Frames that have just come."""
         if self._ended:
@@ -72,11 +83,21 @@ class Capture:
         if i < filled:
             self._turn(False)
             i = _take(slots, i, filled, self._ids, self._n, self._filling, state, int(state[_COUNT] == _FRAMES))
+        self._judge(uptime.ms())
+
+    def _judge(self, ms):
+        """Ends it when it is time: here, not when its end is told, for which there may be no connection."""
+        if self._ended or (ms < self._until and self._state[_LEFT]):
+            return
+        self._ended = True
+        self._lost = self._bus.overruns() - self._overruns
+        if self._has_opened:
+            self._bus.admit_all(False)
 
     def next(self, now):
         if not self._size:
             ms = uptime.ms()
-            self._ended = self._ended or ms >= self._until or not self._state[_LEFT]
+            self._judge(ms)
             if self._ended or self._state[_COUNT] == _FRAMES or (self._state[_COUNT] and ms - self._since >= _PATIENCE_MS):
                 self._turn(self._ended)
         if self._size:
@@ -87,11 +108,11 @@ class Capture:
         if self._size:
             return
         self._telling, self._filling = self._filling, self._telling
-        count = self._state[_COUNT]
+        count, lost = self._state[_COUNT], self._lost if self._ended else self._bus.overruns() - self._overruns
         flags = (_LAST if is_last else 0) | (_CLOCK if self._clock.quality else 0)
         ms = self._since = uptime.ms()
         tick, utc_of_boot = uptime.tick_of(ms) & 0x0FFFFFFF, self._clock.utc_of_boot_ms if self._clock.quality else 0
-        numbers = self._boot, self._number, self._chunks, self._state[_DROPPED], tick, ms, utc_of_boot
+        numbers = self._boot, self._number, self._chunks, self._state[_DROPPED] + lost, tick, ms, utc_of_boot
         struct.pack_into("<BBHIIIIIQQ", self._telling, 0, _VERSION, flags, count, *numbers)
         self._size = _HEAD + _SLOT * count
         self._state[_COUNT] = 0

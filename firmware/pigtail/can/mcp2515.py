@@ -29,6 +29,7 @@ _TXREQ, _ABTF = const(0x08), const(0x40)
 _EXIDE = const(0x08)
 _BTLMODE = const(0x80)
 _EXTENDED = const(0x20000000)  # in a key of `filters`
+_OPEN = (0, 0, _EXTENDED, 0, 0, _EXTENDED, 0, _EXTENDED)  # not by RXM = 11: that lets in what is no valid frame, section 4.2
 _RING = const(32)
 _WRAP = const(63)  # both ends of the ring count to twice its size, so that full and empty differ
 _TRIES = const(20)
@@ -118,6 +119,8 @@ class MCP2515:
         self._views = [memoryview(data)[:n] for n in range(9)]
         self._head = bytearray(2)
         self._busy = False
+        self._filters = None  # masks and filters as keys
+        self._admits_all = False
         self._select(1)
         self.init(bitrate, mode)
 
@@ -166,14 +169,22 @@ class MCP2515:
     def set_filters(self, filters) -> None:
         """None accepts all, nothing none; else any number of (identifier, mask, flags), which pass, and whatever else two masks
         and six filters cannot keep out."""
-        wanted = None if filters is None else [(ident, mask, bool(flags & self.FLAG_EXT_ID)) for ident, mask, flags in filters]
+        wanted = filters and [(ident, mask, bool(flags & self.FLAG_EXT_ID)) for ident, mask, flags in filters]
+        self._filters = _OPEN if wanted is None else wanted and once.call("pigtail.can.filters", "solve", wanted)
+        self._set_filters()
+
+    def admit_all(self, is_on: bool) -> None:
+        """Lets in every frame until that is taken back, over `init`, too. Deaf for some ms, which count as an overrun."""
+        self._admits_all = is_on
+        if self._mode is not None:
+            self._overruns += 1
+            self._set_filters()
+
+    def _set_filters(self):
+        registers = _OPEN if self._admits_all else self._filters
         self._enter(_CONFIGURATION)
-        if wanted == []:
+        if not registers:
             return
-        if wanted is None:  # not by RXM = 11: that lets in what is no valid frame, section 4.2
-            registers = (0, 0, _EXTENDED, 0, 0, _EXTENDED, 0, _EXTENDED)
-        else:
-            registers = once.call("pigtail.can.filters", "solve", wanted)
         for n in range(2):
             self._write(_RXM0SIDH + 4 * n, *_registers(registers[3 * n]))
         for n in range(6):

@@ -75,7 +75,19 @@ def _captured(commands, ids, ms, frames):
         raise ValueError("ids: takes up to %d ids, a 29-bit one with bit 29 set" % _MOST)
     if not 1 <= ms <= _LONGEST_MS or not 1 <= frames <= _MOST_FRAMES:
         raise ValueError("duration_ms: takes 1 to %d; frames: 1 to %d" % (_LONGEST_MS, _MOST_FRAMES))
-    number = commands.captures + 1
-    topic, boot = commands.base + "/capture", commands.outbox.boot
-    commands.begin(once.call("pigtail.can.capture", "Capture", topic, boot, commands.clock, number, ids, ms, frames))
+    if commands.capture:
+        raise ValueError("one is under way")
+    bus, number = commands.bus, commands.captures + 1
+    told = commands.base + "/capture", commands.outbox.boot, commands.clock, number
+    commands.begin(once.call("pigtail.can.capture", "Capture", bus, *told, ids, ms, frames))
+    if bus.admit_all and not (ids and all([_is_admitted(commands, ident) for ident in ids])):
+        commands.capture.open_filters()
     return {"capture": number}
+
+
+def _is_admitted(commands, ident):
+    """Whether the filters let it in, for the profile or for who asks."""
+    profile, asked = commands.profile, commands.tester.ids() if commands.tester else ()
+    if any([ident & asked[i + 1] == asked[i] for i in range(0, len(asked), 2)]):
+        return True
+    return any([profile.message_id(m) == ident and not profile.is_window(m) for m in range(profile.messages)])

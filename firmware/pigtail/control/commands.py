@@ -31,7 +31,7 @@ class Commands(Replies):
         self.bus = bus
         self.tester = None  # diag.tester.Tester, where something may be asked
         self.captures = 0
-        self._capture = self._tap = None  # can.capture.Capture, while there is one
+        self.capture = self._tap = None  # can.capture.Capture, while there is one
         self._tells_chunk = False
         self._text = text
         self._waiting = []
@@ -58,15 +58,13 @@ class Commands(Replies):
                 self.answer(self.reply, "too_long")
                 text = self._text.of(self.reply)
             return self.base + "/reply", text, False
-        chunk = self._capture and self._capture.next(now)
+        chunk = self.capture and self.capture.next(now)
         self._tells_chunk = bool(chunk)
         return chunk
 
     def begin(self, capture) -> None:
-        """Hears the bus for it until its last chunk is told. Raises ValueError while there is another."""
-        if self._capture:
-            raise ValueError("one is under way")
-        self._capture = capture
+        """Hears the bus for it, the only one, until its last chunk is told."""
+        self.capture = capture
         self._tap = capture.take
         self.captures += 1
         self.bus.taps.append(self._tap)
@@ -91,9 +89,9 @@ class Commands(Replies):
     def told(self) -> None:
         if self._tells_chunk:
             self._tells_chunk = False
-            self._capture.told()
-            if self._capture.is_over:
-                self._capture = None
+            self.capture.told()
+            if self.capture.is_over:
+                self.capture = None
                 self.bus.taps.remove(self._tap)
             return
         self.end()
