@@ -64,7 +64,7 @@ def command(
 
     The device asks nothing until its owner allows it (allow; forbid ends it), and its gate lets only reading pass. clear erases
     the trouble codes of one --ecu, and the snapshots with them. gate shows what was sent; unmute ends a mute. Ends with status
-    1 where one of those asked does not answer.
+    1 where one of those asked does not answer, or a part of it could not be read.
     """
     number = _did(verb, did)
     if verb == "clear" and ecu is None:
@@ -94,7 +94,8 @@ async def _run(
         everyone, ecus = await client.whom(name)
         if everyone:
             rows = await AT_ONCE[verb](AtOnce(client, everyone), ecus)
-            return list(lines.told(rows, VERBS[verb][1])), {"ecus": rows}, not all("failure" in row for row in rows)
+            is_whole = any("failure" not in row for row in rows) and not _unread(rows)
+            return list(lines.told(rows, VERBS[verb][1])), {"ecus": rows}, is_whole
     else:
         ecus = await client.ecus(name)
     kind: Says
@@ -104,7 +105,12 @@ async def _run(
         rows, kind = await _clear(client, ecus[0], yes), lines.dtcs
     else:
         rows, kind = await VERBS[verb][0](client, ecus), VERBS[verb][1]
-    return list(lines.told(rows, kind)), {"ecus": rows}, not any("failure" in row for row in rows)
+    return list(lines.told(rows, kind)), {"ecus": rows}, not any("failure" in row for row in rows) and not _unread(rows)
+
+
+def _unread(rows: Rows) -> bool:
+    """Whether there is something that an ECU may have and did not tell."""
+    return any(row.get("unread") for row in rows)
 
 
 async def _clear(client: Client, ecu: Ecu, yes: bool) -> Rows:

@@ -24,7 +24,7 @@ class AtOnce:
             return await self.client.ask(ecu, request)
         answer = told if isinstance(told, Failure) else told.get(ecu.name, Failure("no_answer"))
         if isinstance(answer, Failure):
-            raise answer
+            raise Failure("silent") if answer.code == "no_answer" else answer
         return answer
 
     async def _all(self, request: bytes) -> dict[str, bytes | Failure] | Failure | None:

@@ -90,6 +90,7 @@ NOT_ASKED = {
     "queue": "the controller takes no frame now: try again",
     "under_way": "it is being asked by the schedule: try again",
     "no_answer": "no answer",
+    "silent": "no answer",
     "timeout_cr": "its answer was cut off",
     "wrong_sn": "a frame of its answer was lost",
     "buffer_overflow": "its answer is longer than the device has room for",

@@ -9,14 +9,22 @@ from typing import Any
 
 from host_tools.firmware_modules import Modules
 
+_UNSUPPORTED = (0x11, 0x12, 0x31)
+
 
 class Failure(Exception):
-    """A request that came to nothing: `code` as in firmware/pigtail/diag/isotp.py, with the `nrc` of a negative answer."""
+    """A request that came to nothing: `code` as in firmware/pigtail/diag/isotp.py, with the `nrc` of a negative answer; "silent":
+    who was asked along with all others has nothing to say."""
 
     def __init__(self, code: str, nrc: int = 0) -> None:
         super().__init__(f"{code} {nrc:02x}" if nrc else code)
         self.code = code
         self.nrc = nrc
+
+    @property
+    def is_unsupported(self) -> bool:
+        """Whether the ECU says that it does not have this (ISO 14229-1, A.1). All asked at once, it does so by its silence."""
+        return self.nrc in _UNSUPPORTED or self.code == "silent"
 
 
 _modules = Modules({"pigtail.diag.isotp": SimpleNamespace(Failure=Failure)})

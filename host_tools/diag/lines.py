@@ -17,12 +17,14 @@ def told(rows: Iterable[Fields], lines: Callable[[Fields], Iterator[str]]) -> It
             yield printable(f"{row['ecu']} ({row['id']}): {row['failure']}")
         else:
             yield from map(printable, lines(row))
+            for unread in row.get("unread", ()):
+                yield printable(f"  {unread['what']} could not be read: {unread['why']}")
 
 
 def dtcs(row: Fields) -> Iterator[str]:
     """One line a code: what it is called, what it means, and whether it is there now."""
-    count = len(row["codes"])
-    yield f"{row['ecu']} ({row['id']}): {_count(count, 'trouble code')}"
+    count = _count(len(row["codes"]), "trouble code")
+    yield f"{row['ecu']} ({row['id']}): {count}{' in what could be read' if row['unread'] else ''}"
     wide = max((len(code["description"]) for code in row["codes"]), default=0)
     for code in row["codes"]:
         states = ", ".join(code["states"]) or "stored"

@@ -5,12 +5,16 @@ from dataclasses import dataclass, replace
 from host_tools.diag import descriptions, firmware, parameters
 from host_tools.diag.client import Asks, Ecu
 from host_tools.diag.firmware import Failure
+from host_tools.diag.unread import Unread
 
 UDS, OBD = "uds", "obd"
 CLEARS = {UDS: b"\x14\xff\xff\xff", OBD: b"\x04"}
 _MASK = 0x8D  # lamp, confirmed, pending, test failed
-_SERVICES = ((b"\x03", "confirmed"), (b"\x07", "pending"), (b"\x0a", "permanent"))
+_CONFIRMED = b"\x03"
+_SERVICES = ((b"\x07", "pending"), (b"\x0a", "permanent"))
 _STORED_BY = 2  # the parameter of a freeze frame that is the code it was kept for
+
+States = dict[int, tuple[str, ...]]  # of each code
 
 
 @dataclass(frozen=True)
@@ -34,14 +38,16 @@ class Code:
 
 @dataclass(frozen=True)
 class Memory:
-    """What an ECU keeps, and by which of both it was asked."""
+    """What an ECU keeps, by which of both it was asked, and what of it could not be read."""
 
     by: str
     codes: tuple[Code, ...]
+    unread: tuple[Unread, ...] = ()
 
     def fields(self) -> dict[str, object]:
         """As JSON."""
-        return {"by": self.by, "codes": [code.fields() for code in self.codes]}
+        codes, unread = [code.fields() for code in self.codes], [each.fields() for each in self.unread]
+        return {"by": self.by, "codes": codes, "unread": unread}
 
 
 @dataclass(frozen=True)
@@ -63,13 +69,11 @@ async def memory(client: Asks, ecu: Ecu) -> Memory:
     try:
         answer = await client.ask(ecu, firmware.codes_request(_MASK))
     except Failure as failure:
-        if not ecu.is_obd or failure.code not in ("negative", "no_answer", "service"):
+        if not ecu.is_obd or failure.code not in ("negative", "no_answer", "silent", "service"):
             raise
-        return Memory(OBD, await _obd(client, ecu, _SERVICES))
-    found = [Code(number, _states(status or 0), status) for number, status in firmware.codes(answer)]
-    if ecu.is_obd:
-        found = await _with_permanent(client, ecu, found)
-    return Memory(UDS, tuple(found))
+        return await _obd(client, ecu)
+    found = tuple(Code(number, _states(status or 0), status) for number, status in firmware.codes(answer))
+    return await _with_permanent(client, ecu, found) if ecu.is_obd else Memory(UDS, found)
 
 
 async def snapshots(client: Asks, ecu: Ecu) -> list[Snapshot]:
@@ -95,30 +99,39 @@ def _states(status: int) -> tuple[str, ...]:
     return tuple(said for name, said in descriptions.STATUS.items() if name in names)
 
 
-async def _with_permanent(client: Asks, ecu: Ecu, found: list[Code]) -> list[Code]:
+async def _with_permanent(client: Asks, ecu: Ecu, found: tuple[Code, ...]) -> Memory:
     """Emission control units say by SAE J1979 alone which codes only the car itself may erase."""
-    try:
-        permanent = {code.number for code in await _obd(client, ecu, _SERVICES[2:])}
-    except Failure:
-        return found
+    states, unread = await _told(client, ecu, _SERVICES[1:])
     plain = [code.number & 0xFFFF00 for code in found]
-    told = [replace(c, states=(*c.states, "permanent")) if n in permanent else c for c, n in zip(found, plain, strict=True)]
-    return told + [Code(number, ("permanent",)) for number in sorted(permanent - set(plain))]
+    told = [replace(c, states=c.states + states.get(n, ())) for c, n in zip(found, plain, strict=True)]
+    told += [Code(number, states[number]) for number in sorted(states.keys() - set(plain))]
+    return Memory(UDS, tuple(told), unread)
 
 
-async def _obd(client: Asks, ecu: Ecu, services: tuple[tuple[bytes, str], ...]) -> tuple[Code, ...]:
+async def _obd(client: Asks, ecu: Ecu) -> Memory:
     """The first of the services must answer, the others need not be there."""
-    states: dict[int, tuple[str, ...]] = {}
-    for place, (request, state) in enumerate(services):
+    states: States = {number: ("confirmed",) for number, _ in firmware.codes(await client.ask(ecu, _CONFIRMED))}
+    others, unread = await _told(client, ecu, _SERVICES)
+    for number, said in others.items():
+        states[number] = states.get(number, ()) + said
+    return Memory(OBD, tuple(Code(number, said) for number, said in states.items()), unread)
+
+
+async def _told(client: Asks, ecu: Ecu, services: tuple[tuple[bytes, str], ...]) -> tuple[States, tuple[Unread, ...]]:
+    """Which states the codes have by these services of SAE J1979, and which of them could not be read; who does not have such
+    a service has no such codes."""
+    states: States = {}
+    unread = []
+    for request, state in services:
         try:
             rows = firmware.codes(await client.ask(ecu, request))
-        except Failure:
-            if not place:
-                raise
-            continue
+        except Failure as failure:
+            rows = []
+            if not failure.is_unsupported:
+                unread.append(Unread(f"{state} codes", failure))
         for number, _ in rows:
             states[number] = (*states.get(number, ()), state)
-    return tuple(Code(number, said) for number, said in states.items())
+    return states, tuple(unread)
 
 
 async def _freeze_frame(client: Asks, ecu: Ecu) -> Snapshot | None:

@@ -95,7 +95,8 @@ def said(car: Car, verb: Callable[..., Awaitable[list[dict[str, Any]]]], kind: C
 
 
 def test_trouble_codes_as_a_mechanic_reads_them() -> None:
-    car = Car({("engine", "19028d"): MEMORY, ("battery", "19028d"): "59028d", ("door", "19028d"): "negative 11"})
+    without = dict.fromkeys([("engine", "0a"), ("battery", "0a")], "negative 11")
+    car = Car(without | {("engine", "19028d"): MEMORY, ("battery", "19028d"): "59028d", ("door", "19028d"): "negative 11"})
     assert said(car, answers.dtcs, lines.dtcs, ENGINE, BATTERY, DOOR) == [
         "engine (7E0): 3 trouble codes",
         "  P0420     catalyst system efficiency below threshold, bank 1                confirmed, pending, test failed",
@@ -123,6 +124,27 @@ def test_permanent_codes_beside_those_of_uds() -> None:
         "  P0420     catalyst system efficiency below threshold, bank 1  confirmed, permanent",
         "  P0171     system too lean, bank 1                             permanent",
     ]
+
+
+def test_codes_that_could_not_be_read_are_not_said_to_be_none() -> None:
+    says = {("engine", "19028d"): "negative 11", ("engine", "03"): "4300"}
+    car = Car(says | {("engine", "07"): "wrong_sn", ("engine", "0a"): "muted"})
+    told = said(car, answers.dtcs, lines.dtcs, ENGINE)
+    assert told[:2] == [
+        "engine (7E0): no trouble codes in what could be read",
+        "  pending codes could not be read: a frame of its answer was lost",
+    ]
+    assert told[2].startswith("  permanent codes could not be read: asking is muted") and len(told) == 3
+    car = Car({("engine", "19028d"): "59028d04200008", ("engine", "0a"): "negative 22"})
+    assert said(car, answers.dtcs, lines.dtcs, ENGINE)[2:] == [
+        "  permanent codes could not be read: refused, conditions are not right (22)"
+    ]
+
+
+@pytest.mark.parametrize("refusal", ["negative 11", "negative 12", "negative 31"])
+def test_service_that_an_ecu_does_not_have_keeps_no_codes(refusal: str) -> None:
+    says = {("engine", "19028d"): refusal, ("engine", "03"): "4300", ("engine", "07"): refusal, ("engine", "0a"): refusal}
+    assert said(Car(says), answers.dtcs, lines.dtcs, ENGINE) == ["engine (7E0): no trouble codes"]
 
 
 @pytest.mark.parametrize(
@@ -350,7 +372,7 @@ def test_gate_that_refuses_the_functional_request_is_not_asked_again_for_each() 
 
 def test_answers_that_have_no_room_in_a_reply_are_asked_for_one_by_one() -> None:
     each = {(ecu, "19028d"): "59028d" for ecu in ("engine", "battery")}
-    car = Car(each | {("all", "19028d"): "too_long", ("all", "0a"): "shut"})
+    car = Car(each | {("all", "19028d"): "too_long", ("all", "0a"): "negative 11"})
     assert at_once(car, answers.dtcs, lines.dtcs) == ["engine (7E0): no trouble codes", "battery (7E4): no trouble codes"]
     assert asked(car) == [("all", "19028d"), ("engine", "19028d"), ("all", "0a"), ("battery", "19028d")]
 
@@ -428,7 +450,8 @@ def pigtail(url: str, tmp_path: Path, *arguments: str, typed: str = "") -> subpr
 
 
 def test_command_line_over_a_broker(tmp_path: Path) -> None:
-    car = Car({("engine", "19028d"): MEMORY, ("engine", "14ffffff"): "54", ("battery", "220101"): "620101" + b"Hi".hex()})
+    says = {("engine", "19028d"): MEMORY, ("engine", "14ffffff"): "54", ("engine", "0a"): "negative 11"}
+    car = Car(says | {("battery", "220101"): "620101" + b"Hi".hex(), ("battery", "19028d"): "59028d"})
 
     async def use(running: broker.Broker) -> None:
         async def run(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
@@ -436,6 +459,9 @@ def test_command_line_over_a_broker(tmp_path: Path) -> None:
 
         ran = await run("dtcs", "--ecu", "engine")
         assert ran.returncode == 0 and "U0100-87  lost communication" in ran.stdout, ran.stderr
+        ran = await run("dtcs", "--ecu", "battery")  # its permanent ones are not told
+        assert ran.returncode == 1 and "permanent codes could not be read: no answer" in ran.stdout, ran.stderr
+        del car.says["battery", "19028d"]
         ran = await run("--json", "dtcs")
         told = json.loads(ran.stdout)["ecus"]
         assert ran.returncode == 1 and told[0]["codes"][0]["code"] == "P0420" and told[1]["failure"] == "no answer"
