@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from host_tools.diag import descriptions, firmware, parameters, trouble, values
+from host_tools.diag import descriptions, firmware, parameters, snapshots, trouble, values
 from host_tools.diag.client import Asks, Ecu
 from host_tools.diag.firmware import Failure
 from host_tools.signals.profile import Profile
@@ -39,7 +39,7 @@ async def snapshot(client: Asks, ecus: Sequence[Ecu]) -> list[Fields]:
     """What each keeps with its codes."""
 
     async def ask(ecu: Ecu) -> Fields:
-        return {"snapshots": [kept.fields() for kept in await trouble.snapshots(client, ecu)]}
+        return (await snapshots.kept(client, ecu)).fields()
 
     return await each(ecus, ask)
 
@@ -48,11 +48,9 @@ async def supported(client: Asks, ecus: Sequence[Ecu]) -> list[Fields]:
     """The parameters of service 01 that each has."""
 
     async def ask(ecu: Ecu) -> Fields:
-        async def one(request: bytes) -> bytes:
-            return await client.ask(ecu, request)
-
-        pids = await firmware.discover(one, 1)
-        return {"parameters": [{"pid": f"{pid:02X}", "names": parameters.names(pid)} for pid in pids]}
+        pids, unread = await parameters.had(client, ecu, 1)
+        told = [{"pid": f"{pid:02X}", "names": parameters.names(pid)} for pid in pids]
+        return {"parameters": told, "unread": [each.fields() for each in unread]}
 
     return await each(ecus, ask)
 

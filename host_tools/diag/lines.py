@@ -34,7 +34,7 @@ def dtcs(row: Fields) -> Iterator[str]:
 def snapshot(row: Fields) -> Iterator[str]:
     """A code and what was kept with it."""
     if not row["snapshots"]:
-        yield f"{row['ecu']} ({row['id']}): no snapshot"
+        yield f"{row['ecu']} ({row['id']}): no snapshot{' in what could be read' if row['unread'] else ''}"
     for kept in row["snapshots"]:
         meaning = descriptions.code(kept["code"])
         yield f"{row['ecu']} ({row['id']}): {kept['code']}{meaning and '  '}{meaning}"

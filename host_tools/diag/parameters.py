@@ -7,6 +7,10 @@ import cantools
 from cantools.database import Message, Signal
 from cantools.database.errors import DecodeError
 
+from host_tools.diag import firmware
+from host_tools.diag.client import Asks, Ecu
+from host_tools.diag.firmware import Failure
+from host_tools.diag.unread import Unread
 from host_tools.paths import VEHICLES
 
 _SERVICE = 0x41
@@ -25,6 +29,20 @@ class Value:
     def fields(self) -> dict[str, object]:
         """As JSON."""
         return {"pid": f"{self.pid:02X}", "name": self.name, "value": self.value, "unit": self.unit}
+
+
+async def had(client: Asks, ecu: Ecu, service: int) -> tuple[list[int], tuple[Unread, ...]]:
+    """The parameters that an ECU has in service 01 or 02, and which part of them could not be read. Raises Failure for all."""
+    unread: list[Unread] = []
+
+    async def ask(request: bytes) -> bytes:
+        try:
+            return await client.ask(ecu, request)
+        except Failure as failure:
+            unread.append(Unread(f"parameters of service {service:02X} from {request[1] + 1:02X} on", failure))
+            raise
+
+    return await firmware.discover(ask, service), tuple(unread)
 
 
 def names(pid: int) -> list[str]:

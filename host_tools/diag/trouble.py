@@ -1,8 +1,8 @@
-"""Trouble codes and what was kept with them: by ISO 14229-1 (19), or SAE J1979 (03, 07, 0A, and 02 for the freeze frame)."""
+"""Trouble codes: by ISO 14229-1 (19), or SAE J1979 (03, 07, 0A)."""
 
 from dataclasses import dataclass, replace
 
-from host_tools.diag import descriptions, firmware, parameters
+from host_tools.diag import descriptions, firmware
 from host_tools.diag.client import Asks, Ecu
 from host_tools.diag.firmware import Failure
 from host_tools.diag.unread import Unread
@@ -12,7 +12,6 @@ CLEARS = {UDS: b"\x14\xff\xff\xff", OBD: b"\x04"}
 _MASK = 0x8D  # lamp, confirmed, pending, test failed
 _CONFIRMED = b"\x03"
 _SERVICES = ((b"\x07", "pending"), (b"\x0a", "permanent"))
-_STORED_BY = 2  # the parameter of a freeze frame that is the code it was kept for
 
 States = dict[int, tuple[str, ...]]  # of each code
 
@@ -50,20 +49,6 @@ class Memory:
         return {"by": self.by, "codes": codes, "unread": unread}
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """What was kept with a code: `records` of the maker's form, or the `values` of a freeze frame."""
-
-    code: str
-    records: dict[int, bytes]
-    values: tuple[parameters.Value, ...] = ()
-
-    def fields(self) -> dict[str, object]:
-        """As JSON."""
-        records = {str(number): data.hex() for number, data in self.records.items()}
-        return {"code": self.code, "records": records, "values": [value.fields() for value in self.values]}
-
-
 async def memory(client: Asks, ecu: Ecu) -> Memory:
     """The codes of an ECU. Raises Failure."""
     try:
@@ -74,24 +59,6 @@ async def memory(client: Asks, ecu: Ecu) -> Memory:
         return await _obd(client, ecu)
     found = tuple(Code(number, _states(status or 0), status) for number, status in firmware.codes(answer))
     return await _with_permanent(client, ecu, found) if ecu.is_obd else Memory(UDS, found)
-
-
-async def snapshots(client: Asks, ecu: Ecu) -> list[Snapshot]:
-    """What an ECU keeps with its codes. Raises Failure."""
-    kept = await memory(client, ecu)
-    if kept.by == OBD:
-        frame = await _freeze_frame(client, ecu)
-        return [frame] if frame else []
-    found = []
-    for code in kept.codes:
-        try:
-            answer = await client.ask(ecu, firmware.snapshot_request(code.number))
-            found.append(Snapshot(code.text, firmware.snapshot(answer)))
-        except Failure as failure:
-            if failure.code != "negative":
-                raise
-            found.append(Snapshot(code.text, {}))
-    return found
 
 
 def _states(status: int) -> tuple[str, ...]:
@@ -132,23 +99,3 @@ async def _told(client: Asks, ecu: Ecu, services: tuple[tuple[bytes, str], ...])
         for number, _ in rows:
             states[number] = (*states.get(number, ()), state)
     return states, tuple(unread)
-
-
-async def _freeze_frame(client: Asks, ecu: Ecu) -> Snapshot | None:
-    async def ask(request: bytes) -> bytes:
-        return await client.ask(ecu, request)
-
-    try:
-        pids = await firmware.discover(ask, 2)
-        stored_by = firmware.value(await ask(firmware.frozen_request(_STORED_BY)))
-    except Failure as failure:
-        if failure.code == "negative":
-            return None
-        raise
-    if not any(stored_by):
-        return None
-    values: list[parameters.Value] = []
-    for pid in pids:
-        if pid != _STORED_BY:
-            values += parameters.decode(pid, firmware.value(await ask(firmware.frozen_request(pid))))
-    return Snapshot(firmware.code_text(int.from_bytes(stored_by[:2], "big") << 8), {}, tuple(values))

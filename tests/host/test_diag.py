@@ -32,6 +32,7 @@ GATE = {
     "log": [[1500, 0x7E0, "0319028d00000000"], [500, 0x7E0, "3000000000000000"]], "isotp": {"unasked": 2, "no_answer": 7},
 }  # fmt: skip
 MEMORY = "59028d" + "0420002f" + "c100870c" + "1a2b3c08"
+NOT_KEPT = dict.fromkeys([("engine", "07"), ("engine", "0a")], "negative 11")
 VIN = b"KMHK381GFLU000001".hex()
 
 
@@ -214,7 +215,7 @@ def test_parameters_are_those_of_the_bit_masks_by_name() -> None:
 
 
 def test_freeze_frame_by_sae_j1979() -> None:
-    says = {
+    says = NOT_KEPT | {
         ("engine", "19028d"): "negative 11", ("engine", "03"): "43010420", ("engine", "020000"): "420000" + "48180000",
         ("engine", "020200"): "4202000420", ("engine", "020500"): "4205005a", ("engine", "020c00"): "420c001af8",
         ("engine", "020d00"): "420d0032",
@@ -224,6 +225,17 @@ def test_freeze_frame_by_sae_j1979() -> None:
         "  CoolantTemperature           50 celsius", "  EngineSpeed                  1726 rpm",
         "  Speed                        50 km/h",
     ]  # fmt: skip
+    lost = says | {("engine", "020c00"): "no_answer", ("engine", "020d00"): "negative 31"}
+    assert said(Car(lost), answers.snapshot, lines.snapshot, ENGINE) == [
+        "engine (7E0): P0420  catalyst system efficiency below threshold, bank 1",
+        "  CoolantTemperature           50 celsius",
+        "  EngineSpeed (0C) of the freeze frame could not be read: no answer",
+    ]
+    lost = says | {("engine", "020200"): "wrong_sn"}
+    assert said(Car(lost), answers.snapshot, lines.snapshot, ENGINE) == [
+        "engine (7E0): no snapshot in what could be read",
+        "  the freeze frame could not be read: a frame of its answer was lost",
+    ]
     empty = says | {("engine", "020200"): "4202000000"}
     assert said(Car(empty), answers.snapshot, lines.snapshot, ENGINE) == ["engine (7E0): no snapshot"]
 
@@ -235,6 +247,34 @@ def test_snapshot_by_uds_is_the_maker_s_bytes() -> None:
         "  record 1: 01 02 64",
         "door (18DA40F1): P0420  catalyst system efficiency below threshold, bank 1",
         "  nothing was kept with it",
+    ]
+
+
+@pytest.mark.parametrize("refusal", ["negative 11", "negative 12"])
+def test_ecu_whose_snapshots_cannot_be_asked_for_is_not_said_to_keep_none(refusal: str) -> None:
+    says = {("door", "19028d"): "59028d" + "c100870c" + "04200008", ("door", "1904c10087ff"): refusal}
+    assert said(Car(says), answers.snapshot, lines.snapshot, DOOR) == [
+        "door (18DA40F1): no snapshot in what could be read",
+        f"  snapshots could not be read: {failure('negative', int(refusal[-2:], 16))}",
+    ]
+    says = {("engine", "19028d"): "59028d04200008", ("engine", "1904042000ff"): refusal, ("engine", "020c00"): "420c001af8"}
+    says |= NOT_KEPT | {("engine", "020200"): "4202000420", ("engine", "020000"): "42000000100000"}
+    assert said(Car(says), answers.snapshot, lines.snapshot, ENGINE) == [
+        "engine (7E0): P0420  catalyst system efficiency below threshold, bank 1", "  EngineSpeed                  1726 rpm",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "words"), [("no_answer", "no answer"), ("negative 21", "refused, it is busy (21)")])
+def test_snapshot_that_is_not_told_leaves_the_others(text: str, words: str) -> None:
+    says = {("door", "19028d"): "59028d" + "c100870c" + "04200008", ("door", "1904c10087ff"): text}
+    told = said(Car(says | {("door", "1904042000ff"): "5904042000080101020101"}), answers.snapshot, lines.snapshot, DOOR)
+    assert told[1:] == ["  record 1: 02 01 01", f"  the snapshot of U0100-87 could not be read: {words}"]
+
+
+def test_parameters_of_which_a_part_is_lost() -> None:
+    car = Car({("engine", "0100"): "4100" + "08000001", ("engine", "0120"): "wrong_sn"})
+    assert said(car, answers.supported, lines.supported, ENGINE)[2:] == [
+        "  parameters of service 01 from 21 on could not be read: a frame of its answer was lost"
     ]
 
 

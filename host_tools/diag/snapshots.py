@@ -1,0 +1,87 @@
+"""What an ECU keeps with its trouble codes: by ISO 14229-1 (19 04), or the freeze frame of SAE J1979 (02)."""
+
+from dataclasses import dataclass
+
+from host_tools.diag import firmware, parameters, trouble
+from host_tools.diag.client import Asks, Ecu
+from host_tools.diag.firmware import Failure
+from host_tools.diag.unread import Unread
+
+_OUT_OF_RANGE = 0x31  # of 19 04: the code has no such record
+_STORED_BY = 2  # the parameter of a freeze frame that is the code it was kept for
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was kept with a code: `records` of the maker's form, or the `values` of a freeze frame."""
+
+    code: str
+    records: dict[int, bytes]
+    values: tuple[parameters.Value, ...] = ()
+
+    def fields(self) -> dict[str, object]:
+        """As JSON."""
+        records = {str(number): data.hex() for number, data in self.records.items()}
+        return {"code": self.code, "records": records, "values": [value.fields() for value in self.values]}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """All that an ECU keeps, and what of it could not be read."""
+
+    snapshots: tuple[Snapshot, ...] = ()
+    unread: tuple[Unread, ...] = ()
+
+    def fields(self) -> dict[str, object]:
+        """As JSON."""
+        return {"snapshots": [each.fields() for each in self.snapshots], "unread": [each.fields() for each in self.unread]}
+
+
+async def kept(client: Asks, ecu: Ecu) -> Kept:
+    """What an ECU keeps with its codes. Raises Failure where it does not even tell these."""
+    memory = await trouble.memory(client, ecu)
+    if memory.by == trouble.OBD:
+        return await _freeze_frame(client, ecu, memory.unread)
+    found, unread = [], list(memory.unread)
+    for code in memory.codes:
+        try:
+            found.append(await _snapshot(client, ecu, code))
+        except Failure as failure:
+            if failure.is_unsupported:  # by this ECU at all
+                if ecu.is_obd:
+                    return await _freeze_frame(client, ecu, memory.unread)
+                return Kept(tuple(found), (*unread, Unread("snapshots", failure)))
+            unread.append(Unread(f"the snapshot of {code.text}", failure))
+    return Kept(tuple(found), tuple(unread))
+
+
+async def _snapshot(client: Asks, ecu: Ecu, code: trouble.Code) -> Snapshot:
+    try:
+        answer = await client.ask(ecu, firmware.snapshot_request(code.number))
+    except Failure as failure:
+        if failure.nrc != _OUT_OF_RANGE:
+            raise
+        return Snapshot(code.text, {})
+    return Snapshot(code.text, firmware.snapshot(answer))
+
+
+async def _freeze_frame(client: Asks, ecu: Ecu, unread: tuple[Unread, ...]) -> Kept:
+    try:
+        stored_by = firmware.value(await client.ask(ecu, firmware.frozen_request(_STORED_BY)))
+        if not any(stored_by):
+            return Kept((), unread)
+        pids, missed = await parameters.had(client, ecu, 2)
+    except Failure as failure:
+        return Kept((), unread if failure.is_unsupported else (*unread, Unread("the freeze frame", failure)))
+    unread += missed
+    values: list[parameters.Value] = []
+    for pid in pids:
+        if pid == _STORED_BY:
+            continue
+        try:
+            values += parameters.decode(pid, firmware.value(await client.ask(ecu, firmware.frozen_request(pid))))
+        except Failure as failure:
+            if not failure.is_unsupported:
+                unread += (Unread(f"{', '.join(parameters.names(pid)) or 'PID'} ({pid:02X}) of the freeze frame", failure),)
+    code = firmware.code_text(int.from_bytes(stored_by[:2], "big") << 8)
+    return Kept((Snapshot(code, {}, tuple(values)),), unread)
