@@ -1,11 +1,13 @@
 """The verbs of `pigtail diag`: what each finds out, as JSON has it. An ECU without an answer has a `failure` in its place."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from host_tools.diag import descriptions, firmware, parameters, snapshots, trouble, values
 from host_tools.diag.client import Asks, Ecu
 from host_tools.diag.firmware import Failure
+from host_tools.diag.unread import Unread
 from host_tools.signals.profile import Profile
 
 Fields = dict[str, Any]
@@ -83,25 +85,36 @@ async def read(client: Asks, ecus: Sequence[Ecu], did: int, profile: Profile | N
 
 
 async def _identity(client: Asks, ecu: Ecu) -> Fields:
+    number = await _vin(client, ecu)
     calibrations: list[str] = []
+    unread = []
     if ecu.is_obd:
         try:
-            (number,) = firmware.texts(await client.ask(ecu, firmware.VIN), _VIN_SIZE) or [""]
-        except (Failure, ValueError):
-            number = await _uds_vin(client, ecu)
-        try:
             calibrations = firmware.texts(await client.ask(ecu, firmware.CALIBRATIONS), _CALIBRATION_SIZE)
-        except Failure:
-            calibrations = []  # not every ECU has such
-    else:
-        number = await _uds_vin(client, ecu)
-    return {"vin": number, "calibrations": calibrations}
+        except Failure as failure:
+            if not failure.is_unsupported and failure.code != "no_answer":  # SAE J1979: who does not have such keeps silent
+                unread.append(Unread("calibrations", failure).fields())
+    return {"vin": number, "calibrations": calibrations, "unread": unread}
 
 
-async def _uds_vin(client: Asks, ecu: Ecu) -> str:
-    number = _text((await client.ask(ecu, _READ_VIN))[3:].strip(b"\0 \xff"))
+async def _vin(client: Asks, ecu: Ecu) -> str:
+    """By SAE J1979 or else ISO 14229-1. Raises Failure, "blank" where it was never written."""
+    is_blank = False
+    if ecu.is_obd:
+        with suppress(Failure):
+            numbers = [*filter(None, firmware.texts(await client.ask(ecu, firmware.VIN), _VIN_SIZE))]
+            if numbers:
+                return numbers[0]
+            is_blank = True
+    try:
+        data = (await client.ask(ecu, _READ_VIN))[3:].strip(b"\0 \xff")
+    except Failure as failure:
+        if not is_blank:
+            raise
+        raise Failure("blank") from failure
+    number = _text(data)
     if number is None:
-        raise Failure("form")
+        raise Failure("form" if data else "blank")
     return number
 
 

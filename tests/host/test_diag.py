@@ -206,6 +206,24 @@ def test_vin_of_the_first_that_tells_it_with_its_calibrations() -> None:
     assert said(Car({}), answers.vin, lines.vin, ENGINE, DOOR) == ["engine (7E0): no answer", "door (18DA40F1): no answer"]
 
 
+@pytest.mark.parametrize("blank", ["490201" + "ff" * 17, "490201" + "00" * 17, "490200"])
+def test_blank_number_is_none_and_the_next_is_asked(blank: str) -> None:
+    told = "engine (7E0): it was never told its vehicle's number"
+    for says in {("engine", "0902"): blank}, {("engine", "0902"): blank, ("engine", "22f190"): "62f190" + "ff" * 17}:
+        car = Car(says | {("battery", "22f190"): "62f190" + VIN})
+        assert said(car, answers.vin, lines.vin, ENGINE, BATTERY) == ["KMHK381GFLU000001  from battery (7E4)"]
+        assert said(Car(says), answers.vin, lines.vin, ENGINE, BATTERY) == [told, "battery (7E4): no answer"]
+    says = {("engine", "0902"): blank, ("engine", "22f190"): "62f190" + VIN}
+    assert said(Car(says), answers.vin, lines.vin, ENGINE) == ["KMHK381GFLU000001  from engine (7E0)"]
+
+
+def test_calibrations_that_are_lost_are_told() -> None:
+    says = {("engine", "0902"): "490201" + VIN, ("engine", "0904"): "wrong_sn"}
+    assert said(Car(says), answers.vin, lines.vin, ENGINE)[1:] == [
+        "  calibrations could not be read: a frame of its answer was lost"
+    ]
+
+
 def test_parameters_are_those_of_the_bit_masks_by_name() -> None:
     says = {("engine", "0100"): "4100" + "08180001", ("engine", "0120"): "4120" + "80000000"}
     assert said(Car(says), answers.supported, lines.supported, ENGINE) == [
