@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -26,10 +27,11 @@ EXAMPLES = """\b
 Examples:
   pigtail diag --port /dev/ttyUSB0 dtcs
   pigtail diag --device kona --command-key kona.key dtcs
-  pigtail diag --device kona --command-key kona.key --ecu battery read 0101
+  pigtail diag --device kona --command-key kona.key --ecu battery read F190 0101
   pigtail diag --device kona --command-key kona.key --ecu engine clear
   pigtail diag --device kona --command-key kona.key gate
 """
+_DID = re.compile("(?:[0-9A-Fa-f]{2}){1,2}")  # an identifier, or a parameter of OBD's service 01
 Rows = list[dict[str, Any]]
 Finds = Callable[[Asks, Sequence[Ecu]], Awaitable[Rows]]
 Says = Callable[[dict[str, Any]], Iterator[str]]
@@ -54,25 +56,26 @@ OTHERS = ("read", "clear", "gate", "allow", "forbid", "unmute")
 @click.option("--yes", is_flag=True, help="Clear without asking back.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.argument("verb", metavar="VERB", type=click.Choice([*VERBS, *OTHERS]))
-@click.argument("did", metavar="[DID]", required=False)
+@click.argument("dids", metavar="[DID]...", nargs=-1)
 def command(
-    way: Way, wait_s: float, ecu: str | None, named: str | None, yes: bool, as_json: bool, verb: str, did: str | None
+    way: Way, wait_s: float, ecu: str | None, named: str | None, yes: bool, as_json: bool, verb: str, dids: tuple[str, ...]
 ) -> None:  # fmt: skip
-    """Ask the car's control units: vin, dtcs, snapshot, supported, read DID, clear; gate, allow, forbid, unmute.
+    """Ask the car's control units: vin, dtcs, snapshot, supported, read DID..., clear; gate, allow, forbid, unmute.
 
     By the device's serial port, or over MQTT with --device and --command-key.
 
     The device asks nothing until its owner allows it (allow; forbid ends it), and its gate lets only reading pass. clear erases
-    the trouble codes of one --ecu, and the snapshots with them. gate shows what was sent; unmute ends a mute. Ends with status
+    the trouble codes of one --ecu, and the snapshots with them. read takes identifiers of four hex digits, such as F190, and
+    parameters of OBD's service 01 of two, such as 0C. gate shows what was sent; unmute ends a mute. Ends with status
     1 where one of those asked does not answer, or a part of it could not be read.
     """
-    number = _did(verb, did)
+    what = _what(verb, dids)
     if verb == "clear" and ecu is None:
         raise InputError("clear: say with --ecu whose trouble codes are to be cleared")
     profile = find(named, ON_CHANGE, lambda line: click.echo(line, err=True)) if named else None
     try:
         with carrier(way, wait_s) as (name, send), nullcontext() if verb == "clear" else working(f"waiting for {name}"):
-            text, content, is_whole = asyncio.run(_run(Client(name, send), verb, ecu, number, profile, yes))
+            text, content, is_whole = asyncio.run(_run(Client(name, send), verb, ecu, what, profile, yes))
     except (NoReply, Refused) as error:
         click.echo(f"pigtail: {error}", err=True)
         sys.exit(1)
@@ -81,7 +84,7 @@ def command(
 
 
 async def _run(
-    client: Client, verb: str, name: str | None, did: int, profile: Profile | None, yes: bool
+    client: Client, verb: str, name: str | None, what: list[bytes], profile: Profile | None, yes: bool
 ) -> tuple[list[str], object, bool]:
     """Lines, the same as JSON, and whether all have answered."""
     if verb == "gate":
@@ -100,7 +103,7 @@ async def _run(
         ecus = await client.ecus(name)
     kind: Says
     if verb == "read":
-        rows, kind = await answers.read(client, ecus, did, profile), lines.read
+        rows, kind = await answers.read(client, ecus, what, profile), lines.read
     elif verb == "clear":
         rows, kind = await _clear(client, ecus[0], yes), lines.dtcs
     else:
@@ -130,15 +133,10 @@ async def _clear(client: Client, ecu: Ecu, yes: bool) -> Rows:
     return await answers.dtcs(client, [ecu])
 
 
-def _did(verb: str, text: str | None) -> int:
-    if (verb == "read") != (text is not None):
-        raise InputError("read takes an identifier of four hex digits, such as F190; the other verbs take none")
-    if text is None:
-        return 0
-    try:
-        number = int(text, 16)
-    except ValueError:
-        number = -1
-    if len(text) != 4 or number < 0:
-        raise InputError(f"read: {text!r} is no identifier: give four hex digits, such as F190")
-    return number
+def _what(verb: str, texts: Sequence[str]) -> list[bytes]:
+    if (verb == "read") != bool(texts):
+        raise InputError("read takes identifiers of four hex digits, such as F190, or two, such as 0C; the other verbs take none")
+    for text in texts:
+        if not _DID.fullmatch(text):
+            raise InputError(f"read: {text!r} is no identifier: give four hex digits, such as F190, or two, such as 0C")
+    return [bytes.fromhex(text) for text in texts]

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from host_tools.diag import descriptions, firmware, parameters, snapshots, trouble, values
@@ -12,7 +13,7 @@ from host_tools.signals.profile import Profile
 
 Fields = dict[str, Any]
 _VIN_SIZE, _CALIBRATION_SIZE = 17, 16
-_READ = 0x22
+_CURRENT, _READ = 0x01, 0x22
 _READ_VIN = b"\x22\xf1\x90"
 
 
@@ -72,16 +73,29 @@ async def every_vin(client: Asks, ecus: Sequence[Ecu]) -> list[Fields]:
     return await each(ecus, lambda ecu: _identity(client, ecu))
 
 
-async def read(client: Asks, ecus: Sequence[Ecu], did: int, profile: Profile | None = None) -> list[Fields]:
-    """The data of an identifier, and the values in it that the profile names."""
+async def read(client: Asks, ecus: Sequence[Ecu], what: Sequence[bytes], profile: Profile | None = None) -> list[Fields]:
+    """The data of identifiers (two bytes) and parameters of service 01 (one), and the values in them that the profile or SAE
+    J1979 names. Each has a request of its own: where one's data end in an answer for several, only the maker knows."""
 
-    async def ask(ecu: Ecu) -> Fields:
-        request = bytes((_READ, did >> 8, did & 0xFF))
+    async def identifier(ecu: Ecu, did: bytes) -> Fields:
+        request = bytes((_READ,)) + did
         answer = await client.ask(ecu, request)
         found = values.named(profile, ecu.name, request, answer) if profile else []
-        return {"did": f"{did:04X}", "data": answer[3:].hex(), "text": _text(answer[3:]), "values": found}
+        return {"data": answer[3:].hex(), "text": _text(answer[3:]), "values": found}
 
-    return await each(ecus, ask)
+    async def parameter(ecu: Ecu, pid: bytes) -> Fields:
+        data = firmware.value(await client.ask(ecu, bytes((_CURRENT,)) + pid))
+        found = [value.fields() for value in parameters.decode(pid[0], data) if value.name]
+        return {"data": data.hex(), "text": None, "values": found}
+
+    async def one(ecu: Ecu, asked: bytes) -> Fields:
+        kind, ask = ("did", identifier) if len(asked) > 1 else ("pid", parameter)
+        try:
+            return {kind: asked.hex().upper(), **await ask(ecu, asked)}
+        except Failure as failure:
+            return {kind: asked.hex().upper(), "failure": descriptions.failure(failure.code, failure.nrc)}
+
+    return [row for ecu in ecus for asked in what for row in await each([ecu], partial(one, asked=asked))]
 
 
 async def _identity(client: Asks, ecu: Ecu) -> Fields:

@@ -96,6 +96,7 @@ NOT_ASKED = {
     "buffer_overflow": "its answer is longer than the device has room for",
     "no_room": "its answer had to wait too long for others",
     "form": "its answer cannot be read",
+    "no memory": "the device has no memory for it now: try again",
     "blank": "it was never told its vehicle's number",
 }
 

@@ -87,9 +87,10 @@ def frozen_request(pid: int) -> bytes:
 
 def value(answer: bytes) -> bytes:
     """The data of the one parameter in an answer of service 01 or 02. Raises Failure."""
-    (data,) = _read(_obd.values, answer, {}).values()
-    found: bytes = data
-    return found
+    found: list[bytes] = list(_read(_obd.values, answer, {}).values())
+    if not found:
+        raise Failure("form")
+    return found[0]
 
 
 async def discover(ask: Callable[[bytes], Awaitable[bytes]], service: int) -> list[int]:

@@ -14,7 +14,7 @@ def told(rows: Iterable[Fields], lines: Callable[[Fields], Iterator[str]]) -> It
     """The lines of each ECU, or why it has none."""
     for row in rows:
         if "failure" in row:
-            yield printable(f"{row['ecu']} ({row['id']}): {row['failure']}")
+            yield printable(f"{_which(row)}: {row['failure']}")
         else:
             yield from map(printable, lines(row))
             for unread in row.get("unread", ()):
@@ -63,7 +63,7 @@ def vin(row: Fields) -> Iterator[str]:
 def read(row: Fields) -> Iterator[str]:
     """The bytes, what they are as a text, and the values in them."""
     text = row["text"]
-    yield f"{row['ecu']} ({row['id']}) {row['did']}: {_hex(row['data'])}" + ("" if text is None else f"  {text!r}")
+    yield f"{_which(row)}: {_hex(row['data'])}" + ("" if text is None else f"  {text!r}")
     for value in row["values"]:
         yield f"  {value['name']:<28} {_value(value)}"
 
@@ -81,6 +81,11 @@ def gate(told: Fields, now_s: float | None = None) -> Iterator[str]:
         yield printable(f"  answers, {count} times: {_why(reason)}")
     for age_ms, identifier, data in told["log"]:
         yield f"  {time.strftime('%H:%M:%S', time.localtime(now_s - age_ms / 1000))}  {identifier:03X}  {_hex(data)}"
+
+
+def _which(row: Fields) -> str:
+    """The ECU, and what of it was read where that is one thing of several."""
+    return " ".join([f"{row['ecu']} ({row['id']})", *(row[kind] for kind in ("did", "pid") if kind in row)])
 
 
 def _why(reason: str) -> str:

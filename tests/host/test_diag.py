@@ -363,13 +363,28 @@ def test_values_of_an_identifier_that_the_profile_names(tmp_path: Path) -> None:
     car = Car({("battery", "220101"): answer, ("engine", "220101"): answer, ("battery", "220102"): "62010201"})
 
     async def read(client: Client, ecus: list[Ecu]) -> list[dict[str, Any]]:
-        return [row for did in (0x0101, 0x0102) for row in await answers.read(client, ecus, did, profile)]
+        return await answers.read(client, ecus, [b"\1\1", b"\1\2"], profile)
 
     assert said(car, read, lines.read, BATTERY) == [
         "battery (7E4) 0101: FF 01 2C 02", "  Vehicle.Level                150 percent",
         "  Vehicle.Mode                 fast", "battery (7E4) 0102: 01",
     ]  # fmt: skip
-    assert said(car, read, lines.read, ENGINE) == ["engine (7E0) 0101: FF 01 2C 02", "engine (7E0): no answer"]
+    assert said(car, read, lines.read, ENGINE) == ["engine (7E0) 0101: FF 01 2C 02", "engine (7E0) 0102: no answer"]
+
+
+def test_several_identifiers_and_parameters_of_each() -> None:
+    says = {("engine", "22f190"): "62f190" + VIN, ("engine", "010c"): "410c1af8", ("battery", "22f187"): "62f18741"}
+    car = Car(says | {("engine", "22f187"): "negative 31", ("battery", "010c"): "41", ("engine", "01c8"): "41c80102"})
+
+    async def read(client: Client, ecus: list[Ecu]) -> list[dict[str, Any]]:
+        return await answers.read(client, ecus, [b"\xf1\x87", b"\xf1\x90", b"\x0c", b"\xc8"])
+
+    assert said(car, read, lines.read, ENGINE, BATTERY) == [
+        "engine (7E0) F187: refused, it does not have this, or not now (31)",
+        f"engine (7E0) F190: {bytes.fromhex(VIN).hex(' ').upper()}  'KMHK381GFLU000001'",
+        "engine (7E0) 0C: 1A F8", "  EngineSpeed                  1726 rpm", "engine (7E0) C8: 01 02", "battery (7E4) F187: 41",
+        "battery (7E4) F190: no answer", "battery (7E4) 0C: its answer cannot be read", "battery (7E4) C8: no answer",
+    ]  # fmt: skip
 
 
 def test_whom_a_verb_asks() -> None:
@@ -527,6 +542,8 @@ def test_command_line_over_a_broker(tmp_path: Path) -> None:
         assert ran.returncode == 0 and "P0420" in ran.stdout and "battery (7E4): no answer" in ran.stdout, ran.stderr
         ran = await run("clear", "--ecu", "all", "--yes")
         assert ran.returncode == 2 and "all is several at once" in ran.stderr
+        ran = await run("read", "0101", "F187", "--ecu", "battery")
+        assert (ran.returncode, ran.stdout) == (1, "battery (7E4) 0101: 48 69  'Hi'\nbattery (7E4) F187: no answer\n")
         ran = await run("read", "0101", "--ecu", "battery")
         assert (ran.returncode, ran.stdout) == (0, "battery (7E4) 0101: 48 69  'Hi'\n")
         ran = await run("clear", "--ecu", "engine", typed="battery\n")
@@ -547,7 +564,9 @@ def test_command_line_over_a_broker(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["read"], "read takes an identifier"), (["read", "F19"], "'F19' is no identifier"), (["read", "wxyz"], "'wxyz' is no"),
+        (["read"], "read takes identifiers"), (["read", "F19"], "'F19' is no identifier"), (["read", "wxyz"], "'wxyz' is no"),
+        (["read", "0x1F"], "'0x1F' is no"), (["read", "1_23"], "'1_23' is no"), (["read", "+123"], "'+123' is no"),
+        (["read", "F190", "١٢٣٤"], "'١٢٣٤' is no"), (["read", "F190 "], "'F190 ' is no"), (["read", ""], "'' is no"),
         (["dtcs", "F190"], "the other verbs take none"), (["clear"], "say with --ecu"), (["dance"], "'dance' is not one of"),
         (["dtcs", "--device", "a/b"], "a/b"), (["gate"], "broker"),
     ],
