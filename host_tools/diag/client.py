@@ -6,14 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from host_tools.control import NoReply
 from host_tools.control.carriers import Send
 from host_tools.diag.firmware import Failure
-from host_tools.errors import InputError, PigtailError
+from host_tools.errors import BrokerError, InputError, PigtailError
 from host_tools.reader import Reply
 
 _NEGATIVE = re.compile(r"negative ([0-9a-f]{2})")
 _PASSING = ("under_way", "ecu_budget", "budget", "queue")
 _TIMES, _PAUSE_S = 6, 0.3
+_SILENCES = 2  # questions in a row without a reply: then the device is gone
 _LOG = 32  # frames that a device keeps of what it sent
 _STANDARD = 0x7FF
 _OBD = range(0x7E0, 0x7E8)  # ISO 15765-4: physical requests
@@ -54,12 +56,13 @@ class Asks(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class Client:
-    """Commands `device`, whose replies `send` brings."""
+    """Commands `device`, whose replies `send` brings. `silences`: so many questions in a row had none."""
 
     device: str
     send: Send
+    silences: int = 0
 
     async def gate(self) -> dict[str, Any]:
         """The state of the gate as the device tells it, with all of its log. Raises Refused, NoReply, BrokerError."""
@@ -95,16 +98,26 @@ class Client:
 
     async def ask(self, ecu: Ecu, request: bytes) -> bytes:
         """The positive answer; where the device is just asking by its schedule, it is told again. Raises Failure where there is
-        none, and what `gate` raises."""
-        return _answer(await self._asked(ecu, request), self.device)
+        none, "no_reply" where not even the device says so: what was read before stands. Raises Refused."""
+        try:
+            return _answer(await self._asked(ecu, request), self.device)
+        except TooLong as error:
+            raise Failure("too_long") from error
 
     async def ask_all(self, everyone: Ecu, request: bytes) -> dict[str, bytes | Failure]:
         """What each of those has to say that this functional one reaches, by name. Raises as `ask`."""
         return _answers(await self._asked(everyone, request), self.device)
 
     async def _asked(self, ecu: Ecu, request: bytes) -> Reply:
+        if self.silences >= _SILENCES:  # each more would be waited for in vain
+            raise Failure("no_reply")
         for _ in range(_TIMES):
-            reply = await self._send("ask", {"ecu": ecu.name, "request": request.hex()})
+            try:
+                reply = await self._send("ask", {"ecu": ecu.name, "request": request.hex()})
+            except (NoReply, BrokerError) as error:
+                self.silences += 1
+                raise Failure("no_reply") from error
+            self.silences = 0
             if reply.ok or reply.text not in _PASSING:
                 break
             await asyncio.sleep(_PAUSE_S)

@@ -96,6 +96,8 @@ NOT_ASKED = {
     "buffer_overflow": "its answer is longer than the device has room for",
     "no_room": "its answer had to wait too long for others",
     "form": "its answer cannot be read",
+    "too_long": "its answer is longer than a reply of the device has room for",
+    "no_reply": "the device did not reply",
     "no memory": "the device has no memory for it now: try again",
     "blank": "it was never told its vehicle's number",
 }

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from host_tools.control import NoReply
 from host_tools.diag import answers, lines, parameters
 from host_tools.diag.at_once import AtOnce
 from host_tools.diag.client import Client, Ecu, Refused
 from host_tools.diag.descriptions import CODES, DROPPED, NOT_ASKED, failure
 from host_tools.diag.firmware import Failure, code_text, codes
-from host_tools.errors import InputError
+from host_tools.errors import BrokerError, InputError
 from host_tools.paths import FIRMWARE
 from host_tools.reader import Reply
 from host_tools.signals.find import find
@@ -76,11 +77,10 @@ class Beside(Client):
 
     def __init__(self, car: Car) -> None:
         super().__init__("kona", self._told)
-        object.__setattr__(self, "car", car)
+        self.car = car
 
     async def _told(self, command: str, arguments: Mapping[str, object]) -> Reply:
-        car: Car = self.car  # type: ignore[attr-defined]
-        told = car.answer({"id": "x", "command": command, "arguments": dict(arguments)})
+        told = self.car.answer({"id": "x", "command": command, "arguments": dict(arguments)})
         return Reply("kona", "x", command, bool(told["ok"]), told.get("result", {}), told.get("reason", ""), told.get("text", ""))  # type: ignore[arg-type]
 
 
@@ -182,6 +182,37 @@ def test_ecu_that_the_schedule_is_asking_is_asked_again(monkeypatch: pytest.Monk
     with pytest.raises(Failure, match="under_way"):
         asyncio.run(Beside(car).ask(ENGINE, b"\x22\xf1\x90"))
     assert len(car.heard) == 6
+
+
+@pytest.mark.parametrize("gone", [NoReply("no reply from kona"), BrokerError("the connection ended")])
+def test_device_that_does_not_reply_loses_nothing_that_it_told(gone: Exception) -> None:
+    class Leaving(Beside):
+        silent, asked = range(0), 0
+
+        async def _send(self, command: str, arguments: Mapping[str, object]) -> Reply:
+            self.asked += 1
+            if self.asked in self.silent:
+                raise gone
+            return await super()._send(command, arguments)
+
+    says = {(name, "19028d"): "59028d" for name in ("engine", "battery", "door")} | {("engine", "0a"): "4a00"}
+    told, silence = "engine (7E0): no trouble codes", "battery (7E4): the device did not reply"
+    for silent, last, asked in (
+        (range(3, 4), "door (18DA40F1): no trouble codes", 4),
+        (range(3, 9), "door (18DA40F1): the device did not reply", 4),  # and is not asked a third time
+    ):
+        client = Leaving(Car(says))
+        client.silent = silent
+        rows = asyncio.run(answers.dtcs(client, [ENGINE, BATTERY, DOOR] + [DOOR] * (len(silent) > 1)))
+        assert list(lines.told(rows, lines.dtcs))[:3] == [told, silence, last] and client.asked == asked
+
+
+def test_answer_that_has_no_room_in_a_reply_loses_nothing_of_the_others() -> None:
+    car = Car({("door", "19028d"): "too_long", ("door", "22f190"): "62f190" + VIN, ("battery", "22f190"): "too_long"})
+    assert said(car, answers.dtcs, lines.dtcs, DOOR) == [
+        "door (18DA40F1): its answer is longer than a reply of the device has room for"
+    ]
+    assert said(car, answers.vin, lines.vin, BATTERY, DOOR) == ["KMHK381GFLU000001  from door (18DA40F1)"]
 
 
 @pytest.mark.parametrize("answer", ["59", "5902", "59028d0420", "43", "4303042001"])
