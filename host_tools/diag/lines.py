@@ -69,10 +69,11 @@ def read(row: Fields) -> Iterator[str]:
 
 
 def gate(told: Fields, now_s: float | None = None) -> Iterator[str]:
-    """The state of the gate: who may be asked, what was refused, and the last frames that went out."""
+    """The state of the gate: who may be asked, what was refused since the start, and the last frames that went out."""
     now_s = time.time() if now_s is None else now_s
     state = "open" if told["open"] else "shut"
-    yield f"gate {state}" + (f", muted: {told['muted']}" if told["muted"] else "") + f"; {_count(told['sent'], 'frame')} sent"
+    muted = f", muted: {told['muted']}" if told["muted"] else ""
+    yield f"gate {state}{muted}; {_count(told['sent'], 'frame')} sent since the device started"
     for name, tx_id, rx_id in told["ecus"]:
         yield printable(f"  may ask {name} at {tx_id:03X}, {'many answer' if rx_id is None else f'answers at {rx_id:03X}'}")
     for reason, count in sorted(told["refused"].items()):
@@ -80,12 +81,18 @@ def gate(told: Fields, now_s: float | None = None) -> Iterator[str]:
     for reason, count in sorted(told.get("isotp", {}).items()):  # a firmware of before does not tell it
         yield printable(f"  answers, {count} times: {_why(reason)}")
     for age_ms, identifier, data in told["log"]:
-        yield f"  {time.strftime('%H:%M:%S', time.localtime(now_s - age_ms / 1000))}  {identifier:03X}  {_hex(data)}"
+        yield f"  {_when(now_s, age_ms)}  {identifier:03X}  {_hex(data)}"
 
 
 def _which(row: Fields) -> str:
     """The ECU, and what of it was read where that is one thing of several."""
     return " ".join([f"{row['ecu']} ({row['id']})", *(row[kind] for kind in ("did", "pid") if kind in row)])
+
+
+def _when(now_s: float, age_ms: int) -> str:
+    if age_ms < 0:  # a firmware of before, whose ticks wrapped after six days
+        return "date unknown       "
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now_s - age_ms / 1000))
 
 
 def _why(reason: str) -> str:

@@ -689,7 +689,7 @@ class Tester:
         self.ecu, self.tx_id, self.rx_id = self, 0x7E4, 0x7EC
         self.guard = self.isotp = self
         self.counts = {"unasked": 3, "pci": 0, "no_answer": 1}
-        self.log = [(ticks_ms(), 0x7E4, bytes([n])) for n in range(20)]
+        self.log = [(uptime.ms() // 10, 0x7E4, bytes([n])) for n in range(20)]
         self.asked = []
 
     def status(self):

@@ -6,6 +6,7 @@ from binascii import hexlify
 from ecus import segmented
 from fakes import Can, Time
 from pair import Pair
+from pigtail import uptime
 from pigtail.can import bus as bus_module
 from pigtail.can import tx_guard
 from pigtail.can.bus import Bus
@@ -79,7 +80,8 @@ class Scene:
         for name in os.listdir("/") if fresh else ():
             if name.startswith("mute."):
                 os.remove("/" + name)
-        self.time = Time(1000).into(tx_guard, isotp, uds, tester, bus_module, questions)
+        self.time = Time(1000).into(tx_guard, isotp, uds, tester, bus_module, uptime)
+        uptime._last, uptime._ms = self.time.now, 0
         self.can = Controller()
         self.said = []
         self.taken = 0
@@ -185,6 +187,22 @@ def test_vin_is_asked_and_nobody_but_the_gate_reaches_for_send():
         assert [ident for ident, _ in scene.can.on_wire] == [0x7E4, 0x7E4]  # the request and a flow control
         assert scene.can.reached == 1 and scene.tester.guard.sent == 2
         assert [ident for _, ident, _ in scene.tester.guard.log] == [0x7E4, 0x7E4]
+
+    Scene().runs(steps)
+
+
+def test_age_of_a_frame_is_right_for_months():
+    async def steps(scene):
+        scene.can.answers = {b"\x09\x02": frames(0x7EC, VIN)[:1]}
+        await scene.opens()
+        await scene.asks("battery", b"\x09\x02")
+        sent_at = scene.time.now
+        for day in range(1, 200):  # ticks wrap after six days
+            scene.time.now += 86_400_000
+            uptime.ms()
+            if day in (6, 7, 13, 199):
+                ages = [age for age, _, _ in (await scene.does("gate", {"skip": 0}))["log"]]
+                assert all(0 <= age - (scene.time.now - sent_at) <= 2000 for age in ages) and ages, (day, ages)
 
     Scene().runs(steps)
 

@@ -5,6 +5,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -512,17 +513,20 @@ def test_reply_that_no_device_sends() -> None:
 
 def test_gate_is_told_as_a_garage_wants_it() -> None:
     told = list(lines.gate(GATE | {"muted": "dtc"}, 1_700_000_000))
-    assert told[0] == "gate open, muted: dtc; 12 frames sent"
+    assert told[0] == "gate open, muted: dtc; 12 frames sent since the device started"
     assert told[1] == "  may ask engine at 7E0, answers at 7E8"
     assert told[4] == "  may ask all at 7DF, many answer"
     assert told[5].startswith("  refused 3 times: the vehicle is not awake")
     assert told[6:8] == ["  answers, 7 times: no answer", "  answers, 2 times: a message that was not awaited"]
-    assert told[8].endswith("  7E0  03 19 02 8D 00 00 00 00") and len(told) == 10
+    date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1_700_000_000 - 1.5))
+    assert told[8] == f"  {date}  7E0  03 19 02 8D 00 00 00 00" and len(told) == 10
 
 
 def test_gate_of_a_firmware_that_does_not_tell_what_it_dropped() -> None:
     before = {name: value for name, value in GATE.items() if name != "isotp"}
     assert not any("answers, " in line for line in lines.gate(before))
+    before["log"] = [[-400_000_000, 0x7E0, "0319028d00000000"]]  # as its ticks wrapped
+    assert list(lines.gate(before))[-1] == "  date unknown         7E0  03 19 02 8D 00 00 00 00"
 
 
 def test_reasons_why_something_was_dropped_all_have_words() -> None:
@@ -587,7 +591,7 @@ def test_command_line_over_a_broker(tmp_path: Path) -> None:
             ran = await run(verb)
             assert (ran.returncode, car.heard[-1]) == (0, ("unmute" if verb == "unmute" else "allow", command))
         ran = await run("gate")
-        assert ran.returncode == 0 and ran.stdout.startswith("gate open; 12 frames sent\n")
+        assert ran.returncode == 0 and ran.stdout.startswith("gate open; 12 frames sent since")
 
     served(lambda command: [car.answer(command)], tmp_path, use)
 

@@ -55,6 +55,7 @@ def load(source: str | None = None) -> Gate:
     names: dict[str, Any] = {
         "struct": struct,
         "micropython": types.SimpleNamespace(const=lambda value: value),
+        "pigtail": types.SimpleNamespace(uptime=types.SimpleNamespace(ms=lambda: gate.now)),
         "time": types.SimpleNamespace(ticks_ms=lambda: gate.now % 2**30, ticks_diff=ticks_diff),
     }
 

@@ -7,6 +7,7 @@ do not pass: no request that reads needs them. What is refused is counted by rea
 
 import struct
 from micropython import const
+from pigtail import uptime
 from time import ticks_diff, ticks_ms
 
 _FRAMES_A_SECOND = const(10)
@@ -17,7 +18,7 @@ _TEC = const(32)  # transmit error counter: four frames in a row that failed (IS
 _PASSIVE, _BUS_OFF = const(3), const(4)  # machine.CAN.STATE_PASSIVE, STATE_BUS_OFF
 _EXTENDED = const(2)  # machine.CAN.FLAG_EXT_ID
 _LOG = const(32)  # frames
-_SENT = "<iI8s"  # tick, id, data
+_SENT = "<II8s"  # uptime in 10 ms, which ticks lose after six days; id, data
 _SENT_SIZE = const(16)
 _FLOW_CONTROL, _OVERFLOW = const(0x30), const(2)
 
@@ -79,7 +80,7 @@ class TxGuard:
 
     @property
     def log(self) -> list:
-        """(tick, id, data) of the latest frames, oldest first."""
+        """(uptime in 10 ms, id, data) of the latest frames, oldest first."""
         first = max(0, self.sent - _LOG)
         return [struct.unpack_from(_SENT, self._log, n % _LOG * _SENT_SIZE) for n in range(first, self.sent)]
 
@@ -224,7 +225,7 @@ class TxGuard:
             if data[ecu.at + 1] in _CLEARS:
                 ecu.may_clear = None
         self._sent_at.append(now)
-        struct.pack_into(_SENT, self._log, self.sent % _LOG * _SENT_SIZE, now, ecu.tx_id, data)
+        struct.pack_into(_SENT, self._log, self.sent % _LOG * _SENT_SIZE, uptime.ms() // 10, ecu.tx_id, data)
         self.sent += 1
 
     def _check_heartbeat(self):

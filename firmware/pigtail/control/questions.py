@@ -3,9 +3,8 @@
 import asyncio
 from binascii import hexlify, unhexlify
 from micropython import const
-from pigtail import once
+from pigtail import once, uptime
 from pigtail.diag.isotp import Failure
-from time import ticks_diff, ticks_ms
 
 _PROFILE = "/profile.bin"  # where the configuration names no other
 _PAGE = const(8)  # frames of the gate's log in one reply: with sixteen ECUs it must fit into a message
@@ -52,9 +51,9 @@ def _allowed(commands, requests):
 
 def _gate(tester, skip):
     """What the gate let through, newest last, without the `skip` newest; what came and was dropped; and whom it knows."""
-    guard, now = tester.guard, ticks_ms()
+    guard, now = tester.guard, uptime.ms() // 10
     end = max(0, len(guard.log) - skip)
-    log = [[ticks_diff(now, at), ident, hexlify(data).decode()] for at, ident, data in guard.log[max(0, end - _PAGE) : end]]
+    log = [[(now - at) * 10, ident, hexlify(data).decode()] for at, ident, data in guard.log[max(0, end - _PAGE) : end]]
     ecus = [[name, tester.servers[name].ecu.tx_id, tester.servers[name].rx_id] for name in tester.servers]
     ecus += [[name, tester.functional[name].tx_id, None] for name in tester.functional]
     result, counts = tester.status(), tester.isotp.counts
