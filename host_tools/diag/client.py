@@ -19,6 +19,7 @@ _SILENCES = 2  # questions in a row without a reply: then the device is gone
 _LOG = 32  # frames that a device keeps of what it sent
 _STANDARD = 0x7FF
 _OBD = range(0x7E0, 0x7E8)  # ISO 15765-4: physical requests
+_WIDE_OBD, _WIDE_BITS = 0x18DA00F1, 0x1FFF00FF  # those of 29 bits, and what of them counts
 
 
 class Refused(PigtailError):
@@ -44,8 +45,8 @@ class Ecu:
 
     @property
     def is_obd(self) -> bool:
-        """Whether its id is one of those that SAE J1979 goes to."""
-        return self.tx_id in _OBD
+        """Whether its id is one of those that SAE J1979 goes to. Those of 29 bits are any ECU's, with emissions or without."""
+        return self.tx_id & _WIDE_BITS == _WIDE_OBD if self.is_wide else self.tx_id in _OBD
 
 
 class Asks(Protocol):

@@ -26,6 +26,11 @@ class Failure(Exception):
         """Whether the ECU says that it does not have this (ISO 14229-1, A.1). All asked at once, it does so by its silence."""
         return self.nrc in _UNSUPPORTED or self.code == "silent"
 
+    @property
+    def is_silence(self) -> bool:
+        """Whether nobody said anything."""
+        return self.code in ("no_answer", "silent")
+
 
 _modules = Modules({"pigtail.diag.isotp": SimpleNamespace(Failure=Failure)})
 _dtc = _modules.module("pigtail.diag.dtc")

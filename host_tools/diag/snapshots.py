@@ -41,7 +41,7 @@ async def kept(client: Asks, ecu: Ecu) -> Kept:
     """What an ECU keeps with its codes. Raises Failure where it does not even tell these."""
     memory = await trouble.memory(client, ecu)
     if memory.by == trouble.OBD:
-        return await _freeze_frame(client, ecu, memory.unread)
+        return await _freeze_frame(client, ecu, memory.unread, None)
     found, unread = [], list(memory.unread)
     for code in memory.codes:
         try:
@@ -49,7 +49,7 @@ async def kept(client: Asks, ecu: Ecu) -> Kept:
         except Failure as failure:
             if failure.is_unsupported:  # by this ECU at all
                 if ecu.is_obd:
-                    return await _freeze_frame(client, ecu, memory.unread)
+                    return await _freeze_frame(client, ecu, memory.unread, failure)
                 return Kept(tuple(found), (*unread, Unread("snapshots", failure)))
             unread.append(Unread(f"the snapshot of {code.text}", failure))
     return Kept(tuple(found), tuple(unread))
@@ -65,13 +65,16 @@ async def _snapshot(client: Asks, ecu: Ecu, code: trouble.Code) -> Snapshot:
     return Snapshot(code.text, firmware.snapshot(answer))
 
 
-async def _freeze_frame(client: Asks, ecu: Ecu, unread: tuple[Unread, ...]) -> Kept:
+async def _freeze_frame(client: Asks, ecu: Ecu, unread: tuple[Unread, ...], refused: Failure | None) -> Kept:
+    """`refused`: why there are no others, which counts where nothing is said of this one."""
     try:
         stored_by = firmware.value(await client.ask(ecu, firmware.frozen_request(_STORED_BY)))
         if not any(stored_by):
             return Kept((), unread)
         pids, missed = await parameters.had(client, ecu, 2)
     except Failure as failure:
+        if failure.is_silence and refused:
+            return Kept((), (*unread, Unread("snapshots", refused)))
         return Kept((), unread if failure.is_unsupported else (*unread, Unread("the freeze frame", failure)))
     unread += missed
     values: list[parameters.Value] = []

@@ -56,7 +56,10 @@ async def memory(client: Asks, ecu: Ecu) -> Memory:
     except Failure as failure:
         if not ecu.is_obd or failure.code not in ("negative", "no_answer", "silent", "service"):
             raise
-        return await _obd(client, ecu)
+        try:
+            return await _obd(client, ecu)
+        except Failure as other:
+            raise failure if other.is_silence else other from None
     found = tuple(Code(number, _states(status or 0), status) for number, status in firmware.codes(answer))
     return await _with_permanent(client, ecu, found) if ecu.is_obd else Memory(UDS, found)
 
@@ -86,7 +89,7 @@ async def _obd(client: Asks, ecu: Ecu) -> Memory:
 
 async def _told(client: Asks, ecu: Ecu, services: tuple[tuple[bytes, str], ...]) -> tuple[States, tuple[Unread, ...]]:
     """Which states the codes have by these services of SAE J1979, and which of them could not be read; who does not have such
-    a service has no such codes."""
+    a service has no such codes. At 29 bits that may be any ECU, which SAE J1979 lets be silent then."""
     states: States = {}
     unread = []
     for request, state in services:
@@ -94,7 +97,7 @@ async def _told(client: Asks, ecu: Ecu, services: tuple[tuple[bytes, str], ...])
             rows = firmware.codes(await client.ask(ecu, request))
         except Failure as failure:
             rows = []
-            if not failure.is_unsupported:
+            if not (failure.is_unsupported or (ecu.is_wide and failure.is_silence)):
                 unread.append(Unread(f"{state} codes", failure))
         for number, _ in rows:
             states[number] = (*states.get(number, ()), state)

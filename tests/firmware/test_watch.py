@@ -59,8 +59,8 @@ async def test_code_whose_status_changes_is_no_new_one_nor_is_one_that_was_away(
 
 
 async def test_obd_is_asked_where_uds_is_not_supported():
-    for refusal in b"\x7f\x19\x11", None:
-        engine = server()
+    for ids, refusal in ((), b"\x7f\x19\x11"), ((), None), ((0x18DA10F1, 0x18DAF110), b"\x7f\x19\x11"):
+        engine = server(*ids)
         drive = drive_of(engine)
         if refusal:
             drive.answers(engine, STORED, refusal)
@@ -76,7 +76,7 @@ async def test_obd_is_asked_where_uds_is_not_supported():
 
 
 async def test_ecu_that_has_neither_is_not_watched_and_says_so():
-    engine, door = server(), server(0x18DA40F1, 0x18DAF140)
+    engine, door = server(), server(0x18DB40F1, 0x18DBF140)
     drive = drive_of(engine, door)
     drive.answers(engine, STORED, b"\x7f\x19\x11")
     drive.answers(engine, OBD, b"\x7f\x03\x11")

@@ -120,6 +120,22 @@ def test_codes_by_sae_j1979_where_there_is_no_uds() -> None:
         ]
 
 
+@pytest.mark.parametrize(("tx_id", "is_obd"), [(0x7DF, 0), (0x7E0, 1), (0x7E7, 1), (0x7E8, 0), (0x18DA10F1, 1), (0x18DAFEF1, 1),
+                                               (0x18DA10F0, 0), (0x18DB10F1, 0), (0x8DA10F1, 0)])  # fmt: skip
+def test_ids_that_obd_has(tx_id: int, is_obd: int) -> None:
+    assert Ecu("x", tx_id, 0).is_obd == bool(is_obd)
+
+
+def test_codes_by_sae_j1979_at_29_bits() -> None:
+    says = {("door", "19028d"): "negative 11", ("door", "03"): "43010420", ("door", "07"): "4700"}
+    assert said(Car(says), answers.dtcs, lines.dtcs, DOOR) == [
+        "door (18DA40F1): 1 trouble code", "  P0420     catalyst system efficiency below threshold, bank 1  confirmed",
+    ]  # fmt: skip
+    assert said(Car({("door", "19028d"): "59028d"}), answers.dtcs, lines.dtcs, DOOR) == ["door (18DA40F1): no trouble codes"]
+    lost = {("door", "19028d"): "59028d", ("door", "0a"): "wrong_sn"}
+    assert "permanent codes could not be read" in said(Car(lost), answers.dtcs, lines.dtcs, DOOR)[1]
+
+
 def test_permanent_codes_beside_those_of_uds() -> None:
     car = Car({("engine", "19028d"): "59028d04200028", ("engine", "0a"): "4a0204200171"})
     assert said(car, answers.dtcs, lines.dtcs, ENGINE)[1:] == [
@@ -196,10 +212,11 @@ def test_device_that_does_not_reply_loses_nothing_that_it_told(gone: Exception) 
                 raise gone
             return await super()._send(command, arguments)
 
-    says = {(name, "19028d"): "59028d" for name in ("engine", "battery", "door")} | {("engine", "0a"): "4a00"}
+    says = {(name, "19028d"): "59028d" for name in ("engine", "battery", "door")}
+    says |= dict.fromkeys([("engine", "0a"), ("door", "0a")], "4a00")
     told, silence = "engine (7E0): no trouble codes", "battery (7E4): the device did not reply"
     for silent, last, asked in (
-        (range(3, 4), "door (18DA40F1): no trouble codes", 4),
+        (range(3, 4), "door (18DA40F1): no trouble codes", 5),
         (range(3, 9), "door (18DA40F1): the device did not reply", 4),  # and is not asked a third time
     ):
         client = Leaving(Car(says))

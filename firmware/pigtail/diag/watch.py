@@ -60,7 +60,8 @@ def requests(servers, guard, tell) -> list:
     """What the poller is to ask, besides its schedule, of `servers` (name to uds.Server)."""
     found = []
     for name, server in servers.items():
-        is_obd = not server.ecu.is_extended_id and server.ecu.tx_id >> 3 == 0x7E0 >> 3
+        tx_id = server.ecu.tx_id  # ISO 15765-4: 7E0 to 7E7, or 18DAxxF1
+        is_obd = tx_id & 0x1FFF00FF == 0x18DA00F1 if server.ecu.is_extended_id else tx_id >> 3 == 0x7E0 >> 3
         taker = Codes(name, is_obd, guard, tell)
         found.append((name, _STORED, _PERIOD_MS, _PRIORITY, ("awake",), taker))
     return found
