@@ -12,7 +12,7 @@ from typing import Any
 
 from host_tools.firmware_modules import Modules
 
-MODULES = ["can.tx_guard", "diag.isotp", "diag.uds", "diag.dids", "diag.dtc", "diag.obd"]
+MODULES = ["can.tx_guard", "diag.isotp", "diag.uds", "diag.dtc", "diag.obd"]
 POINTERS = {"ptr8": "B", "ptr32": "i"}
 
 

@@ -122,6 +122,8 @@ async def _clear(client: Client, ecu: Ecu, yes: bool) -> Rows:
     click.echo("\n".join(lines.told(before, lines.dtcs)), err=True)
     if "failure" in before[0]:
         return before
+    if before[0]["by"] not in trouble.CLEARS:
+        raise Refused(f"{ecu.name} told its codes by KWP 2000, and pigtail does not clear them by that")
     if not yes:
         click.echo("Clearing erases them with their snapshots, and resets the car's readiness for emission tests.", err=True)
         if click.prompt(f"Type {ecu.name} to clear them", default="", show_default=False, err=True) != ecu.name:

@@ -13,7 +13,7 @@ from host_tools.signals.profile import Profile
 
 Fields = dict[str, Any]
 _VIN_SIZE, _CALIBRATION_SIZE = 17, 16
-_CURRENT, _READ = 0x01, 0x22
+_READ = 0x22
 _READ_VIN = b"\x22\xf1\x90"
 
 
@@ -84,7 +84,7 @@ async def read(client: Asks, ecus: Sequence[Ecu], what: Sequence[bytes], profile
         return {"data": answer[3:].hex(), "text": _text(answer[3:]), "values": found}
 
     async def parameter(ecu: Ecu, pid: bytes) -> Fields:
-        data = firmware.value(await client.ask(ecu, bytes((_CURRENT,)) + pid))
+        data = firmware.value(await client.ask(ecu, firmware.current_request(pid[0])))
         found = [value.fields() for value in parameters.decode(pid[0], data) if value.name]
         return {"data": data.hex(), "text": None, "values": found}
 

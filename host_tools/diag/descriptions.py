@@ -99,6 +99,8 @@ NOT_ASKED = {
     "too_long": "its answer is longer than a reply of the device has room for",
     "no_reply": "the device did not reply",
     "no memory": "the device has no memory for it now: try again",
+    "kwp": "it has no UDS, and to ask by KWP (18) is for the owner to allow, in `requests.services`",
+    "kwp_snapshots": "KWP keeps them in a form of the maker's",
     "blank": "it was never told its vehicle's number",
 }
 
@@ -113,11 +115,14 @@ DROPPED = {
     "interrupted": "an answer that began anew before its end",
 }
 
-# How a mechanic says a status bit; the others tell of the test, not of the fault.
+# How a mechanic says a status bit of ISO 14229-1 or 14230-3; the others tell of the test, not of the fault.
 STATUS = {
     "confirmedDTC": "confirmed",
     "pendingDTC": "pending",
     "testFailed": "test failed",
+    "present": "present",
+    "notPresent": "not present now",
+    "intermittent": "intermittent",
     "warningIndicatorRequested": "lamp on",
 }
 

@@ -36,7 +36,11 @@ _modules = Modules({"pigtail.diag.isotp": SimpleNamespace(Failure=Failure)})
 _dtc = _modules.module("pigtail.diag.dtc")
 _obd = _modules.module("pigtail.diag.obd")
 
-STATUS: tuple[str, ...] = _dtc.STATUS
+STORED: bytes = _obd.STORED
+PENDING: bytes = _obd.PENDING
+PERMANENT: bytes = _obd.PERMANENT
+SUPPORTED_CODES: bytes = _dtc.supported_request()
+KWP_CODES: bytes = _dtc.ALL
 VIN: bytes = _obd.VIN
 CALIBRATIONS: bytes = _obd.CALIBRATIONS
 
@@ -53,6 +57,12 @@ def status_names(byte: int) -> list[str]:
     return names
 
 
+def kwp_status_names(byte: int) -> list[str]:
+    """The same for ISO 14230-3."""
+    names: list[str] = _dtc.kwp_status(byte)
+    return names
+
+
 def codes(answer: bytes) -> list[tuple[int, int | None]]:
     """(code, status) of an answer for codes; SAE J1979 has no status. Raises Failure."""
     found: list[tuple[int, int | None]] = _read(_dtc.codes, answer)
@@ -63,6 +73,18 @@ def codes_request(mask: int) -> bytes:
     """For the codes with one of these status bits."""
     request: bytes = _dtc.request(mask)
     return request
+
+
+def count_request(mask: int) -> bytes:
+    """For the number of those."""
+    request: bytes = _dtc.count_request(mask)
+    return request
+
+
+def count(answer: bytes) -> int:
+    """The number in its answer. Raises Failure."""
+    number: int = _read(_dtc.count, answer)
+    return number
 
 
 def snapshot_request(code: int) -> bytes:
@@ -78,10 +100,28 @@ def snapshot(answer: bytes) -> dict[int, bytes]:
     return {number: record.get(None, b"") for number, record in records.items()}
 
 
+def extended_request(code: int) -> bytes:
+    """For all extended data records of a code."""
+    request: bytes = _dtc.extended_request(code)
+    return request
+
+
+def extended(answer: bytes) -> bytes:
+    """The records in its answer with their numbers; only the maker knows where one ends. Raises Failure."""
+    data: bytes = _read(_dtc.extended, answer)[2]
+    return data
+
+
 def texts(answer: bytes, size: int) -> list[str]:
     """The texts of `size` characters in an answer of service 09. Raises Failure."""
     found: list[str] = _read(_obd.texts, answer, size)
     return found
+
+
+def current_request(pid: int) -> bytes:
+    """For a parameter as it is now."""
+    request: bytes = _obd.request(pid)
+    return request
 
 
 def frozen_request(pid: int) -> bytes:

@@ -42,7 +42,9 @@ def snapshot(row: Fields) -> Iterator[str]:
             yield f"  {value['name'] or 'PID ' + value['pid']:<28} {_value(value)}"
         for number, data in kept["records"].items():
             yield f"  record {number}: {_hex(data)}"
-        if not (kept["values"] or kept["records"]):
+        if kept["extended"]:
+            yield f"  extended data: {_hex(kept['extended'])}"
+        if not (kept["values"] or kept["records"] or kept["extended"]):
             yield "  nothing was kept with it"
 
 

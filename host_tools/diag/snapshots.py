@@ -1,28 +1,30 @@
-"""What an ECU keeps with its trouble codes: by ISO 14229-1 (19 04), or the freeze frame of SAE J1979 (02)."""
+"""What an ECU keeps with its trouble codes: by ISO 14229-1 (19 04 and 06), or the freeze frame of SAE J1979 (02)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from host_tools.diag import firmware, parameters, trouble
 from host_tools.diag.client import Asks, Ecu
 from host_tools.diag.firmware import Failure
 from host_tools.diag.unread import Unread
 
-_OUT_OF_RANGE = 0x31  # of 19 04: the code has no such record
+_OUT_OF_RANGE = 0x31  # of 19 04 and 06: the code has no such record
 _STORED_BY = 2  # the parameter of a freeze frame that is the code it was kept for
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What was kept with a code: `records` of the maker's form, or the `values` of a freeze frame."""
+    """What was kept with a code: `records` and `extended` data of the maker's form, or the `values` of a freeze frame."""
 
     code: str
     records: dict[int, bytes]
     values: tuple[parameters.Value, ...] = ()
+    extended: bytes = b""
 
     def fields(self) -> dict[str, object]:
         """As JSON."""
         records = {str(number): data.hex() for number, data in self.records.items()}
-        return {"code": self.code, "records": records, "values": [value.fields() for value in self.values]}
+        values = [value.fields() for value in self.values]
+        return {"code": self.code, "records": records, "values": values, "extended": self.extended.hex()}
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ async def kept(client: Asks, ecu: Ecu) -> Kept:
     memory = await trouble.memory(client, ecu)
     if memory.by == trouble.OBD:
         return await _freeze_frame(client, ecu, memory.unread, None)
-    found, unread = [], list(memory.unread)
+    if memory.by == trouble.KWP and memory.codes:
+        return Kept(unread=(Unread("snapshots", Failure("kwp_snapshots")),))
+    found, unread, has_extended = [], list(memory.unread), True
     for code in memory.codes:
         try:
             found.append(await _snapshot(client, ecu, code))
@@ -52,6 +56,13 @@ async def kept(client: Asks, ecu: Ecu) -> Kept:
                     return await _freeze_frame(client, ecu, memory.unread, failure)
                 return Kept(tuple(found), (*unread, Unread("snapshots", failure)))
             unread.append(Unread(f"the snapshot of {code.text}", failure))
+            continue
+        try:
+            found[-1] = replace(found[-1], extended=await _extended(client, ecu, code) if has_extended else b"")
+        except Failure as failure:
+            has_extended = not failure.is_unsupported
+            if has_extended:
+                unread.append(Unread(f"the extended data of {code.text}", failure))
     return Kept(tuple(found), tuple(unread))
 
 
@@ -63,6 +74,15 @@ async def _snapshot(client: Asks, ecu: Ecu, code: trouble.Code) -> Snapshot:
             raise
         return Snapshot(code.text, {})
     return Snapshot(code.text, firmware.snapshot(answer))
+
+
+async def _extended(client: Asks, ecu: Ecu, code: trouble.Code) -> bytes:
+    try:
+        return firmware.extended(await client.ask(ecu, firmware.extended_request(code.number)))
+    except Failure as failure:
+        if failure.nrc != _OUT_OF_RANGE:
+            raise
+        return b""
 
 
 async def _freeze_frame(client: Asks, ecu: Ecu, unread: tuple[Unread, ...], refused: Failure | None) -> Kept:

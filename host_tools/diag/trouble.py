@@ -1,5 +1,6 @@
-"""Trouble codes: by ISO 14229-1 (19), or SAE J1979 (03, 07, 0A)."""
+"""Trouble codes: by ISO 14229-1 (19), SAE J1979 (03, 07, 0A), or ISO 14230-3 (18)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from host_tools.diag import descriptions, firmware
@@ -7,22 +8,22 @@ from host_tools.diag.client import Asks, Ecu
 from host_tools.diag.firmware import Failure
 from host_tools.diag.unread import Unread
 
-UDS, OBD = "uds", "obd"
+UDS, OBD, KWP = "uds", "obd", "kwp"
 CLEARS = {UDS: b"\x14\xff\xff\xff", OBD: b"\x04"}
 _MASK = 0x8D  # lamp, confirmed, pending, test failed
-_CONFIRMED = b"\x03"
-_SERVICES = ((b"\x07", "pending"), (b"\x0a", "permanent"))
+_SERVICES = ((firmware.PENDING, "pending"), (firmware.PERMANENT, "permanent"))
+_NO_SERVICE, _NO_SUBFUNCTION = 0x11, 0x12
 
 States = dict[int, tuple[str, ...]]  # of each code
 
 
 @dataclass(frozen=True)
 class Code:
-    """One code; `states` as a mechanic says them, `status` the byte of ISO 14229-1, None where SAE J1979 told of it."""
+    """One code; `states` as a mechanic says them, `status` the names of the bits that are set: None, as SAE J1979 has none."""
 
     number: int
     states: tuple[str, ...]
-    status: int | None = None
+    status: tuple[str, ...] | None = None
 
     @property
     def text(self) -> str:
@@ -31,13 +32,13 @@ class Code:
 
     def fields(self) -> dict[str, object]:
         """As JSON."""
-        bits = None if self.status is None else firmware.status_names(self.status)
+        bits = None if self.status is None else list(self.status)
         return {"code": self.text, "description": descriptions.code(self.text), "states": list(self.states), "status": bits}
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What an ECU keeps, by which of both it was asked, and what of it could not be read."""
+    """What an ECU keeps, by which of the three it was asked, and what of it could not be read."""
 
     by: str
     codes: tuple[Code, ...]
@@ -52,21 +53,59 @@ class Memory:
 async def memory(client: Asks, ecu: Ecu) -> Memory:
     """The codes of an ECU. Raises Failure."""
     try:
-        answer = await client.ask(ecu, firmware.codes_request(_MASK))
+        return await _uds(client, ecu)
     except Failure as failure:
-        if not ecu.is_obd or failure.code not in ("negative", "no_answer", "silent", "service"):
+        if failure.code != "negative" and failure.code != "service" and not failure.is_silence:
             raise
+        return await _older(client, ecu, failure)
+
+
+async def _older(client: Asks, ecu: Ecu, refused: Failure) -> Memory:
+    """By what there was before ISO 14229-1; raises what `refused` that where the ECU has nothing to say by these either."""
+    if ecu.is_obd:
         try:
             return await _obd(client, ecu)
-        except Failure as other:
-            raise failure if other.is_silence else other from None
-    found = tuple(Code(number, _states(status or 0), status) for number, status in firmware.codes(answer))
+        except Failure as failure:
+            if not failure.is_silence:
+                refused = failure
+    if refused.nrc == _NO_SERVICE:
+        try:
+            rows = await _rows(client, ecu, firmware.KWP_CODES)
+            return Memory(KWP, tuple(_code(number, status, firmware.kwp_status_names) for number, status in rows))
+        except Failure as failure:
+            refused = Failure("kwp") if failure.code == "service" else refused
+    raise refused
+
+
+async def _uds(client: Asks, ecu: Ecu) -> Memory:
+    try:
+        rows = await _rows(client, ecu, firmware.codes_request(_MASK))
+    except Failure as failure:
+        if failure.code in ("buffer_overflow", "too_long"):
+            return Memory(UDS, (), (Unread(await _how_many(client, ecu, failure), failure),))
+        if failure.nrc != _NO_SUBFUNCTION:
+            raise
+        rows = await _rows(client, ecu, firmware.SUPPORTED_CODES)
+    found = tuple(_code(number, status, firmware.status_names) for number, status in rows if status & _MASK)
     return await _with_permanent(client, ecu, found) if ecu.is_obd else Memory(UDS, found)
 
 
-def _states(status: int) -> tuple[str, ...]:
-    names = firmware.status_names(status)
-    return tuple(said for name, said in descriptions.STATUS.items() if name in names)
+async def _how_many(client: Asks, ecu: Ecu, failure: Failure) -> str:
+    try:
+        count = firmware.count(await client.ask(ecu, firmware.count_request(_MASK)))
+    except Failure:
+        raise failure from None
+    return f"{count} trouble codes"
+
+
+async def _rows(client: Asks, ecu: Ecu, request: bytes) -> list[tuple[int, int]]:
+    """(code, status) of an answer in which each has one."""
+    return [(number, status or 0) for number, status in firmware.codes(await client.ask(ecu, request))]
+
+
+def _code(number: int, status: int, names: Callable[[int], list[str]]) -> Code:
+    told = tuple(names(status))
+    return Code(number, tuple(said for name, said in descriptions.STATUS.items() if name in told), told)
 
 
 async def _with_permanent(client: Asks, ecu: Ecu, found: tuple[Code, ...]) -> Memory:
@@ -80,7 +119,7 @@ async def _with_permanent(client: Asks, ecu: Ecu, found: tuple[Code, ...]) -> Me
 
 async def _obd(client: Asks, ecu: Ecu) -> Memory:
     """The first of the services must answer, the others need not be there."""
-    states: States = {number: ("confirmed",) for number, _ in firmware.codes(await client.ask(ecu, _CONFIRMED))}
+    states: States = {number: ("confirmed",) for number, _ in firmware.codes(await client.ask(ecu, firmware.STORED))}
     others, unread = await _told(client, ecu, _SERVICES)
     for number, said in others.items():
         states[number] = states.get(number, ()) + said

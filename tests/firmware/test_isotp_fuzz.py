@@ -5,7 +5,7 @@
 import random
 from array import array
 from ecus import Bench, channel, segmented, server, slots
-from pigtail.diag import dids, dtc, obd, uds
+from pigtail.diag import dtc, obd, uds
 from pigtail.diag.isotp import Failure
 
 CANARY = 0x5A
@@ -92,7 +92,7 @@ def test_random_answers_raise_failures_and_nothing_else():
     lengths = {0x0C: 2, 0x0D: 1, 0x010C: 2, 0xF190: 17}
     readers = (
         dtc.codes, dtc.count, dtc.extended, lambda a: dtc.snapshot(a, lengths), lambda a: obd.values(a, lengths), obd.supported,
-        lambda a: obd.texts(a, 17), lambda a: dids.data(a, [(0xF190, 17), (0x010C, None)]),
+        lambda a: obd.texts(a, 17),
     )  # fmt: skip
     heads = b"\x41\x42\x43\x47\x49\x4a\x58\x59\x62"
     taken = array("I", [0] * len(readers))

@@ -92,8 +92,3 @@ def test_vin_calibrations_and_name():
     for wrong in b"\x49\x02", b"\x49\x02\x01WVW", b"\x49\x02\x02WVWZZZE1ZMP000123":
         with raises(Failure):
             obd.texts(wrong, 17)
-
-
-def test_trouble_codes():
-    assert (obd.STORED, obd.PENDING, obd.PERMANENT) == (b"\3", b"\7", b"\x0a")
-    assert obd.codes(b"\x47\x01\x04\x20") == [(0x042000, None)]

@@ -1,9 +1,7 @@
 """diag/uds: requests through the real gate, the answers that belong to them, and those that do not."""
 
 from ecus import CONTINUE, EXTENDED, Asked, Bench, ecu, segmented, server
-from pigtail.diag import dids, uds
-from pigtail.diag.isotp import Failure
-from runner import raises
+from pigtail.diag import uds
 
 VIN = b"\x62\xf1\x90" + bytes(range(48, 65))
 READ_VIN = b"\x22\xf1\x90"
@@ -304,19 +302,6 @@ def test_what_an_answer_begins_with():
         ("1003", "5003"), ("14ffffff", "54"), ("04", "44"),
     ):  # fmt: skip
         assert uds.answer_to(bytes.fromhex(request)).hex() == begins
-
-
-def test_several_identifiers_in_one_answer():
-    wanted = [(0xF190, 2), (0x0101, 3), (0xF18C, None)]
-    assert dids.read([did for did, _ in wanted]).hex() == "22f1900101f18c"
-    whole = bytes.fromhex("62 f190 0102 0101 070809 f18c aabb")
-    assert dids.data(whole, wanted) == {0xF190: b"\1\2", 0x0101: b"\7\x08\x09", 0xF18C: b"\xaa\xbb"}
-    assert dids.data(b"\x62\x01\x01\7\x08\x09", wanted) == {0x0101: b"\7\x08\x09"}
-    assert dids.data(b"\x62\xf1\x8c", wanted) == {0xF18C: b""}
-    for wrong in b"\x62", b"\x62\xf1\x90\1", b"\x62\xf1\x91\1\2", b"\x62\x01\x01\1\2\3\xf1\x90\1\2", b"\x62\x01\x01\1\2\3\4":
-        with raises(Failure) as caught:
-            dids.data(wrong, wanted)
-        assert caught.error.code == "form"
 
 
 async def test_no_request_is_sent_whose_answer_might_lack_a_flow_control():

@@ -136,6 +136,45 @@ def test_codes_by_sae_j1979_at_29_bits() -> None:
     assert "permanent codes could not be read" in said(Car(lost), answers.dtcs, lines.dtcs, DOOR)[1]
 
 
+def test_codes_by_kwp_of_older_cars() -> None:
+    old = {("door", "19028d"): "negative 11", ("door", "1800ff00"): "5803" + "0420e0" + "c10060" + "017130"}
+    assert said(Car(old), answers.dtcs, lines.dtcs, DOOR) == [
+        "door (18DA40F1): 3 trouble codes",
+        "  P0420     catalyst system efficiency below threshold, bank 1  present, lamp on",
+        "  U0100     lost communication with engine control module A     present",
+        "  P0171     system too lean, bank 1                             not present now",
+    ]
+    assert said(Car(old), answers.snapshot, lines.snapshot, DOOR) == [
+        "door (18DA40F1): no snapshot in what could be read",
+        "  snapshots could not be read: KWP keeps them in a form of the maker's",
+    ]  # fmt: skip
+    none = Car(old | {("door", "1800ff00"): "5800"})
+    assert said(none, answers.snapshot, lines.snapshot, DOOR) == ["door (18DA40F1): no snapshot"]
+    for refusal, words in (
+        ("service", "it has no UDS, and to ask by KWP (18) is for the owner to allow, in `requests.services`"),
+        ("negative 11", "refused, it does not have this service (11)"),
+    ):
+        car = Car(old | {("door", "1800ff00"): refusal})
+        assert said(car, answers.dtcs, lines.dtcs, DOOR) == [f"door (18DA40F1): {words}"]
+
+
+def test_codes_of_an_ecu_that_only_tells_all_it_can_have() -> None:
+    car = Car({("battery", "19028d"): "negative 12", ("battery", "190a"): "590aff" + "04200050" + "c1008708"} | NOT_KEPT)
+    assert said(car, answers.dtcs, lines.dtcs, BATTERY)[1:2] == [
+        "  U0100-87  lost communication with engine control module A: missing message  confirmed"
+    ]
+    assert len(answered := said(car, answers.dtcs, lines.dtcs, BATTERY)) == 3 and "permanent" in answered[2]
+
+
+@pytest.mark.parametrize("lost", ["buffer_overflow", "too_long"])
+def test_more_codes_than_there_is_room_for_are_counted(lost: str) -> None:
+    told = said(Car({("door", "19028d"): lost, ("door", "19018d"): "5901ff0100c8"}), answers.dtcs, lines.dtcs, DOOR)
+    assert told == [
+        "door (18DA40F1): no trouble codes in what could be read", f"  200 trouble codes could not be read: {failure(lost, 0)}",
+    ]  # fmt: skip
+    assert said(Car({("door", "19028d"): lost}), answers.dtcs, lines.dtcs, DOOR) == [f"door (18DA40F1): {failure(lost, 0)}"]
+
+
 def test_permanent_codes_beside_those_of_uds() -> None:
     car = Car({("engine", "19028d"): "59028d04200028", ("engine", "0a"): "4a0204200171"})
     assert said(car, answers.dtcs, lines.dtcs, ENGINE)[1:] == [
@@ -309,12 +348,25 @@ def test_freeze_frame_by_sae_j1979() -> None:
 
 def test_snapshot_by_uds_is_the_maker_s_bytes() -> None:
     says = {("door", "19028d"): "59028d" + "c100870c" + "04200008", ("door", "1904c10087ff"): "5904c100870c" + "0101" + "010264"}
+    says |= {("door", "1906c10087ff"): "5906c100870c" + "0105", ("door", "1906042000ff"): "negative 31"}
     assert said(Car(says | {("door", "1904042000ff"): "negative 31"}), answers.snapshot, lines.snapshot, DOOR) == [
         "door (18DA40F1): U0100-87  lost communication with engine control module A: missing message",
         "  record 1: 01 02 64",
+        "  extended data: 01 05",
         "door (18DA40F1): P0420  catalyst system efficiency below threshold, bank 1",
         "  nothing was kept with it",
     ]
+
+
+def test_extended_data_that_an_ecu_does_not_have_are_asked_for_once() -> None:
+    says = {("door", "19028d"): "59028d" + "c100870c" + "04200008"}
+    says |= {("door", f"1904{code}ff"): f"5904{code}080101020101" for code in ("c10087", "042000")}
+    car = Car(says | {("door", "1906c10087ff"): "negative 12"})
+    assert said(car, answers.snapshot, lines.snapshot, DOOR)[1::2] == ["  record 1: 02 01 01"] * 2
+    assert [request for _, request in asked(car)][-3:] == ["1904c10087ff", "1906c10087ff", "1904042000ff"]
+    told = said(Car(says | {("door", "1906042000ff"): "wrong_sn"}), answers.snapshot, lines.snapshot, DOOR)[4:]
+    assert told == [f"  the extended data of {code} could not be read: {why}" for code, why in (
+        ("U0100-87", "no answer"), ("P0420", "a frame of its answer was lost"))]  # fmt: skip
 
 
 @pytest.mark.parametrize("refusal", ["negative 11", "negative 12"])
@@ -334,7 +386,8 @@ def test_ecu_whose_snapshots_cannot_be_asked_for_is_not_said_to_keep_none(refusa
 @pytest.mark.parametrize(("text", "words"), [("no_answer", "no answer"), ("negative 21", "refused, it is busy (21)")])
 def test_snapshot_that_is_not_told_leaves_the_others(text: str, words: str) -> None:
     says = {("door", "19028d"): "59028d" + "c100870c" + "04200008", ("door", "1904c10087ff"): text}
-    told = said(Car(says | {("door", "1904042000ff"): "5904042000080101020101"}), answers.snapshot, lines.snapshot, DOOR)
+    says |= {("door", "1904042000ff"): "5904042000080101020101", ("door", "1906042000ff"): "negative 11"}
+    told = said(Car(says), answers.snapshot, lines.snapshot, DOOR)
     assert told[1:] == ["  record 1: 02 01 01", f"  the snapshot of U0100-87 could not be read: {words}"]
 
 
@@ -604,6 +657,9 @@ def test_command_line_over_a_broker(tmp_path: Path) -> None:
         ran = await run("clear", "--ecu", "engine", typed="engine\n")
         assert (ran.returncode, ran.stdout) == (0, "engine (7E0): no trouble codes\n"), ran.stderr
         assert ("clear", {"ecu": "engine", "request": "14ffffff"}) in car.heard
+        car.says |= {("door", "19028d"): "negative 11", ("door", "1800ff00"): "58010420e0"}
+        ran = await run("clear", "--ecu", "door", "--yes")
+        assert ran.returncode == 1 and ran.stderr.endswith("by KWP 2000, and pigtail does not clear them by that\n")
         for verb, command in ("allow", {"requests": True}), ("forbid", {"requests": False}), ("unmute", {}):
             ran = await run(verb)
             assert (ran.returncode, car.heard[-1]) == (0, ("unmute" if verb == "unmute" else "allow", command))

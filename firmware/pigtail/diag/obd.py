@@ -3,12 +3,10 @@
 What the bytes mean is data, not code: `vehicles/obd2.dbc` has the formulas, by service and parameter.
 """
 
-from pigtail.diag import dtc
 from pigtail.diag.isotp import Failure
 
-STORED, PENDING, PERMANENT = b"\x03", b"\x07", b"\x0a"  # requests for trouble codes; `codes` reads the answers
-VIN, CALIBRATIONS, ECU_NAME = b"\x09\x02", b"\x09\x04", b"\x09\x0a"
-codes = dtc.codes
+STORED, PENDING, PERMANENT = b"\x03", b"\x07", b"\x0a"  # requests for trouble codes; `dtc.codes` reads the answers
+VIN, CALIBRATIONS = b"\x09\x02", b"\x09\x04"
 
 
 def request(*pids) -> bytes:
