@@ -127,7 +127,7 @@ VIN = b"KMHXX00XXXX000000".hex()
         ("190208", 20, "5902ff0420002f"),
         ("1902ff", 20, "5902ff0420002fc1008704923400" + "40"),
         ("1902ff", 100, "5902ff0420002f923400" + "40"),
-        ("190a", 0, "590aff0420002f92340040"),
+        ("190a", 0, "590aff0420002fc100870092340040"),
         ("1904042000ff", 0, "59040420002f0102010c1af8010d32"),
         ("190404200001", 0, "59040420002f0102010c1af8010d32"),
         ("190404200002", 0, "7f1931"),
@@ -178,6 +178,30 @@ def test_cleared_codes_are_gone_but_for_permanent_ones_and_those_that_come_later
     assert car.asks("1902ff", 11) == "5902ff"
     assert car.asks("0a", 11) == "4a019234"
     assert car.asks("1902ff", 20) == "5902ffc1008704"
+
+
+@pytest.mark.parametrize("clearing", ["14ffffff", "14042000", "04"])
+def test_freeze_frame_goes_with_its_code(car: Car, clearing: str) -> None:
+    assert (car.asks("020200", 9), car.asks("020c00", 9)) == ("4202000420", "420c001af8")
+    car.asks(clearing, 10)
+    assert (car.asks("020200", 11), car.asks("020c00", 11)) == ("4202000000", "")
+    assert car.asks("020000", 12) == "42000040000000"
+
+
+def test_freeze_frame_of_no_code_of_this_ecu_goes_when_all_are_cleared(tmp_path: Path) -> None:
+    for text, code in ('02 = "0171"', "0171"), ("", ""):
+        car = Car(tmp_path, HEAD + OBD.replace('02 = "0420"', text) + CODES)
+        car.asks("14042000", 1)
+        assert (car.asks("020200", 2), car.asks("020c00", 2)) == (code and "420200" + code, "420c001af8")
+        car.asks("14ffffff", 3)
+        assert (car.asks("020200", 4), car.asks("020c00", 4)) == ("4202000000", "")
+
+
+def test_codes_that_an_ecu_can_have_are_told_after_a_clearing_too(car: Car) -> None:
+    car.asks("14ffffff", 1)
+    assert car.asks("190a", 2) == "590aff042000" + "50" + "c10087" + "50" + "923400" + "50"
+    assert car.asks("190a", 20) == "590aff042000" + "50" + "c10087" + "04" + "923400" + "50"
+    assert (car.asks("1902ff", 2), car.asks("190208", 2)) == ("5902ff", "5902ff")
 
 
 def test_one_code_is_cleared_alone(car: Car) -> None:

@@ -9,6 +9,7 @@ from host_tools.sim.ecus.values import Value
 _ALL = 0xFFFFFF
 _ITEM_BYTES = {0x02: 17, 0x04: 16, 0x06: 4, 0x0A: 20}  # of the info types that may have several
 _MOST_PIDS = 6
+_STORED_BY = 0x02  # of a freeze frame
 
 Answer = bytes | None
 
@@ -23,16 +24,22 @@ def current(facts: Facts, memory: Memory, request: bytes, at: float) -> Answer:
 
 
 def freeze(facts: Facts, memory: Memory, request: bytes, at: float) -> Answer:
-    """02: up to three PIDs, each with the number of its freeze frame, of which there is one."""
+    """02: up to three PIDs, each with the number of its freeze frame, of which there is one; PID 02 is the code it was kept for,
+    0 where there is none."""
     asked = request[1:]
     if len(asked) % 2 or not asked:
         return None
-    said = b""
+    kept, said = _frame(facts.freeze, memory, at), b""
     for pid, frame in zip(asked[::2], asked[1::2], strict=True):
-        data = _data(facts.freeze, pid, at) if frame == 0 else None
+        data = _data(kept, pid, at) if frame == 0 else None
         if data is not None:
             said += bytes([pid, frame]) + data
     return b"\x42" + said if said else None
+
+
+def _frame(table: Mapping[int, Value], memory: Memory, at: float) -> Mapping[int, Value]:
+    code = int.from_bytes(table[_STORED_BY](at), "big") << 8 if _STORED_BY in table else 0
+    return table if not table or memory.keeps_frame(code, at) else {_STORED_BY: lambda at: bytes(2)}
 
 
 def confirmed(facts: Facts, memory: Memory, request: bytes, at: float) -> Answer:

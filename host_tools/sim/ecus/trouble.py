@@ -10,12 +10,13 @@ extended = { "01" = "05" }       extended records
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from host_tools.signals.typed import FaultError
 
 PENDING, CONFIRMED = 0x04, 0x08  # status bits
+_NOT_TESTED = 0x50  # since the last clear, and in this operation cycle
 _TEXT = re.compile(r"([PCBU])([0-3][0-9A-F]{3})(?:-([0-9A-F]{2}))?")
 _ALL = 0xFFFFFF
 
@@ -47,10 +48,25 @@ class Memory:
     def __init__(self, codes: Sequence[Code]) -> None:
         self._codes = codes
         self._cleared: dict[int, float] = {}
+        self._all_cleared: float | None = None
 
     def stored(self, at: float, mask: int = 0xFF) -> list[Code]:
         """Those that are there and have a bit of `mask` in their status."""
         return [code for code in self._there(at) if code.status & mask and code.since > self._cleared.get(code.code, -inf)]
+
+    def supported(self, at: float) -> list[Code]:
+        """All that this ECU can have; what is not stored: a test that passed, or was not made since a clearing."""
+        stored = {code.code: code for code in self.stored(at)}
+        return [
+            stored.get(number) or replace(code, status=_NOT_TESTED if number in self._cleared else 0)
+            for number, code in {code.code: code for code in self._codes}.items()
+        ]
+
+    def keeps_frame(self, code: int, at: float) -> bool:
+        """Whether a freeze frame for this code is still there: as long as the code is, or else until all are cleared."""
+        if code in [each.code for each in self._codes]:
+            return self.find(code, at) is not None
+        return self._all_cleared is None
 
     def permanent(self, at: float) -> list[Code]:
         """Those that no tester clears."""
@@ -64,6 +80,8 @@ class Memory:
         """Clears a code, or all (FFFFFF); False when there is no such one in this ECU."""
         chosen = [code.code for code in self._codes if group in (code.code, _ALL)]
         self._cleared.update(dict.fromkeys(chosen, at))
+        if group == _ALL:
+            self._all_cleared = at
         return bool(chosen) or group == _ALL
 
     def _there(self, at: float) -> Iterator[Code]:

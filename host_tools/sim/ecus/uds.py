@@ -81,7 +81,7 @@ def _by_status(memory: Memory, asked: bytes, at: float) -> bytes:
 
 def _supported(memory: Memory, asked: bytes, at: float) -> bytes:
     _check(not asked)
-    return _AVAILABLE + b"".join(map(_with_status, memory.stored(at)))
+    return _AVAILABLE + b"".join(map(_with_status, memory.supported(at)))
 
 
 def _snapshot(memory: Memory, asked: bytes, at: float) -> bytes:
