@@ -79,7 +79,7 @@ NEGATIVE = {
 
 # Why a device did not ask, or had no answer.
 NOT_ASKED = {
-    "shut": "the gate is shut: `pigtail diag allow` opens it",
+    "shut": "the gate is shut: it opens once the device has heard the bus and is certain of its bit rate",
     "muted": "asking is muted: `pigtail diag gate` says why, `pigtail diag unmute` ends it",
     "vehicle": "the vehicle is not awake, and this ECU is not said to be safe to ask then",
     "other_tester": "another tester is at work: the device waits until it has been silent for five minutes",
@@ -102,6 +102,14 @@ NOT_ASKED = {
     "kwp": "it has no UDS, and to ask by KWP (18) is for the owner to allow, in `requests.services`",
     "kwp_snapshots": "KWP keeps them in a form of the maker's",
     "blank": "it was never told its vehicle's number",
+}
+
+# Why a gate is muted.
+MUTED = {
+    "bus_off": "the controller went bus-off",
+    "transmit_errors": "what it sent was not acknowledged, or destroyed on the bus",
+    "heartbeat": "the firmware's supervisor was silent",
+    "dtc": "a trouble code came after asking began",
 }
 
 # What came from the ids of ECUs and was dropped.

@@ -66,22 +66,23 @@ def read(row: Fields) -> Iterator[str]:
     """The bytes, what they are as a text, and the values in them."""
     text = row["text"]
     yield f"{_which(row)}: {_hex(row['data'])}" + ("" if text is None else f"  {text!r}")
+    wide = max([28, *(len(value["name"]) for value in row["values"])])
     for value in row["values"]:
-        yield f"  {value['name']:<28} {_value(value)}"
+        yield f"  {value['name']:<{wide}} {_value(value)}"
 
 
 def gate(told: Fields, now_s: float | None = None) -> Iterator[str]:
     """The state of the gate: who may be asked, what was refused since the start, and the last frames that went out."""
     now_s = time.time() if now_s is None else now_s
     state = "open" if told["open"] else "shut"
-    muted = f", muted: {told['muted']}" if told["muted"] else ""
-    yield f"gate {state}{muted}; {_count(told['sent'], 'frame')} sent since the device started"
+    muted = f", muted: {descriptions.MUTED.get(told['muted'], told['muted'])}" if told["muted"] else ""
+    yield printable(f"gate {state}{muted}; {_count(told['sent'], 'frame')} sent since the device started")
     for name, tx_id, rx_id in told["ecus"]:
         yield printable(f"  may ask {name} at {tx_id:03X}, {'many answer' if rx_id is None else f'answers at {rx_id:03X}'}")
     for reason, count in sorted(told["refused"].items()):
-        yield printable(f"  refused {count} times: {_why(reason)}")
+        yield printable(f"  refused {_count(count, 'time')}: {_why(reason)}")
     for reason, count in sorted(told.get("isotp", {}).items()):  # a firmware of before does not tell it
-        yield printable(f"  answers, {count} times: {_why(reason)}")
+        yield printable(f"  answers, {_count(count, 'time')}: {_why(reason)}")
     for age_ms, identifier, data in told["log"]:
         yield f"  {_when(now_s, age_ms)}  {identifier:03X}  {_hex(data)}"
 

@@ -80,7 +80,7 @@ class Scene:
         for name in os.listdir("/") if fresh else ():
             if name.startswith("mute."):
                 os.remove("/" + name)
-        self.time = Time(1000).into(tx_guard, isotp, uds, tester, bus_module, uptime)
+        self.time = Time(1000).into(tx_guard, isotp, uds, tester, bus_module, questions, uptime)
         uptime._last, uptime._ms = self.time.now, 0
         self.can = Controller()
         self.said = []
@@ -306,7 +306,7 @@ def _mutes(reason, happens):
         assert scene.said[-1] == ("gate", "muted: " + reason)
         scene.bus.listen(silent=False)  # what the bus's recovery would do
         assert scene.can.modes[-1] == SILENT
-        assert await scene.asks("battery", b"\x09\x02") in ("muted", "shut") and scene.can.on_wire == []
+        assert await scene.asks("battery", b"\x09\x02") == "muted" and scene.can.on_wire == []
 
     Scene().runs(steps)
     return Pair("/mute").read()
@@ -321,7 +321,7 @@ def test_fault_34_bus_off_silences_it_for_good():
     async def steps(scene):
         await scene.opens()
         assert scene.can.modes == [SILENT] and scene.tester.guard.muted == "bus_off"
-        assert await scene.asks("battery", b"\x09\x02") == "shut"
+        assert await scene.asks("battery", b"\x09\x02") == "muted"
         scene.tester.unmute()
         await scene.opens()
         assert scene.can.modes[-1] == NORMAL and Pair("/mute").read() == b""
@@ -348,9 +348,9 @@ def test_fault_34_question_in_bus_off_fails_before_anybody_has_seen_it():
     async def steps(scene):
         await scene.opens()
         scene.can.now = BUS_OFF
-        assert await scene.asks("battery", b"\x09\x02") == "shut"
+        assert await scene.asks("battery", b"\x09\x02") == "muted"
         refused = scene.tester.guard.refused
-        assert refused["queue"] >= 1 and refused["shut"] == 1 and scene.can.on_wire == []
+        assert refused["queue"] >= 1 and refused["muted"] == 1 and scene.can.on_wire == []
 
     Scene().runs(steps)
 

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from host_tools.control import NoReply
 from host_tools.diag import answers, lines, parameters
 from host_tools.diag.at_once import AtOnce
 from host_tools.diag.client import Client, Ecu, Refused
-from host_tools.diag.descriptions import CODES, DROPPED, NOT_ASKED, failure
+from host_tools.diag.descriptions import CODES, DROPPED, MUTED, NOT_ASKED, failure
 from host_tools.diag.firmware import Failure, code_text, codes
 from host_tools.errors import BrokerError, InputError
 from host_tools.paths import FIRMWARE
@@ -207,7 +208,7 @@ def test_service_that_an_ecu_does_not_have_keeps_no_codes(refusal: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("shut", "the gate is shut: `pigtail diag allow` opens it"), ("muted", "asking is muted"),
+        ("shut", "the gate is shut: it opens once the device has heard the bus"), ("muted", "asking is muted"),
         ("vehicle", "the vehicle is not awake"), ("other_tester", "another tester"), ("no_answer", "no answer"),
         ("negative 22", "refused, conditions are not right (22)"), ("negative 9a", "refused (9A)"), ("what", "what"),
     ],
@@ -583,13 +584,18 @@ def test_reply_that_no_device_sends() -> None:
 
 def test_gate_is_told_as_a_garage_wants_it() -> None:
     told = list(lines.gate(GATE | {"muted": "dtc"}, 1_700_000_000))
-    assert told[0] == "gate open, muted: dtc; 12 frames sent since the device started"
+    assert told[0] == "gate open, muted: a trouble code came after asking began; 12 frames sent since the device started"
     assert told[1] == "  may ask engine at 7E0, answers at 7E8"
     assert told[4] == "  may ask all at 7DF, many answer"
     assert told[5].startswith("  refused 3 times: the vehicle is not awake")
     assert told[6:8] == ["  answers, 7 times: no answer", "  answers, 2 times: a message that was not awaited"]
     date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1_700_000_000 - 1.5))
     assert told[8] == f"  {date}  7E0  03 19 02 8D 00 00 00 00" and len(told) == 10
+
+
+def test_reasons_why_a_gate_is_muted_all_have_words() -> None:
+    sources = [(FIRMWARE / "pigtail" / place).read_text() for place in ("can/tx_guard.py", "diag/watch.py")]
+    assert set(re.findall(r'mute\("(\w+)"\)', "".join(sources))) == MUTED.keys()
 
 
 def test_gate_of_a_firmware_that_does_not_tell_what_it_dropped() -> None:

@@ -339,7 +339,9 @@ def test_errors_while_shut_are_not_ours(gate: Gate) -> None:
 
 def test_mute_of_before_is_kept_and_told_once(gate: Gate) -> None:
     ecu = gate.m.Ecu(0x7E0)
-    guard = gate.guard(ecu, muted="dtc")
+    guard = gate.guard(ecu, muted="dtc", opened=False)
+    assert guard.send(0x7E0, False, READ_VIN) == "muted"
+    guard.open(gate)
     guard.mute("bus_off")
     assert guard.muted == "dtc"
     assert gate.mutes == []

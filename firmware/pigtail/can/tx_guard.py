@@ -164,10 +164,10 @@ class TxGuard:
                 return ecu
 
     def _refusal(self, ecu, data):
-        if self._send is None:
-            return "shut"
         if self.muted:
             return "muted"
+        if self._send is None:
+            return "shut"
         if self._other_at is not None:
             return "other_tester"
         if ecu is None:
