@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -32,7 +32,7 @@ def write(
     """Puts `after` there; `asks` whether it shall. Ends with status 1 where the device says something against it."""
     rows = draft.difference(before, after)
     if not as_json:
-        _show([f"{row['key']}: {_word(row['before'])} -> {_word(row['after'])}" for row in rows])
+        _show(lines(rows))
     done = bool(rows) and not dry_run and (not asks or click.confirm(f"Write this to {place.name}?", err=True))
     trouble = place.write(draft.counted(after, before)) if done else None
     if as_json:
@@ -67,6 +67,11 @@ def change_far(far: Far, changes: Config, dry_run: bool, as_json: bool) -> None:
         _tell(far.name, rows, True, None, version)
     else:
         click.echo(f"{far.name}: configuration {version} is in force")
+
+
+def lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What `draft.difference` found, for people."""
+    return [f"{row['key']}: {_word(row['before'])} -> {_word(row['after'])}" for row in rows]
 
 
 def _show(lines: Sequence[str]) -> None:

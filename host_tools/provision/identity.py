@@ -80,11 +80,14 @@ def kept(path: Path) -> Identity | None:
 
 
 def put_aside(path: Path) -> Path | None:
-    """Moves the folder of an old identity out of the way: its device may still have it. Its new name."""
+    """Moves the folder of an old identity out of the way: its device may still have it. Its new name. Raises InputError."""
     if not path.exists():
         return None
     number = 1
     while (old := path.with_name(f"{path.name}.old{number}")).exists():
         number += 1
-    path.rename(old)
+    try:
+        path.rename(old)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be put aside as {old.name}: {error.strerror}; name another folder with --out") from None
     return old

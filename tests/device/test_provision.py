@@ -9,6 +9,7 @@ import pytest
 from host_tools import cli
 from host_tools.device import release
 from host_tools.device.release import PROFILE
+from host_tools.provision.certificates import Authority
 from host_tools.signals import find
 from host_tools.signals.pack import pack
 from host_tools.sim import image
@@ -23,8 +24,10 @@ def provision(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
 
     def run(port: str, *words: str) -> tuple[int, dict[str, Any], str]:
         with pytest.raises(SystemExit) as ended:
-            where = ["--out", str(tmp_path / "devices"), "--authority", str(tmp_path / "ca")]
-            cli.main(["provision", "--port", port, "--json", "--broker", "mqtts://broker.example", *where, *words])
+            where = ["--out", str(tmp_path / "devices")]
+            broker = ["--broker", "mqtts://broker.example", "--authority", str(tmp_path / "ca")]
+            given = [] if "--broker" in words else broker
+            cli.main(["provision", "--port", port, "--json", *where, *given, *words])
         said = capsys.readouterr()
         return int(ended.value.code or 0), json.loads(said.out or "{}"), said.err
 
@@ -48,7 +51,7 @@ def test_device_has_what_the_owner_has_and_keeps_it(provision: Any, tmp_path: Pa
         for name in "ca.pem", "cert.pem", "key.pem":
             assert image.read(board.flash, f"/{name}") == (folder / name).read_bytes()
         status, said, _ = provision(board.port)
-        assert (status, said["identity"], said["device"]) == (0, "was there", owner["device"])
+        assert (status, said["identity"], said["device"]) == (0, "was there", owner["device"]) and not said["changes"]
         assert json.loads(image.read(board.flash, "/config.json")) == config
 
         (folder / "identity.json").rename(tmp_path / "lost")
@@ -60,6 +63,42 @@ def test_device_has_what_the_owner_has_and_keeps_it(provision: Any, tmp_path: Pa
         fresh = json.loads(image.read(board.flash, "/config.json"))
         assert fresh["device"] == "kona"
         assert not [key for key in ("mqtt.password", "command.key") if fresh[key] == config[key]]
+
+
+def test_other_broker_ca_and_certificate_are_taken_over_and_told_and_the_identity_stays(provision: Any, tmp_path: Path) -> None:
+    flash(tmp_path / "board", {"/boot.py": b""})
+    folder = tmp_path / "devices" / "kona"
+    with powered(tmp_path / "board") as board:
+        ca, second = str(tmp_path / "ca"), str(tmp_path / "second")
+        provision(board.port, "--new-authority", "--device", "leaf")  # makes the CA; whoever has the folder can sign by hand
+        kona = "--device", "kona"
+        plain = "--broker", "mqtts://broker.example", "--ca", f"{ca}/ca.pem", *kona
+        assert provision(board.port, "--replace", *plain)[0] == 1
+        config = json.loads(image.read(board.flash, "/config.json"))
+        assert "mqtt.cert_file" not in config
+        owner = (folder / "identity.json").read_bytes()
+
+        (folder / "cert.pem").write_bytes(Authority(Path(ca)).issue((folder / "request.csr").read_bytes(), 30))
+        status, said, _ = provision(board.port, *plain)
+        changes = [{"key": f"mqtt.{name}_file", "before": None, "after": f"/{name}.pem"} for name in ("cert", "key")]
+        changes += [{"key": f"/{name}.pem", "before": "there", "after": "another"} for name in ("cert", "key")]
+        assert (status, said["identity"], said["changes"]) == (1, "was there", changes)
+        assert image.read(board.flash, "/cert.pem") == (folder / "cert.pem").read_bytes()
+        assert image.read(board.flash, "/key.pem") == (folder / "key.pem").read_bytes()
+
+        other = "--broker", "mqtts://other.example:8884", "--authority", second, *kona
+        status, said, _ = provision(board.port, *other, "--new-authority")
+        assert (status, said["identity"]) == (1, "was there") and said["changes"] == [
+            *({"key": f"{folder}/{name}.pem", "before": "there", "after": "another"} for name in ("cert", "ca")),
+            {"key": "mqtt.host", "before": "broker.example", "after": "other.example"},
+            {"key": "mqtt.port", "before": 8883, "after": 8884},
+            *({"key": f"/{name}.pem", "before": "there", "after": "another"} for name in ("ca", "cert")),
+        ]
+        after = json.loads(image.read(board.flash, "/config.json"))
+        taken = {"mqtt.host": "other.example", "mqtt.port": 8884, "mqtt.cert_file": "/cert.pem", "mqtt.key_file": "/key.pem"}
+        assert after == config | taken | {"version": config["version"] + 2}
+        assert image.read(board.flash, "/ca.pem") == (Path(second) / "ca.pem").read_bytes()
+        assert (folder / "identity.json").read_bytes() == owner and provision(board.port, *other)[0] == 0
 
 
 def test_device_that_runs_says_that_all_is_well_with_it(provision: Any, tmp_path: Path) -> None:
