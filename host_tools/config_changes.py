@@ -38,7 +38,7 @@ def write(
     if as_json:
         _tell(place.name, rows, done, trouble)
     elif done:
-        click.echo(f"{place.name}: written" + (f", but: {trouble}" if trouble else ""))
+        click.echo(printable(f"{place.name}: written" + (f", but: {trouble}" if trouble else "")))
     if done:
         sys.exit(1 if trouble else 0)
 

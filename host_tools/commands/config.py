@@ -61,16 +61,31 @@ def show(where: Where, as_json: bool) -> None:
 @command.command("get", epilog="\b\nExample:\n  pigtail config get --file kona.json mqtt.host\n")
 @where_options(FILE, PORT, *REMOTE)
 @json_option
-@click.argument("name", metavar="KEY")
-def get(where: Where, as_json: bool, name: str) -> None:
+@click.argument("names", metavar="KEY", nargs=-1)
+def get(where: Where, as_json: bool, names: tuple[str, ...]) -> None:
     """Print one value."""
+    if len(names) != 1:
+        raise InputError("get: give one KEY")
+    (name,) = names
     known = of(name)
     with opened(where):
         value = _read(where).get(name, known.default)
     click.echo(json.dumps(firmware.shown(name, value)) if as_json else printable(_said(name, value)))
 
 
-@command.command("set", epilog="\b\nExample:\n  pigtail config set wifi.ssid=home wifi.password=-\n")
+class _Set(click.Command):
+    """Does not repeat an unknown option that may be a piece of a password."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = [*args]
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption:
+            draft.check_split(words)
+            raise
+
+
+@command.command("set", cls=_Set, epilog="\b\nExample:\n  pigtail config set wifi.ssid=home wifi.password=-\n")
 @where_options(FILE, PORT, *REMOTE)
 @dry_option
 @json_option
@@ -81,7 +96,7 @@ def set_(where: Where, dry_run: bool, as_json: bool, pairs: tuple[str, ...]) -> 
     Over MQTT the device restarts with them, and goes back to the old ones by itself where it does not reach its broker in five
     minutes. Ends with status 1 where it did.
     """
-    change(where, dict(draft.value(_asked(pair)) for pair in pairs), dry_run, as_json)
+    change(where, draft.values([_asked(pair) for pair in pairs]), dry_run, as_json)
 
 
 @command.command("reset", epilog="\b\nExample:\n  pigtail config reset --file kona.json mqtt.port\n")
@@ -112,7 +127,10 @@ def edit(where: places.LocalFile | places.OnDevice, dry_run: bool, yes: bool) ->
         before = where.read()
         said = "\n".join(text.lines(before)) + "\n"
         while True:
-            given = click.edit(said, extension=".toml", require_save=False)
+            try:
+                given = click.edit(said, extension=".toml", require_save=False)
+            except UnicodeDecodeError:
+                raise InputError("the text is not UTF-8, nothing is changed: set the editor to UTF-8") from None
             said = given if given is not None else said
             try:
                 after = secrets.restored(draft.parse_toml(said, "the text"), before)
@@ -164,7 +182,7 @@ def pull(where: places.OnDevice | Far, with_secrets: bool, as_json: bool, target
         click.echo(json.dumps({"place": where.name, "file": str(target), "keys": len(config), "secrets": with_secrets}))
         return
     kept = "" if with_secrets or not secrets.are_in(config) else f"; {secrets.KEPT} stands for passwords and keys (--secrets)"
-    click.echo(f"{where.name} -> {target}: {len(config)} keys{kept}")
+    click.echo(printable(f"{where.name} -> {target}: {len(config)} keys{kept}"))
 
 
 def _read(where: Where) -> Config:

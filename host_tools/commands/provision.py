@@ -128,6 +128,7 @@ def _tell(
     click.echo(label.text(made) + label.terminal(made))
     for line in lines(rows):
         click.echo(printable(line))
-    click.echo(f"identity of {made.device}: {how}; the owner's copy is {folder}, keep it" + (f"; {port} has it" if port else ""))
+    has_it = f"; {port} has it" if port else ""
+    click.echo(printable(f"identity of {made.device}: {how}; the owner's copy is {folder}, keep it{has_it}"))
     if trouble:
         click.echo(f"{port}: {trouble}", err=True)

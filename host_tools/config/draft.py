@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from host_tools.config import firmware, secrets
@@ -13,6 +13,7 @@ from host_tools.errors import InputError
 Config = dict[str, Any]
 COUNTED = "schema", "version"  # by us
 _HOSTS = "mqtt.host", "clock.host"
+_NO_HOST = re.compile(r"[\s\x00-\x1f\x7f/@]")
 _FORMS: dict[object, str] = {list: "a JSON list", dict: 'a JSON object, such as {"Vehicle.Speed": 500}', str: "a text"}
 
 
@@ -58,11 +59,27 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
+def values(texts: Sequence[str]) -> Config:
+    """Several KEY=VALUE; as `value`."""
+    for text in texts:
+        if text.partition("=")[0] not in KEYS:
+            check_split(texts)
+    return dict(map(value, texts))
+
+
+def check_split(texts: Sequence[str]) -> None:
+    """Where one of these words is no KEY=VALUE and a secret is among them, it may be a piece of that: raises InputError, and
+    repeats none."""
+    if any(text.partition("=")[0] in firmware.SECRET for text in texts):
+        raise InputError("a word begins with no KEY=: put the value of a secret into quotes, or give - and it is asked for")
+
+
 def value(text: str) -> tuple[str, Any]:
     """Key and value of KEY=VALUE; a text needs no quotes. Raises InputError for a key or a value that there is not."""
     name, equals, said = text.partition("=")
     if not equals:
-        raise InputError(f"{text}: give KEY=VALUE, such as wifi.ssid=home")
+        what = name if name in KEYS else "a word has no ="
+        raise InputError(f"{what}: give KEY=VALUE, such as wifi.ssid=home, in quotes where it has blanks")
     key = of(name)
     if name in COUNTED:
         raise InputError(f"{name}: is counted by pigtail and the device, and set by nobody")
@@ -74,9 +91,9 @@ def value(text: str) -> tuple[str, Any]:
             example = f", such as {EXAMPLES[name]}" if name in EXAMPLES else ""
             raise InputError(f"{name}: takes {_FORMS.get(key.kind, key.takes)}{example}") from None
     firmware.check_value(name, found)
-    for host in [found] if name in _HOSTS else found if name == "mqtt.brokers" else []:
-        if re.search(r"[\s\x00-\x1f\x7f]", host):
-            raise InputError(f"{name}: {host!r} is no host: take out the blanks, a name or an address has none")
+    hosts = [found] if name in _HOSTS else found if name == "mqtt.brokers" else []
+    if any(_NO_HOST.search(str(host)) for host in hosts):
+        raise InputError(f"{name}: is no host: give a name or an address alone, which has no blank and none of / @ in it")
     return name, found
 
 

@@ -15,6 +15,8 @@ from host_tools.errors import BrokerError, InputError
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 EXAMPLE = "mqtt://[user:password@]host[:port], or mqtts:// for TLS"
+_MARKS = "; in a password / ? # [ ] are %2F %3F %23 %5B %5D"
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
 _DISTRUST = re.compile(r"certificate verify failed: (.*?) \(_ssl")
 _log = logging.getLogger("host_tools.reader.mqtt")
 _log.addHandler(logging.NullHandler())  # whoever wants paho's own log gives this logger a handler
@@ -61,17 +63,18 @@ class Address:
 
 
 def parse(url: str, trust: Trust | None = None) -> Address:
-    """The address in a URL `mqtt[s]://[user:password@]host[:port]`; `trust` is for TLS. Raises InputError for any other text."""
+    """The address in a URL `mqtt[s]://[user:password@]host[:port]`; `trust` is for TLS. Raises InputError for any other text,
+    which it does not repeat: wherever the mistake is, there may be a password in it."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
         host.encode("idna")
-    except ValueError as error:
-        raise InputError(f"broker URL has no usable host or port ({error}); write {EXAMPLE}") from error
+    except ValueError:
+        raise InputError(f"broker URL has no usable host or port; write {EXAMPLE}{_MARKS}") from None
     if parts.scheme not in PORTS:
         raise InputError(f"broker URL does not begin with mqtt:// or mqtts://; write {EXAMPLE}")
-    if not host or port == 0 or parts.path.strip("/") or parts.query or parts.fragment:
-        raise InputError(f"broker URL must name a host and have nothing after it but a port; write {EXAMPLE}")
+    if not host or _BLANK.search(host) or port == 0 or parts.path.strip("/") or parts.query or parts.fragment:
+        raise InputError(f"broker URL must name a host and have nothing after it but a port; write {EXAMPLE}{_MARKS}")
     if parts.scheme == "mqtt" and trust not in (None, Trust()):
         raise InputError("--ca, --cert and --key are for TLS: name the broker as mqtts://")
     user = None if parts.username is None else unquote(parts.username)

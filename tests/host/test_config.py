@@ -66,7 +66,7 @@ def bad_values() -> Iterator[tuple[str, str]]:
 
 
 HOSTS = [("mqtt.host", "a\tb"), ("mqtt.host", " a"), ("clock.host", "a b"), ("mqtt.server_name", "a b")]
-HOSTS += [("mqtt.brokers", '["a", "b c"]')]
+HOSTS += [("mqtt.brokers", '["a", "b c"]'), ("mqtt.host", "mqtt://broker"), ("mqtt.host", "me@broker"), ("clock.host", "a/b")]
 ALMOST = [("can.bitrate", "5"), ("command.key", "abc"), ("mqtt.brokers", '["a:0"]')]
 
 
@@ -131,6 +131,38 @@ def test_bad_file_is_one_line_and_status_2(content: bytes, says: str, pigtail: A
         status, _, err = pigtail("config", words[0], "--file", path, *words[1:])
         assert status == 2 and str(path) in err and says in err and err.count("\n") == 1, err
     assert path.read_bytes() == content
+
+
+HALVES = 'wifi.ssid="\\ud800"', 'wifi.networks=[["\\udc00", ""]]', 'state={"\\udfff": 500}', "wifi.ssid=caf\udce9"
+
+
+@pytest.mark.parametrize("said", HALVES)
+def test_character_that_is_none_is_one_line_and_nothing_is_written(said: str, pigtail: Any, tmp_path: Path) -> None:
+    path = tmp_path / "draft.json"
+    for words in ["--file", path], ["--file", path, "--json"]:
+        status, out, err = pigtail("config", "set", *words, said)
+        key, _, value = said.partition("=")
+        assert (status, out, err) == (2, "", f"pigtail: error: {key}: has a character that is none: give it in UTF-8\n")
+        assert not path.exists()
+    path.write_text(json.dumps({key: value if "caf" in value else json.loads(value)}))
+    status, out, err = pigtail("config", "show", "--file", path)
+    assert (status, out) == (2, "") and f"{path}: {key}: has a character that is none" in err and err.count("\n") == 1
+
+
+def test_file_whose_name_is_in_latin_1_is_written_and_named(pigtail: Any, tmp_path: Path) -> None:
+    path = tmp_path / "caf\udce9.json"
+    status, out, err = pigtail("config", "set", "--file", path, "batch_ms=500")
+    assert (status, err) == (0, "") and out.endswith("caf\ufffd.json: written\n")
+    assert json.loads(path.read_bytes())["batch_ms"] == 500
+
+
+def test_edit_with_an_editor_that_writes_latin_1_is_one_line(kona: Path, pigtail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = kona.read_bytes()
+    script = kona.parent / "editor.py"
+    script.write_text("import sys; open(sys.argv[1], 'wb').write(b'wifi.ssid = \"caf\\xe9\"\\n')")
+    monkeypatch.setenv("EDITOR", f"python3 {script}")
+    status, _, err = pigtail("config", "edit", "--file", kona, "--yes")
+    assert status == 2 and "is not UTF-8" in err and err.count("\n") == 1 and kona.read_bytes() == content
 
 
 def test_damaged_drafts_never_end_in_anything_but_one_line(kona: Path) -> None:
