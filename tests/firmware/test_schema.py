@@ -32,7 +32,7 @@ def _sized(key, size):
     elif kind is dict:
         value = {"s%d" % i: 1000 for i in range(size)}
     else:
-        value = (PIN + "0")[:size] if key in ("mqtt.pin", "command.key") else "/" * size
+        value = (PIN + "0")[:size] if key in ("mqtt.pin", "command.key") else ("x" if key == "device" else "/") * size
     config = dict(NEEDS.get(key, {}))
     config[key] = value
     return config
@@ -63,6 +63,13 @@ def test_every_key_refuses_what_is_out_of_range():
         if key != "mqtt.tls":  # which needs others
             check(_sized(key, most))
         assert _refused(_sized(key, most + 1)).startswith(key + ": ")
+
+
+def test_id_that_can_be_no_level_of_a_topic_is_refused():
+    for device in "a/b", "+", "a+", "#", "a#b", "a b", " ", "a\0", "\n", "a\x7f", "$SYS", "$":
+        assert _refused({"device": device}) == "device: takes no blank and none of / + #, and no $ in front", device
+    for device in "", "kona", "a$", "7c:9e:bd", "K-1_2.3", "\u65e5":
+        assert check({"device": device})["device"] == device
 
 
 def test_integer_beyond_32_bits_is_refused():

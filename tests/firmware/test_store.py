@@ -9,7 +9,7 @@ from pigtail.config import store
 from pigtail.config.migrations import migrate
 from pigtail.config.schema import check
 
-GOOD = {"mqtt.host": "broker.example", "periods": {"Speed }": 100, "Gear": 0}, "device": "a \" } \\", "mqtt.port": 1}
+GOOD = {"mqtt.host": "broker.example", "periods": {"Speed }": 100, "Gear": 0}, "wifi.ssid": "a \" } \\", "mqtt.port": 1}
 
 
 def _good():

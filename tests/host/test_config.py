@@ -67,6 +67,7 @@ def bad_values() -> Iterator[tuple[str, str]]:
 
 HOSTS = [("mqtt.host", "a\tb"), ("mqtt.host", " a"), ("clock.host", "a b"), ("mqtt.server_name", "a b")]
 HOSTS += [("mqtt.brokers", '["a", "b c"]'), ("mqtt.host", "mqtt://broker"), ("mqtt.host", "me@broker"), ("clock.host", "a/b")]
+HOSTS += [("device", value) for value in ("a/b", "+", "a#", "a b", "$a", '"a\\u0000"')]
 ALMOST = [("can.bitrate", "5"), ("command.key", "abc"), ("mqtt.brokers", '["a:0"]')]
 
 

@@ -4,7 +4,7 @@
 KEYS = {
     "schema": (int, 2, 2, 2),  # of this table; `migrations` takes what is older
     "version": (int, 0, 0, 0xFFFF),  # counts the changes
-    "device": (str, "", 0, 32),
+    "device": (str, "", 0, 32),  # a level of a topic
     "wifi.ssid": (str, "pigtail", 1, 32),
     "wifi.password": (str, "", 0, 63),
     "wifi.networks": (list, [], 0, 8),  # more of them: [name, password]
@@ -95,4 +95,6 @@ def _value(key, value):
     extent = value if kind is int else len(value)
     if not least <= extent <= most:
         raise ConfigError("%s: %d is not in %d to %d" % (key, extent, least, most))
+    if key == "device" and (value[:1] == "$" or any(c <= " " or c in "/+#\x7f" for c in value)):
+        raise ConfigError("device: takes no blank and none of / + #, and no $ in front")
     return value
