@@ -43,15 +43,20 @@ def write(
         sys.exit(1 if trouble else 0)
 
 
-def change_far(far: Far, changes: Config, dry_run: bool, as_json: bool) -> None:
-    """Sets these keys over MQTT. Ends with status 1 where the device went back to what it had."""
+def change_far(far: Far, changes: Config, dry_run: bool, as_json: bool, before: Config | None = None) -> None:
+    """Sets these keys over MQTT; `before` is what it tells of itself, where that was asked: what would be done is compared
+    with that. Ends with status 1 where the device went back to what it had."""
     address, key = far.reach()
     remote.check(changes, address)
-    after = {name: None if value is None else firmware.shown(name, value) for name, value in changes.items()}
-    rows = [{"key": name, "after": value} for name, value in after.items()]
+    if before is None and dry_run:
+        before = far.read()
+    if before is not None:
+        rows = draft.difference(before, draft.changed(before, changes))
+    else:
+        rows = [{"key": name, "after": None if value is None else firmware.shown(name, value)} for name, value in changes.items()]
     if not as_json:
-        _show([f"{name}: {_word(value)}" for name, value in after.items()])
-    if dry_run or not changes:
+        _show(lines(rows))
+    if dry_run or not rows:
         if as_json:
             _tell(far.name, rows, False, None)
         return
@@ -70,8 +75,9 @@ def change_far(far: Far, changes: Config, dry_run: bool, as_json: bool) -> None:
 
 
 def lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What `draft.difference` found, for people."""
-    return [f"{row['key']}: {_word(row['before'])} -> {_word(row['after'])}" for row in rows]
+    """What `draft.difference` found, for people; where nobody knows what was there, what is to be."""
+    old = [f"{_word(row['before'])} -> " if "before" in row else "" for row in rows]
+    return [f"{row['key']}: {before}{_word(row['after'])}" for row, before in zip(rows, old, strict=True)]
 
 
 def _show(lines: Sequence[str]) -> None:

@@ -160,7 +160,7 @@ def push(where: places.OnDevice | Far, dry_run: bool, as_json: bool, source: Pat
             write(where, before, after, dry_run, as_json)
         else:
             changed = [name for name in KEYS if name not in draft.COUNTED and before.get(name) != after.get(name)]
-            change_far(where, {name: after.get(name) for name in changed}, dry_run, as_json)
+            change_far(where, {name: after.get(name) for name in changed}, dry_run, as_json, before)
 
 
 @command.command("pull", epilog="\b\nExample:\n  pigtail config pull kona.json\n")

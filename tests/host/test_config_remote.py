@@ -92,7 +92,7 @@ def test_pulled_over_mqtt_changed_and_pushed_back_sets_what_changed_and_keeps_se
     del given["wifi.password"]
     target.write_text(json.dumps(given))
     pushed, *_ = ran(tells(config, []), tmp_path, ("push", target, "--dry-run"))
-    assert (pushed.returncode, pushed.stdout) == (0, "wifi.password: default\nbatch_ms: 800\n"), pushed.stderr
+    assert (pushed.returncode, pushed.stdout) == (0, "wifi.password: set -> default\nbatch_ms: 5000 -> 800\n"), pushed.stderr
     given["wifi.networks"] = [*given["wifi.networks"], ["home", "new"]]
     target.write_text(json.dumps(given))
     pushed, *_ = ran(tells(config, []), tmp_path, ("push", target))
@@ -106,7 +106,11 @@ def test_trial_as_json_says_what_came_of_it(kept: bool, tmp_path: Path, monkeypa
             raise remote.NotKept("the old configuration is in force: no broker")
         return 9
 
+    async def read(*_: object) -> dict[str, object]:
+        return {"batch_ms": 5000}
+
     monkeypatch.setattr(remote, "change", change)
+    monkeypatch.setattr(remote, "read", read)
     (tmp_path / "key").write_text(KEY.hex())
     words = ["--device", "kona", "--command-key", tmp_path / "key", "--json", "batch_ms=800"]
     status, out, err = pigtail("config", "set", *words)
@@ -114,7 +118,25 @@ def test_trial_as_json_says_what_came_of_it(kept: bool, tmp_path: Path, monkeypa
     expected = told | ({"version": 9} if kept else {"trouble": "the old configuration is in force: no broker"})
     assert (status, json.loads(out)) == (0 if kept else 1, expected) and "seven minutes" in err
     status, out, _ = pigtail("config", "set", *words, "--dry-run")
-    assert (status, json.loads(out)) == (0, told | {"written": False})
+    changes = [{"key": "batch_ms", "before": 5000, "after": 800}]
+    assert (status, json.loads(out)) == (0, told | {"written": False, "changes": changes})
+
+
+def test_dry_run_over_mqtt_shows_what_would_change_and_no_secret_and_sends_nothing(tmp_path: Path) -> None:
+    config, sent = json.loads(V1.read_bytes()), list[str]()
+    dry = "set", "--dry-run"
+    changed, same, reset, wrong = ran(
+        tells(config, sent), tmp_path,
+        (*dry, "batch_ms=800", "power.wake_s=60"), (*dry, "batch_ms=5000", "mqtt.host=broker.example"),
+        ("reset", "--dry-run", "wifi.password", "wifi.networks", "batch_ms"), ("reset", "--dry-run", "mqtt.ca_file", "mqtt.pin"),
+    )  # fmt: skip
+    assert (changed.returncode, changed.stdout) == (0, "batch_ms: 5000 -> 800\npower.wake_s: default -> 60\n"), changed.stderr
+    assert (same.returncode, same.stdout) == (0, "nothing changes\n"), same.stderr
+    networks = 'wifi.networks: [["phone", "set"], ["guests", "not set"]] -> default'
+    lines = ["wifi.password: set -> default", networks, "batch_ms: 5000 -> default"]
+    assert (reset.returncode, reset.stdout.splitlines()) == (0, lines)
+    assert wrong.returncode == 2 and "mqtt.tls: needs mqtt.ca_file or mqtt.pin" in wrong.stderr and wrong.stderr.count("\n") == 1
+    assert {json.loads(reply)["command"] for reply in sent} == {"settings"}
 
 
 def test_configuration_longer_than_a_message_comes_in_parts(tmp_path: Path) -> None:
