@@ -20,6 +20,7 @@ from host_tools.progress import working
 from host_tools.reader import Trust, connection
 from host_tools.reader.connection import Address
 from host_tools.reader.inbox import Inbox
+from host_tools.reader.lines import printable
 
 _A_FILE = click.Path(path_type=Path)
 FILE = click.option("--file", "file", metavar="FILE", type=_A_FILE, help="A draft on this machine.")
@@ -92,5 +93,5 @@ def opened(where: Where) -> AbstractContextManager[object]:
 
 def failed(error: PigtailError) -> NoReturn:
     """What a device answers, or does not, is status 1."""
-    click.echo(f"pigtail: {error}", err=True)
+    click.echo(printable(f"pigtail: {error}"), err=True)
     sys.exit(1)

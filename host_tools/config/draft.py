@@ -23,7 +23,7 @@ def parse(text: bytes, name: str) -> Config:
         given = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise InputError(f"{name} is not JSON: mend it, or `pigtail config push` another one") from None
-    return _checked(given, name)
+    return checked(given, name)
 
 
 def parse_toml(text: str, name: str) -> Config:
@@ -32,10 +32,11 @@ def parse_toml(text: str, name: str) -> Config:
         given = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{name} is not TOML: {error}") from None
-    return _checked(dict(_flat(given)), name)
+    return checked(dict(_flat(given)), name)
 
 
-def _checked(given: object, name: str) -> Config:
+def checked(given: object, name: str) -> Config:
+    """The keys that are set in what is called `name`, of today's schema. Raises InputError for what the device would not take."""
     if not isinstance(given, dict):
         raise InputError(f"{name}: not a JSON object")
     config = firmware.migrated(given)

@@ -46,7 +46,7 @@ async def read(address: Address, device: str, key: Key, wait_s: float = 10.0, no
             raise NotTold(f"the configuration of {device} changed while it was told: try again")
         _join(whole, part)
         if following is None:
-            return draft.parse(draft.content(secrets.told(whole)), f"what {device} tells")
+            return draft.checked(secrets.told(whole), f"what {device} tells")
         skip, version, count = following, reply.result.get("version"), count + 1
 
 
@@ -88,17 +88,21 @@ async def change(
         before = 0
         try:
             async with asyncio.timeout(wait_s):
-                before = int((await anext(statuses)).get("boot", 0))  # retained
+                before = (await anext(statuses)).get("boot", 0)  # retained
         except TimeoutError:
             raise NoReply(f"no device {device} was ever at this broker") from None
+        if type(before) is not int:
+            raise NotKept(f"what {device} tells of itself is no status, so nothing is changed")
         reply = await send(address, device, key, "config", {"set": dict(changes)}, wait_s, now_ms)
         if not reply.ok:
             raise NotKept(f"{device} refuses: {reply.reason} {reply.text}".strip())
-        version = int(str(reply.result["version"]))
+        version = reply.result.get("version")
+        if type(version) is not int:
+            raise NotKept(f"what {device} answers names no version, so nobody knows what it makes of the change")
         try:
             async with asyncio.timeout(LIMIT_S):
                 async for status in statuses:
-                    if _is_settled(status, before, version):
+                    if _is_settled(device, status, before, version):
                         return version
         except TimeoutError:
             pass
@@ -109,16 +113,19 @@ async def _statuses(client: Any) -> Any:
     async for told in client.messages:
         try:
             status = json.loads(told.payload)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(status, dict):
             yield status
 
 
-def _is_settled(status: Mapping[str, Any], before: int, version: int) -> bool:
+def _is_settled(device: str, status: Mapping[str, Any], before: int, version: int) -> bool:
     """Whether the change is in force. Raises NotKept where the device is back without it."""
-    if status.get("state") != "online" or int(status.get("boot") or 0) <= before:
+    boot, commands = status.get("boot") or 0, status.get("commands") or {}
+    if type(boot) is not int or not isinstance(commands, dict):
+        raise NotKept(f"what {device} tells of itself is no status, so nobody knows whether the change is in force")
+    if status.get("state") != "online" or boot <= before:
         return False
     if status.get("config") != version:
         raise NotKept(f"the old configuration is in force: {status.get('config_error') or 'the device does not say why'}")
-    return bool((status.get("commands") or {}).get("granted"))
+    return bool(commands.get("granted"))

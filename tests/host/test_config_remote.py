@@ -11,11 +11,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import aiomqtt
 import pytest
 
 from host_tools.config import draft, firmware, remote, secrets
 from host_tools.config.keys import KEYS
 from host_tools.firmware_modules import Modules
+from host_tools.reader.connection import Connection
 from host_tools.sim import broker
 from tests.data import __file__ as data
 from tests.host.device_at_broker import HANGS_S, KEY, Answers, done, served
@@ -99,6 +101,53 @@ def test_pulled_over_mqtt_changed_and_pushed_back_sets_what_changed_and_keeps_se
     assert pushed.returncode == 2 and "wifi.networks: <secret> stands for what only the device has" in pushed.stderr
 
 
+GOOD = {"boot": 3, "state": "online", "config": 8, "commands": {"granted": True}}
+
+
+@pytest.mark.parametrize(
+    ("first", "result", "later", "says"),
+    [
+        ({"boot": "x"}, {"version": 8}, GOOD, "what kona tells of itself is no status, so nothing is changed"),
+        ({"boot": None}, {"version": 8}, GOOD, "what kona tells of itself is no status, so nothing is changed"),
+        ({"boot": 1e400}, {"version": 8}, GOOD, "what kona tells of itself is no status, so nothing is changed"),
+        ({"boot": 2}, {}, GOOD, "what kona answers names no version"),
+        ({"boot": 2}, {"version": "x"}, GOOD, "what kona answers names no version"),
+        ({"boot": 2}, {"version": [8]}, GOOD, "what kona answers names no version"),
+        ({"boot": 2}, {"version": 8}, GOOD | {"boot": "x"}, "what kona tells of itself is no status, so nobody knows"),
+        ({"boot": 2}, {"version": 8}, GOOD | {"boot": [3]}, "what kona tells of itself is no status, so nobody knows"),
+        ({"boot": 2}, {"version": 8}, GOOD | {"commands": [1]}, "what kona tells of itself is no status, so nobody knows"),
+        ({"boot": 2}, {"version": 8}, GOOD | {"commands": "granted"}, "what kona tells of itself is no status, so nobody knows"),
+        ({"boot": 2}, {"version": 8}, GOOD | {"config": 7, "config_error": "a\n\x1b[2Jb"}, "is in force: a\ufffd\ufffd[2Jb"),
+        ({"boot": 2}, {"version": 8}, GOOD | {"config": "8"}, "the old configuration is in force: the device does not say why"),
+    ],
+)
+def test_status_or_reply_that_no_device_gives_ends_a_change_in_one_line(
+    first: dict[str, object], result: dict[str, object], later: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    found: list[Ran] = []
+
+    async def use(running: broker.Broker) -> None:
+        async with Connection(running.address) as client:
+            await client.publish("pigtail/v1/kona/status", json.dumps(first), qos=1, retain=True)
+            await client.subscribe("pigtail/v1/kona/reply", qos=1)
+            setting = asyncio.create_task(asyncio.to_thread(run, running, tmp_path, "set", "batch_ms=800"))
+            telling = asyncio.create_task(tells_later(client))
+            found.append(await setting)
+            telling.cancel()
+
+    async def tells_later(client: aiomqtt.Client) -> None:
+        async for _ in client.messages:
+            for odd in b"\xff", b"[" * 100_000, b"[]":
+                await client.publish("pigtail/v1/kona/status", odd, qos=1)
+            await client.publish("pigtail/v1/kona/status", json.dumps(later), qos=1, retain=True)
+
+    served(lambda command: [done(command, result=result)], tmp_path, use)
+    (call,) = found
+    waits, error = call.stderr.splitlines()
+    assert (call.returncode, call.stdout) == (1, "batch_ms: 800\n") and "seven minutes" in waits
+    assert error.startswith("pigtail: ") and says in error
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_trial_as_json_says_what_came_of_it(kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pigtail: Any) -> None:
     async def change(*_: object) -> int:
@@ -156,6 +205,7 @@ def test_configuration_longer_than_a_message_comes_in_parts(tmp_path: Path) -> N
         ({"version": 0, "config": {}, "next": "1"}, 1, "is no configuration"),
         ({"version": 0, "config": {"batch_ms": 5}, "next": None}, 2, "what kona tells: batch_ms: 5 is not in 100 to 60000"),
         ({"version": 0, "config": {"schema": 3}, "next": None}, 2, "what kona tells: schema: 3 is newer than 2"),
+        ({"version": 0, "config": {"wifi.ssid": "\ud800"}, "next": None}, 2, "wifi.ssid: has a character that is none"),
         ({"version": 0, "config": {"nope": 5}, "next": None}, 2, "what kona tells: unknown key 'nope'"),
     ],
 )
