@@ -14,6 +14,7 @@ from host_tools.signals import descriptor
 from host_tools.signals.overlap import overlaps
 from host_tools.signals.profile import Message, Profile, Selection, Signal
 from host_tools.signals.repair import Report
+from host_tools.signals.signal import UNITS, is_of_a_unit
 
 _MAX_DATA = 8
 _MAX_LENGTH = 64
@@ -92,8 +93,8 @@ def selection(signal: DbcSignal, names: Mapping[str, str]) -> Selection | None:
 def _own_reason(message: DbcMessage, signal: DbcSignal) -> str:
     if signal.length > _MAX_LENGTH:
         return f"longer than {_MAX_LENGTH} bits"
-    if not (isfinite(signal.scale) and isfinite(signal.offset)):
-        return "its scale or offset is no finite number"
+    if not (is_of_a_unit(signal.scale) and is_of_a_unit(signal.offset)):
+        return f"its scale or offset is not 0 or from {UNITS[0]:g} to {UNITS[1]:g}"
     if signal.is_float and signal.length not in _FLOATS:
         return f"no IEEE float has {signal.length} bits"
     start, byte_order = descriptor.from_dbc(signal.start, signal.length, signal.byte_order)

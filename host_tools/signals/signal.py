@@ -19,10 +19,16 @@ SOURCES = ("broadcast", "diagnostic", "oem_cloud", "companion")  # where values 
 PRIORITIES = ("alert", "diagnostic", "telemetry")  # classes 0 to 2, the first goes out first
 
 WORD_BITS = 32  # of the device's integers; a longer signal travels as two
+UNITS = 1e-30, 1e30  # a scale or an offset beyond is a mistake, and more digits than the device's heap is for
 _MAX_U32 = 0xFFFFFFFF
 _MAX_NEAR_LOSSLESS = 24  # bits
 _MAX_QUANTUM = 0x7FFF
 _FLOATS = {16: "<e", 32: "<f", 64: "<d"}
+
+
+def is_of_a_unit(number: float) -> bool:
+    """Whether it can be a scale or an offset."""
+    return not number or UNITS[0] <= abs(number) <= UNITS[1]
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,8 @@ class Signal:
         limits = self.minimum or 0, self.maximum or 0, *(self.valid or ()), self.deadband, self.max_error
         if not all(map(isfinite, (self.scale, self.offset, *limits))):
             raise InputError(f"signal {self.name}: scale, offset and all limits must be finite numbers")
+        if not (is_of_a_unit(self.scale) and is_of_a_unit(self.offset)):
+            raise InputError(f"signal {self.name}: its scale or offset is not 0 or from {UNITS[0]:g} to {UNITS[1]:g}")
         if not UNSAMPLED <= self.period_ms <= _MAX_U32:
             raise InputError(f"signal {self.name}: a period of {self.period_ms} ms is out of range")
         if self.is_float and self.length not in _FLOATS:

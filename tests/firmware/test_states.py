@@ -231,6 +231,24 @@ def test_numbers_are_told_without_the_noise_of_floats():
         assert payload.startswith('{"value": %s, ' % value), (rest, payload)
 
 
+def test_number_that_no_unit_has_is_said_and_the_others_are_told():
+    whole = "1" * 33, "1" * 38, "1" * 39, "-" + "1" * 38, "1" * 200
+    told = [(BASE + "/state/Vehicle/IsOpen", 1)]
+    for key in "scale", "offset":
+        for number in whole + ("0." + "0" * 36 + "1", "1e99", "1e-99", "1e999999999", "1e" + "9" * 60):
+            line = '{"name":"A","signed":false,"length":8,"%s":%s}' % (key, number)
+            for text in line, line[:-1] + ' , "x":0}':
+                scene = Scene([(0x100, [Signal(0, 8), Signal(8, 8)])], [text, OPEN])
+                assert (scene.usable, scene.fault) == (True, "state: A has a scale or an offset beyond all units"), text
+                scene.hear(0x100, b"\1\1")
+                assert [(topic, fields["value"]) for topic, fields, _ in scene.said(1000)] == told
+    for number, value in ("9" * 30, int("9" * 30)), ("0." + "0" * 28 + "1", 0), ("1e30", 10**30), ("1e-30", 0):
+        scene = Scene([(0x100, [Signal(0, 8)])], ['{"name":"A","signed":false,"length":8,"scale":%s}' % number])
+        scene.hear(0x100, b"\1")
+        payload = scene.states.next(0)[1]
+        assert scene.fault is None and (not value or payload.startswith('{"value": %d, ' % value)), payload
+
+
 def test_unsigned_number_of_32_bits_is_told_as_such():
     scene = Scene([(0x100, [Signal(0, 32)])], ['{"name":"A","signed":false,"length":32,"scale":0.001}'])
     scene.hear(0x100, b"\xff" * 4)

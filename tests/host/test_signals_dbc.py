@@ -118,7 +118,17 @@ def test_byte_order_mark_and_crlf(tmp_path: Path) -> None:
         (
             'Big : 0|8@1+ (1e999,0) [0|0] ""',
             8,
-            "signal M.Big left out: its scale or offset is no finite number",
+            "signal M.Big left out: its scale or offset is not 0 or from 1e-30 to 1e+30",
+        ),
+        (
+            f'Big : 0|8@1+ (1,-{"9" * 39}) [0|0] ""',
+            8,
+            "signal M.Big left out: its scale or offset is not 0 or from 1e-30 to 1e+30",
+        ),
+        (
+            'Big : 0|8@1+ (1e-31,0) [0|0] ""',
+            8,
+            "signal M.Big left out: its scale or offset is not 0 or from 1e-30 to 1e+30",
         ),
     ],
 )

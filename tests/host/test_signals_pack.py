@@ -10,7 +10,7 @@ from cantools.database import Signal as DbcSignal
 from cantools.database.conversion import BaseConversion
 
 from host_tools.errors import InputError
-from host_tools.signals import descriptor
+from host_tools.signals import descriptor, text
 from host_tools.signals.pack import identity, pack, unpack
 from host_tools.signals.profile import PRIORITIES, Message, Profile, Signal
 
@@ -191,6 +191,12 @@ def test_bits_and_ids_out_of_range_are_refused() -> None:
             Signal("s", start, length)
     with pytest.raises(InputError, match="29 bits"):
         Message(1 << 29, False, "m", (SPEED,))
+    for scale, offset in (1e31, 0.0), (-1e-31, 0.0), (1.0, 1e31), (1.0, -1e40):
+        with pytest.raises(InputError, match=r"signal a: its scale or offset is not 0 or from 1e-30 to 1e\+30"):
+            Signal("a", 0, 8, scale=scale, offset=offset)
+    for scale, offset in (1e30, -1e30), (-1e-30, 1e-30), (0.0, 0.0):
+        line = text._line(Signal("a", 0, 8, scale=scale, offset=offset))
+        assert all(len(str(line.get(key, 1))) <= 32 for key in ("scale", "offset"))  # what the device reads
     with pytest.raises(InputError, match="finite"):
         Signal("s", 0, 1, scale=float("nan"))
 

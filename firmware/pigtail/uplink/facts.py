@@ -25,6 +25,7 @@ from pigtail.uplink.states import HIGH, PATH, TAIL
 _ANNOUNCED = const("/announced")
 _WITHDRAWN = const("/withdrawn")
 _LONGEST = const(100)  # characters of a name or a label, so that all fits one packet
+_DIGITS = const(32)  # of a number, and of its power of ten: more makes no unit, but integers that fill the heap
 _EXACT = const(9)  # places; a scale that needs more is shown with four digits of a step
 _BITS = const(0x3FFFFFFF)
 _RESIDUE = 0x2144DF1C  # CRC-32 of anything followed by its own CRC-32
@@ -115,18 +116,22 @@ class _Facts:
         if len(name) > _LONGEST or any(c in "+#" or c < " " for c in name):
             self._note = "state: %s cannot be a topic" % name[:_LONGEST]
             return
+        try:
+            kind, places = _kind(fields, text)
+        except ValueError:
+            self._note = "state: %s has a scale or an offset beyond all units" % name
+            return
         self._entry(s, row, (ms + 99) // 100)
         if self._profile.classes[s] & LOW_HALF:
             self._entry(s + 1, HIGH, 0)
-        self._line(name, fields, text, ms)
+        self._line(name, fields, kind, places, ms)
 
     def _entry(self, s, row, limit):
         for column, value in zip(self._table, (s, row, limit, self._at)):  # noqa: B905
             column.append(value)
 
-    def _line(self, name, fields, text, ms):
+    def _line(self, name, fields, kind, places, ms):
         labels = {int(raw): label[:_LONGEST] for raw, label in fields.get("labels", {}).items()}
-        kind, places = _kind(fields, text)
         tail = name.replace(".", "/")
         self._tell(self._head + tail)
         source = fields.get("source", "broadcast")
@@ -191,17 +196,21 @@ def _kind(fields, text):
 
 
 def _number(text, name, other):
-    """A number in a line of JSON as it stands there: a float of single precision would spoil it."""
+    """A number in a line of JSON as it stands there: a float of single precision would spoil it. Raises ValueError where it is
+    beyond all units."""
     quoted = b'"' + name + b'"'
     at = text.find(quoted)
     while at >= 0:
-        rest = text[at + len(quoted) : at + len(quoted) + 40].lstrip()
+        rest = text[at + len(quoted) : at + len(quoted) + _DIGITS + 8].lstrip()
         if rest[:1] == b":":  # else it is somebody's text
             rest = rest[1:].lstrip()
             end = 0
-            while rest[end] in b"+-.0123456789eE":
+            while end < len(rest) and rest[end] in b"+-.0123456789eE":
                 end += 1
-            return rest[:end].decode()
+            found = rest[:end].decode()
+            if end > _DIGITS or end == len(rest) or abs(int(found.lower().partition("e")[2] or 0)) > _DIGITS:
+                raise ValueError
+            return found
         at = text.find(quoted, at + 1)
     return other
 
