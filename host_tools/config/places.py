@@ -10,7 +10,7 @@ from typing import Protocol
 from host_tools.config import draft
 from host_tools.config.draft import Config
 from host_tools.device import Device, connect, only, pairs
-from host_tools.device.deploy import NotStarted, started
+from host_tools.device.deploy import NotStarted, safe_mode, started
 from host_tools.errors import InputError
 from host_tools.progress import working
 
@@ -94,7 +94,7 @@ class OnDevice:
                 status = started(self.device)
         except NotStarted:
             return "no firmware runs that could say whether it is in force: `pigtail deploy`"
-        error = status.get("config_error")
+        error = status.get("config_error") or safe_mode(status)
         return str(error) if error else None
 
 

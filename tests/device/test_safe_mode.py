@@ -24,17 +24,22 @@ from tests.device.virtual import FLASH_SIZE, Powered, flash, powered
 
 RUN = "    async def run(self):\n"
 CRASH = "        if not self._crashes[1]:\n            raise ValueError('planted')\n"
+WITH_ONE_SETTING = CRASH.replace(":", " and self._window == 5:", 1)
 
 
 @pytest.fixture(scope="module")
 def crashing(tmp_path_factory: pytest.TempPathFactory) -> Release:
     """The firmware, which crashes at once, but not in safe mode."""
-    folder = tmp_path_factory.mktemp("crashing")
+    return built(tmp_path_factory.mktemp("crashing"), CRASH)
+
+
+def built(folder: Path, crash: str) -> Release:
+    """The firmware that does this first."""
     shutil.copytree(FIRMWARE, folder / "source", ignore=shutil.ignore_patterns("__pycache__", "vehicles"))
     app = folder / "source" / "pigtail" / "app.py"
     text = app.read_text()
     assert text.count(RUN) == 1
-    app.write_text(text.replace(RUN, RUN + CRASH))
+    app.write_text(text.replace(RUN, RUN + crash))
     return release.read(build.firmware(folder / "built", micropython.find().mpy_arch, folder / "source"))
 
 
@@ -87,3 +92,17 @@ def test_firmware_that_mends_what_crashed_is_not_left_in_safe_mode(tmp_path: Pat
         done = deploying.deploy(device, good)
         assert done.is_healthy and done.status and done.status["last_crash"] == "boot 9: ValueError: planted"
         assert board.board.console().count('"safe_mode": true') == 1
+
+
+def test_device_in_safe_mode_takes_the_configuration_that_mends_it_at_the_port(tmp_path: Path, pigtail: Any) -> None:
+    firmware = files(built(tmp_path, WITH_ONE_SETTING))
+    flash(tmp_path / "board", firmware | {"/config.json": b'{"mqtt.window": 5}'}, FLASH_SIZE)
+    with powered(tmp_path / "board") as board:
+        board.until_it_says('"safe_mode": true')
+        status, out, _ = pigtail("config", "set", "--port", board.port, "batch_ms=500")
+        says = "runs in safe mode, without the bus; the last crash: boot "
+        assert status == 1 and f"{board.port}: written, but: firmware " in out and says in out and "ValueError: planted" in out
+        at = len(board.board.console().encode())
+        status, out, err = pigtail("config", "set", "--port", board.port, "mqtt.window=4")
+        assert (status, out) == (0, f"mqtt.window: 5 -> 4\n{board.port}: written\n"), err
+        board.until_it_says('"safe_mode": false', at)

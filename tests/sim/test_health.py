@@ -7,9 +7,12 @@ import pytest
 
 from host_tools.paths import FIRMWARE
 from host_tools.sim import run
+from host_tools.sim.run import Simulation
 from host_tools.toolchain import build, micropython
 from tests.sim.drives import assert_only_deaths_cost, drive
+from tests.sim.test_control import KEY, SPEED, Owner
 from tests.sim.test_heap import boots_with
+from tests.sim.test_trial import on_flash
 
 FAILS_UNTIL_BOOT_4 = """
 from pair import Pair
@@ -45,6 +48,40 @@ def test_three_crashes_in_a_row_leave_a_device_that_is_in_safe_mode_and_says_why
     assert all(text.rstrip().endswith("ValueError: planted") for text in crashes)
     assert simulation.status["safe_mode"] is False and simulation.status["boot"] == 5
     assert simulation.delivered.boots == [1, 2, 3, 5], "nothing is sampled in safe mode"
+
+FAILS_WITH_ONE_SETTING = """
+import json, os
+from pair import Pair
+run = Supervisor.run
+async def failing(self):
+    def fail():
+        with open("/config.tried" if "config.tried" in os.listdir("/") else "/config.json") as f:
+            is_bad = json.load(f).get("batch_ms") == 4321
+        if is_bad and Pair("/boots").read()[0] != 4 and uptime.ms() > 4000:
+            raise ValueError("planted")
+    self.heartbeats.insert(0, fail)
+    await run(self)
+Supervisor.run = failing
+"""
+
+
+def test_device_in_safe_mode_takes_the_configuration_that_mends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    boots_with(FAILS_WITH_ONE_SETTING, tmp_path, monkeypatch)
+    owner, seen, kept = Owner(), list[object](), list[dict[str, object]]()
+
+    def mends(simulation: Simulation) -> None:
+        seen.append((simulation.status["safe_mode"], simulation.status["boot"]))
+        owner.sends("config", set={"batch_ms": 3000})(simulation)
+
+    at = {34.0: mends, 68.0: lambda simulation: kept.append(on_flash(simulation))}
+    report, simulation, _ = drive(70.0, at=at, speed=SPEED, config=KEY | {"batch_ms": 4321})
+    assert_only_deaths_cost(report)
+    assert seen == [(True, 4)] and owner.result() == {"version": 1}
+    assert [death.cause for death in report.deaths] == ["reset"] * 4, "three crashes, and the change"
+    status = simulation.status
+    assert (status["safe_mode"], status["boot"], status["config"], status["config_error"]) == (False, 5, 1, None)
+    assert simulation.delivered.boots == [1, 2, 3, 5] and kept[0]["batch_ms"] == 3000
+
 
 FAILS_TWICE = """
 from pair import Pair
