@@ -43,6 +43,7 @@ def command(port: str | None, device: str | None, name: str | None, vehicle: str
     profile = pack(find.find(vehicle, 1000, _tell)) if vehicle else None
     began = time.monotonic()
     with ids.connected(port, device) as board:
+        board.guard()
         arch = architecture(board)
         with working("compiling"):
             release = made(arch, kind)

@@ -1,7 +1,6 @@
 """Deploying: carries a plan out, and waits for the firmware to say that it runs."""
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -109,9 +108,8 @@ def started(device: Device, note: Callable[[str], None] = lambda line: None) -> 
 
     Raises NotStarted when it ends, or says nothing of the kind for START_S.
     """
-    until = time.monotonic() + START_S
     boots, last = False, ""
-    for line in device.start(START_S):
+    for line in device.start(START_S, START_S):
         if not boots:
             boots = line.endswith("MPY: soft reboot")
             continue
@@ -121,8 +119,6 @@ def started(device: Device, note: Callable[[str], None] = lambda line: None) -> 
         if line == FAILED or line.startswith("MicroPython v"):  # the REPL: nothing runs
             raise NotStarted(last or "there is no main.py")
         last = line.strip() or last
-        if time.monotonic() > until:
-            break
     raise NotStarted(last or f"it said nothing for {START_S:g} s")
 
 

@@ -26,11 +26,16 @@ from host_tools.errors import InputError
 BAUD = 115200
 ANSWER_S = 10.0  # longest silence of a device that runs a piece of code
 PROMPT_S = 5.0  # longest silence of one that has nothing to do
+CODE_S = 60.0  # longest run of a piece of code, also of one that goes on talking
+READY_S = 10.0  # until a prompt must be there, also amid other talk
+SETTLED_S = 0.3  # of silence, after which no more is on its way
+START_S = 30.0  # longest that a console is read for the start of the firmware
+WRITE_S = 10.0  # until a piece must have been taken
 QUIET_S = 1.0  # longest silence amid what mpremote reads byte by byte
 INTERRUPT_S = 1.0  # until it must have stopped what it runs; more with each attempt
 ATTEMPTS = 3  # a chip that is booting does not hear
 PIECE = 1536  # bytes of a file that one piece of code carries
-WATCHDOG_MS = 30_000  # while we talk to it
+WATCHDOG_MS = 120_000  # while we talk to it, or compile for it
 
 _FEED = f"import machine\nmachine.WDT(timeout={WATCHDOG_MS}).feed()\n"
 _FUNCTIONS = """
@@ -67,6 +72,10 @@ def _d(name):
             pass
         at = name.find('/', at + 1)
 """
+
+_PROMPT = b"raw REPL; CTRL-B to exit\r\n"  # and a `>`, which mpremote reads with the next piece of code
+_NEVER = b"\0"
+_RESTARTED = re.compile(rb"rst:0x|MicroPython v\d")  # the chip's loader, the REPL's banner
 
 Progress = Callable[[int], None]
 
@@ -123,8 +132,15 @@ class Device:
         self._enter(soft_reset=True)
         self._knows_functions = False
 
+    def guard(self) -> None:
+        """Sets and feeds a watchdog from now on: another firmware may have left one that is shorter and that nobody feeds. It
+        outlives a soft reset: for who puts a firmware there that feeds it."""
+        self._feed = _FEED
+        self.exec("")
+
     def exec(self, code: str, silence_s: float = ANSWER_S) -> str:
-        """What `code` printed. DeviceError when it raised; InputError when the device was silent for `silence_s`."""
+        """What `code` printed. DeviceError when it raised; InputError when the device was silent for `silence_s`,
+        or was not done after CODE_S."""
         return self._run(self._feed + code, silence_s)
 
     def eval(self, expression: str) -> object:
@@ -168,10 +184,11 @@ class Device:
         said = self.exec("".join(f"_t({path!r})\n" for path in paths))
         return dict(ast.literal_eval(f"[{said}]"))
 
-    def start(self, silence_s: float = ANSWER_S) -> Iterator[str]:
-        """Soft-resets into boot.py and main.py; what the console says, line by line, until it is silent for `silence_s`."""
+    def start(self, silence_s: float = ANSWER_S, whole_s: float = START_S) -> Iterator[str]:
+        """Soft-resets into boot.py and main.py; what the console says, line by line, until it is silent for `silence_s`, for
+        `whole_s` at most."""
         self.reboot()
-        yield from self.lines(silence_s)
+        yield from self.lines(silence_s, time.monotonic() + whole_s)
 
     def reboot(self) -> None:
         """Soft-resets into boot.py and main.py."""
@@ -202,6 +219,8 @@ class Device:
                 try:
                     with _heard(self.port):
                         self._transport.enter_raw_repl(soft_reset=soft_reset, timeout_overall=INTERRUPT_S * (attempt + 1))
+                        if attempt:
+                            self._transport.settle()
                 except TransportError:
                     continue
             self._is_stopped = True
@@ -215,7 +234,7 @@ class Device:
             try:
                 said, failed = self._transport.exec_raw(code, timeout=silence_s)
             except TransportError:
-                raise InputError(f"{self.port}: the device stopped answering: reset it and try again") from None
+                raise InputError(f"{self.port}: {self._transport.why_not()}") from None
         if failed:
             traceback = failed.decode(errors="replace").strip()
             words = re.sub(r"^OSError: (\d+)$", _errno, traceback.splitlines()[-1])
@@ -226,18 +245,39 @@ class Device:
 class _Transport(SerialTransport):  # type: ignore[misc]  # mpremote has no type hints
     """mpremote's, that waits ten seconds for a prompt, and for ever on a device that never stops talking."""
 
+    _is_late = False
+    _last = b""
+
     def read_until(
-        self, min_num_bytes: int, ending: bytes, timeout: float = PROMPT_S, data_consumer: None = None,
+        self, min_num_bytes: int, ending: bytes, timeout: float | None = None, data_consumer: None = None,
         timeout_overall: float | None = None,
     ) -> bytes:  # fmt: skip
-        """What came until the ending did, or nothing for `timeout` seconds, or all of `timeout_overall` are over."""
+        """What came until the ending did, or nothing for `timeout` seconds, or all of `timeout_overall` are over. With neither
+        it is a prompt that is waited for, with a `timeout` alone the end of a piece of code."""
         said, heard = bytearray(), time.monotonic()
-        until = math.inf if timeout_overall is None else heard + timeout_overall
-        while not said.endswith(ending) and time.monotonic() < min(heard + timeout, until):
+        until = heard + (timeout_overall or (READY_S if timeout is None else CODE_S))
+        silence_s = PROMPT_S if timeout is None else timeout
+        while not said.endswith(ending) and time.monotonic() < min(heard + silence_s, until):
             if byte := self.serial.read(1):
                 said += byte
                 heard = time.monotonic()
-        return bytes(said)
+        self._is_late, self._last = time.monotonic() >= until, bytes(said)
+        return self._last
+
+    def settle(self) -> None:
+        """At the raw REPL's prompt, with all behind us that earlier attempts called forth."""
+        self.read_until(1, _NEVER, timeout=SETTLED_S)
+        self.serial.write(b"\x01")
+        if not self.read_until(1, _PROMPT).endswith(_PROMPT):
+            raise TransportError("not at the prompt")
+
+    def why_not(self) -> str:
+        """Why what was waited for did not come."""
+        if _RESTARTED.search(self._last):
+            return "the board has restarted by itself (its power, or a watchdog?): try again, what has arrived is kept"
+        if self._is_late:
+            return "the device talks without end instead of answering: reset it and try again, else `pigtail flash` it"
+        return "the device stopped answering: reset it and try again"
 
 
 def _errno(match: "re.Match[str]") -> str:
@@ -245,14 +285,16 @@ def _errno(match: "re.Match[str]") -> str:
     return f"{match[0]} ({os.strerror(int(match[1]))})"
 
 
-def _open(port: str) -> SerialTransport:
+def _open(port: str) -> _Transport:
     """The port, ours alone. Raises InputError."""
     if not os.path.exists(port) and "://" not in port and os.name == "posix":
         raise InputError(f"no port {port}: `pigtail devices` lists those that there are")
     try:
-        return _Transport(os.path.realpath(port), BAUD, timeout=QUIET_S)
+        transport = _Transport(os.path.realpath(port), BAUD, timeout=QUIET_S)
+        transport.serial.write_timeout = WRITE_S
     except TransportError:
         raise InputError(_why_not(port)) from None
+    return transport
 
 
 def _why_not(port: str) -> str:

@@ -2,12 +2,15 @@
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from littlefs import LittleFS
 
+from host_tools.commands import deploy as deploy_verb
 from host_tools.device import Device, connect, pairs
 from host_tools.device import deploy as deploying
 from host_tools.device import serial as device_serial
@@ -104,6 +107,32 @@ def test_firmware_that_does_not_start_is_undone(
     assert not done.is_healthy and done.status is None and why in str(done.error) and done.back == "a"
     board.cut_power()
     assert boots(board.flash.read_bytes(), tmp_path / "after") == said_by(1)
+
+
+FOREIGN = b"""
+import machine, time
+dog = machine.WDT(timeout=2000)
+print('guarded')
+while True:
+    dog.feed()
+    time.sleep_ms(50)
+"""
+
+
+def test_fault_45_watchdog_of_a_foreign_firmware_does_not_end_a_deploy(
+    tmp_path: Path, versions: tuple[Release, Release], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(*_: object) -> Release:
+        time.sleep(2.5)
+        return versions[0]
+
+    monkeypatch.setattr(deploy_verb, "made", slowly)
+    flash(tmp_path / "foreign", {"/main.py": FOREIGN})
+    with powered(tmp_path / "foreign") as board:
+        board.until_it_says("guarded")
+        done = CliRunner().invoke(deploy_verb.command, ["--port", board.port, "--json"])
+        assert done.exit_code == 0 and json.loads(done.stdout)["status"] == said_by(1)
+        assert [life.death for life in board.board.lives] == [""]
 
 
 def test_parts_that_had_to_be_started_again_are_not_healthy(board: Powered, tmp_path: Path) -> None:

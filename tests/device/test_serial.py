@@ -129,6 +129,28 @@ def test_firmware_that_is_stopped_amid_a_garbage_collection_has_its_heap(tmp_pat
                 at = len(board.board.console())
 
 
+FOREIGN = b"""
+import machine, time
+def main():
+    dog = machine.WDT(timeout=2000)
+    print('guarded')
+    while True:
+        dog.feed()
+        time.sleep_ms(50)
+main()
+"""
+
+
+def test_fault_45_watchdog_of_a_foreign_firmware_is_fed_where_that_is_asked_for(tmp_path: Path) -> None:
+    flash(tmp_path, {"/main.py": FOREIGN})
+    with powered(tmp_path) as board:
+        board.until_it_says("guarded")
+        with connect(board.port) as device:
+            device.guard()
+            device.exec("import time\ntime.sleep(2.5)")
+        assert [life.death for life in board.board.lives] == [""]
+
+
 def refusal(act: Callable[[], object]) -> str:
     with pytest.raises(InputError) as caught:
         act()
@@ -201,6 +223,57 @@ def test_fault_45_device_that_never_stops_talking(wire: tuple[int, str]) -> None
         thread.join()
 
 
+@pytest.mark.parametrize("words", ["print('x' * 99)", "print(end='x')"])
+def test_fault_45_code_that_never_stops_talking(board: Powered, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_serial, "CODE_S", 0.5)
+    with connect(board.port) as device:
+        code = f"import time\nwhile True:\n    {words}\n    time.sleep_ms(1)"
+        assert "talks without end" in refusal(lambda: device.exec(code))
+    with connect(board.port) as device:
+        assert device.eval("1") == 1
+
+
+def test_prompts_that_earlier_attempts_called_forth_are_behind_us(wire: tuple[int, str]) -> None:
+    prompt = b"raw REPL; CTRL-B to exit\r\n>"
+
+    def hears_late() -> None:
+        heard = b""
+        while heard.count(b"\x01") < 2:
+            heard += os.read(wire[0], 100)
+        os.write(wire[0], 2 * prompt)
+        while b"\x01" not in os.read(wire[0], 100):
+            pass
+        os.write(wire[0], prompt)
+
+    threading.Thread(target=hears_late, daemon=True).start()
+    device = device_serial.Device(wire[1])
+    device._enter(soft_reset=False)
+    assert device._transport.serial.read(9) == b">"  # else the answer to a piece of code is looked for in them
+    device.close()
+
+
+@pytest.mark.parametrize("words", [b"$GPGGA,,,,,,0,,,,,,,,*66\r\n", b"no line ever ends "])
+def test_fault_45_board_that_never_stops_talking_once_it_was_connected(
+    wire: tuple[int, str], words: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_serial, "READY_S", 0.5)
+    device, is_over = device_serial.Device(wire[1]), threading.Event()
+
+    def receiver() -> None:
+        while not is_over.wait(0.01):
+            os.write(wire[0], words)
+
+    thread = threading.Thread(target=receiver)
+    thread.start()
+    try:
+        assert "talks without end" in refusal(lambda: device.exec("print(1)"))
+        assert bool(list(device.start(whole_s=0.5))) == words.endswith(b"\n")
+    finally:
+        is_over.set()
+        thread.join()
+        device.close()
+
+
 def test_fault_45_device_that_hangs(board: Powered) -> None:
     device = connect(board.port)
     assert "stopped answering" in refusal(lambda: device.exec("import time\ntime.sleep(2)", silence_s=0.2))
@@ -218,7 +291,8 @@ def test_fault_45_device_that_goes_off(tmp_path: Path, words: str, monkeypatch: 
         if "reset" not in words:
             board.cut_power()
         monkeypatch.setattr(device._transport.serial, "timeout", 0.1)
-        assert "answering" in refusal(lambda: device.exec(words, silence_s=0.5))
+        said = refusal(lambda: device.exec(words, silence_s=0.5))
+        assert ("restarted by itself" if "reset" in words else "stopped answering") in said
         device.close()
 
 
