@@ -60,6 +60,8 @@ def command(port: str | None, device: str | None, name: str | None, vehicle: str
 def _line(done: Deployed, seconds: float) -> str:
     """The result in one line."""
     status = done.status
+    if done.left:
+        return f"not finished ({done.error}): {done.left}"
     if status is None:
         back = f"; the old one, in /{done.back}, is put back" if done.back else ""
         return f"the firmware does not start ({done.error}){back}"
@@ -69,7 +71,8 @@ def _line(done: Deployed, seconds: float) -> str:
         return f"the firmware starts, but parts of it had to be started again: {status['restarts']}"
     sent = f"{done.sent} files sent ({done.bytes:,} bytes), {done.copied} copied" if done.sent else "nothing to send"
     troubles = "".join(f"; {status[key]}" for key in ("config_error", "profile_error") if status.get(key))
-    return f"{sent}; firmware {status['firmware']} runs from /{done.slot}, boot {status['boot']}, after {seconds} s{troubles}"
+    runs = f"firmware {status.get('firmware')} runs from /{done.slot}, boot {status.get('boot')}"
+    return f"{sent}; {runs}, after {seconds} s{troubles}"
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from host_tools.device import pairs
 from host_tools.device.release import POINTER, Found, Plan, Release, digest, plan, survey
@@ -25,7 +25,8 @@ def _c(source, target):
 @dataclass(frozen=True)
 class Deployed:
     """What was done; numbers are of files. `status` is what the firmware says of itself; where it says nothing, `error` says
-    why, and `back` is the slot that was put in force again."""
+    why, and `back` is the slot that was put in force again. Where that is not known, or could not be done, `left` says what is
+    on the device now, and what to do."""
 
     slot: str
     sent: int
@@ -36,6 +37,7 @@ class Deployed:
     status: dict[str, object] | None
     error: str | None = None
     back: str | None = None
+    left: str | None = None
 
     @property
     def is_healthy(self) -> bool:
@@ -54,40 +56,69 @@ def deploy(
     device: Device, release: Release, profile: bytes | None = None, progress: Callable[[int, int], None] = lambda n, of: None
 ) -> Deployed:
     """Makes `release`, and `profile` where one is given, what the device runs; the old firmware is put back where the new one
-    does not come up. `progress` is told of each piece's bytes, and of how many there are in all. Raises InputError."""
+    does not come up. `progress` is told of each piece's bytes, and of how many there are in all. Raises InputError where
+    nothing was put in force."""
     found = survey(device, release)
     todo = plan(release, found, profile)
-    apply(device, todo, found, lambda n: progress(n, todo.bytes_sent))
+    _prepare(device, todo, lambda n: progress(n, todo.bytes_sent))
     sent = len(todo.send) + len(todo.replace)
+    done = Deployed(todo.slot, sent, todo.bytes_sent, len(todo.copy), len(todo.remove), todo.flips, None)
     old = found.active if todo.flips else None
+    left = "the old firmware boots, or the new one, whole: `pigtail deploy` again finishes it"
+    try:
+        _put_in_force(device, todo, found)
+        left = f"what is in /{todo.slot} is in force, and nobody has seen it run: `pigtail deploy` again looks"
+        status, trouble = _outcome(device, is_new=old is not None)
+    except InputError as error:
+        return replace(done, error=_reason(device, error), left=left)
+    if trouble is None or old is None:
+        return replace(done, status=status, error=trouble)
+    try:
+        device.stop()
+        point(device, old)
+        device.reboot()
+    except InputError as error:
+        left = f"the firmware does not start, and the old one, in /{old}, could not be put back ({_reason(device, error)}): the "
+        left += f"new one, in /{todo.slot}, may be in force still: reset the board, and `pigtail deploy` a firmware that runs"
+        return replace(done, error=trouble, left=left)
+    return replace(done, error=trouble, back=old)
+
+
+def _outcome(device: Device, is_new: bool) -> tuple[dict[str, object] | None, str | None]:
+    """What the firmware says once it is started, or why it does not run: safe mode, too, where it is new."""
     lines: list[str] = []
-    status, error, back = None, None, None
     try:
         said = started(device, lines.append)
         if said.get("safe_mode") and _TRACEBACK not in lines:  # for crashes of before: the next start tries all again
             said = started(device, lines.append)
-        status = said
-        if old is not None and said.get("safe_mode"):  # it is the new one that crashes
-            status, error = None, str(said["last_crash"])
     except NotStarted as words:
-        error = str(words)
-    if error is not None and old is not None:
-        back = old
-        device.stop()
-        point(device, back)
-        device.reboot()
-    return Deployed(todo.slot, sent, todo.bytes_sent, len(todo.copy), len(todo.remove), todo.flips, status, error, back)
+        return None, str(words)
+    return (None, str(said.get("last_crash"))) if is_new and said.get("safe_mode") else (said, None)
 
 
-def apply(device: Device, plan: Plan, found: Found, progress: Progress = lambda n: None) -> None:
+def _reason(device: Device, error: InputError) -> str:
+    return str(error).removeprefix(f"{device.port}: ")
+
+
+def apply(device: Device, plan: Plan, found: Found) -> None:
     """Carries `plan` out. Whenever it ends early, the firmware that was in force boots, or the new one, whole.
 
-    Raises InputError, with the old one in force, where something did not arrive as it was sent.
+    Raises InputError.
     """
+    _prepare(device, plan, lambda n: None)
+    _put_in_force(device, plan, found)
+
+
+def _prepare(device: Device, plan: Plan, progress: Progress) -> None:
+    """Puts all there, beside what is in force. Raises InputError, with the old firmware in force, where something did not arrive
+    as it was sent."""
     _fill(device, plan, progress)
     for path, content in plan.replace.items():
         device.send(f"{path}.new", content, progress)
     _verify(device, plan)
+
+
+def _put_in_force(device: Device, plan: Plan, found: Found) -> None:
     for path in plan.replace:
         device.exec(f"import os\nos.rename({f'{path}.new'!r}, {path!r})")
     if plan.flips or not found.count:
@@ -126,7 +157,7 @@ def safe_mode(status: Mapping[str, object]) -> str | None:
     """One line, where the firmware that says this of itself runs in safe mode: that it does, and why."""
     if not status.get("safe_mode"):
         return None
-    return f"firmware {status['firmware']} runs in safe mode, without the bus; the last crash: {status['last_crash']}"
+    return f"firmware {status.get('firmware')} runs in safe mode, without the bus; the last crash: {status.get('last_crash')}"
 
 
 def _said(line: str) -> dict[str, object] | None:

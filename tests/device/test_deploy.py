@@ -135,6 +135,47 @@ def test_fault_45_watchdog_of_a_foreign_firmware_does_not_end_a_deploy(
         assert [life.death for life in board.board.lives] == [""]
 
 
+@pytest.mark.parametrize(
+    ("when", "says", "slots"),
+    [
+        ("point", "not finished (the device stopped answering: reset it and try again): the old firmware boots, or", "a"),
+        ("started", "the old one, in /a, could not be put back (", "b"),
+    ],
+)
+def test_fault_45_board_that_goes_off_while_the_new_firmware_is_put_in_force_and_what_is_on_it_then(
+    board: Powered, versions: tuple[Release, Release], when: str, says: str, slots: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    act = getattr(deploying, when)
+
+    def cut(*arguments: object) -> object:
+        board.cut_power()
+        return act(*arguments)
+
+    monkeypatch.setattr(deploying, when, cut)
+    monkeypatch.setattr(deploying, "START_S", 1.0)
+    monkeypatch.setattr(device_serial, "PROMPT_S", 1.0)
+    monkeypatch.setattr(device_serial, "INTERRUPT_S", 0.2)
+    monkeypatch.setattr(deploy_verb, "made", lambda *_: versions[1])
+    done = CliRunner().invoke(deploy_verb.command, ["--port", board.port])
+    assert done.exit_code == 1 and says in done.stdout and "is put back" not in done.stdout
+    assert len(done.stdout.splitlines()) == 1 and done.stdout.count(f"{board.port}: ") == 1
+    there = content(board.flash.read_bytes())
+    assert pairs.newest(there.get("/slot.0"), there.get("/slot.1"))[1] == slots.encode()
+
+
+def test_fault_45_connection_that_breaks_while_the_new_firmware_starts(
+    board: Powered, versions: tuple[Release, Release], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise InputError(f"{board.port}: the connection broke")
+
+    monkeypatch.setattr(deploying, "started", broken)
+    with connect(board.port) as device:
+        done = deploy(device, versions[1])
+    assert (done.status, done.error, done.back, done.is_healthy) == (None, "the connection broke", None, False)
+    assert done.left and "what is in /b is in force, and nobody has seen it run" in done.left
+
+
 def test_parts_that_had_to_be_started_again_are_not_healthy(board: Powered, tmp_path: Path) -> None:
     limping = small(tmp_path, 3, APP.replace('"restarts": {}', '"restarts": {"bus": 1}'))
     with connect(board.port) as device:
