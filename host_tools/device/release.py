@@ -63,8 +63,7 @@ class Plan:
 
 def architecture(device: Device) -> str:
     """What mpy-cross calls the device's architecture. Raises InputError where our firmware cannot run on it."""
-    value = device.eval("getattr(__import__('sys').implementation, '_mpy', 0)")
-    mpy = value if isinstance(value, int) else 0
+    mpy: int = device.eval("getattr(__import__('sys').implementation, '_mpy', 0)", like=0)
     number = mpy >> 10 & 15
     if mpy & 255 != MPY_VERSION or not 0 < number < len(ARCHES):
         raise InputError(f"{device.port}: its MicroPython loads no native code of ours: `pigtail flash` a build of 1.25 or newer")
@@ -96,10 +95,10 @@ def survey(device: Device, release: Release) -> Found:
     """Looks at what is on the device."""
     hashes = device.hashes([*release.root, PROFILE, *(f"/{slot}" for slot in SLOTS)])
     count, named = pairs.newest(device.get(f"{POINTER}.0"), device.get(f"{POINTER}.1"))
-    free = device.eval("(lambda s: s[0] * s[3])(__import__('os').statvfs('/'))")
+    free: int = device.eval("(lambda s: s[0] * s[3])(__import__('os').statvfs('/'))", like=0)
     active = "b" if named == b"b" else "a"  # as boot.py has it
     there = any(path.startswith(f"/{active}/") for path in hashes)
-    return Found(hashes, active if there else None, count, free if isinstance(free, int) else 0)
+    return Found(hashes, active if there else None, count, free)
 
 
 def plan(release: Release, found: Found, profile: bytes | None = None) -> Plan:

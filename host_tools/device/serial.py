@@ -16,6 +16,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
+from typing import Any
 
 import serial
 from mpremote.transport import TransportError
@@ -143,9 +144,13 @@ class Device:
         or was not done after CODE_S."""
         return self._run(self._feed + code, silence_s)
 
-    def eval(self, expression: str) -> object:
-        """The value of an expression on the device, one that has a literal."""
-        return ast.literal_eval(self.exec(f"print(repr({expression}))").strip())
+    def eval(self, expression: str, like: object = None) -> Any:
+        """The value of an expression on the device, one that has a literal; as `like` in its types and its tuples' lengths, where
+        that is given."""
+        value = self._literal(self.exec(f"print(repr({expression}))"))
+        if like is not None and not _is_like(value, like):
+            raise self._garbled()
+        return value
 
     def put(self, path: str, content: bytes, progress: Progress = lambda n: None) -> None:
         """Makes `content` the file `path`: at no time is there a part of it. `progress` is told of each piece's bytes."""
@@ -176,13 +181,19 @@ class Device:
         code += f"try:\n with open({path!r}, 'rb') as f:\n  b = f.read(768)\n  while b:\n   print(str(_e(b), 'ascii'), end='')\n"
         code += "   b = f.read(768)\nexcept OSError as e:\n if e.errno != 2:\n  raise\n print('None')"
         said = self.exec(code).split()
-        return None if said == ["None"] else b"".join(map(_from_base64, said))
+        try:
+            return None if said == ["None"] else b"".join(map(_from_base64, said))
+        except ValueError:
+            raise self._garbled() from None
 
     def hashes(self, paths: Sequence[str]) -> dict[str, str]:
         """SHA-256 in hex of each of these files, and of all files in folders among them; what is missing is left out."""
         self._define()
         said = self.exec("".join(f"_t({path!r})\n" for path in paths))
-        return dict(ast.literal_eval(f"[{said}]"))
+        found = self._literal(f"[{said}]")
+        if not all(_is_like(pair, ("", "")) for pair in found):
+            raise self._garbled()
+        return dict(found)
 
     def start(self, silence_s: float = ANSWER_S, whole_s: float = START_S) -> Iterator[str]:
         """Soft-resets into boot.py and main.py; what the console says, line by line, until it is silent for `silence_s`, for
@@ -206,6 +217,15 @@ class Device:
                 heard = time.monotonic()
             *whole, rest = (rest + said).split(b"\n")
             yield from (line.decode(errors="replace").rstrip("\r") for line in whole)
+
+    def _literal(self, text: str) -> Any:
+        try:
+            return ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            raise self._garbled() from None
+
+    def _garbled(self) -> InputError:
+        return InputError(f"{self.port}: what the device says arrives garbled: try again, else with another cable or USB port")
 
     def _define(self) -> None:
         if not self._knows_functions:
@@ -319,9 +339,17 @@ def _heard(port: str) -> Iterator[None]:
         raise InputError(f"{port}: the connection broke: is it plugged in, is the board on?") from None
 
 
+def _is_like(value: object, example: object) -> bool:
+    if type(value) is not type(example):
+        return False
+    if not isinstance(example, tuple) or not isinstance(value, tuple):
+        return True
+    return len(value) == len(example) and all(map(_is_like, value, example))
+
+
 def _base64(content: bytes) -> str:
     return binascii.b2a_base64(content, newline=False).decode()
 
 
 def _from_base64(text: str) -> bytes:
-    return binascii.a2b_base64(text)
+    return binascii.a2b_base64(text, strict_mode=True)

@@ -4,7 +4,6 @@ import json
 import time
 from calendar import timegm
 from collections.abc import Iterator
-from typing import Any
 
 from host_tools.device import connect, only
 from host_tools.device.deploy import NotStarted, safe_mode, started
@@ -57,8 +56,7 @@ def _stopped(device: Device, case: Case) -> Iterator[Finding]:
 
 def _micropython(device: Device, case: Case) -> Iterator[Finding]:
     facts = "(lambda i: (tuple(i.version[:3]), getattr(i, '_machine', '')))(__import__('sys').implementation)"
-    told: Any = device.eval(facts)
-    version, machine = told
+    version, machine = device.eval(facts, like=((0, 0, 0), ""))
     words = f"{'.'.join(map(str, version))} on {machine}"
     least = ".".join(map(str, LEAST_VERSION[:2]))
     if version < LEAST_VERSION:
@@ -73,11 +71,13 @@ def _micropython(device: Device, case: Case) -> Iterator[Finding]:
 
 
 def _clock(device: Device) -> Finding:
-    told = device.eval("tuple(__import__('time').gmtime()[:6])")
-    fields = tuple(told) if isinstance(told, tuple) else ()
-    wrong = timegm((*fields, 0, 0, 0)) - time.time()
+    fields: tuple[int, ...] = device.eval("tuple(__import__('time').gmtime()[:6])", like=(0,) * 6)
     if fields[0] < NOT_SET:
         return Finding("clock", OK, "not set since power-on; the firmware asks a time server for it (clock.host)")
+    try:
+        wrong = timegm((*fields, 0, 0, 0)) - time.time()
+    except (ValueError, OverflowError):
+        return Finding("clock", WARNING, f"it tells no time that there is: {fields}", "switch the board off and on")
     if abs(wrong) > SLOW_S:
         todo = "let it reach its time server (clock.host): samples carry this time until then"
         return Finding("clock", WARNING, f"it is {wrong:+.0f} s off this machine's", todo)
@@ -85,8 +85,7 @@ def _clock(device: Device) -> Finding:
 
 
 def _board(device: Device) -> Iterator[Finding]:
-    told: Any = device.eval("(lambda s: (s[0] * s[3], s[0] * s[2]))(__import__('os').statvfs('/'))")
-    free, whole = told
+    free, whole = device.eval("(lambda s: (s[0] * s[3], s[0] * s[2]))(__import__('os').statvfs('/'))", like=(0, 0))
     words = f"{free >> 10:,} of {whole >> 10:,} KiB free"
     if free < LITTLE:
         yield Finding("flash", WARNING, words, "remove files that are not the firmware's: `pigtail repl`")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import serial
 
-from host_tools.device import DeviceError, connect
+from host_tools.device import Device, DeviceError, connect
 from host_tools.device import serial as device_serial
 from host_tools.errors import InputError
 from host_tools.sim import image
@@ -76,6 +76,28 @@ def test_file_damaged_on_the_way_leaves_the_old_one(board: Powered, monkeypatch:
         with pytest.raises(InputError, match="did not arrive as it was sent"):
             device.put("/kept", b"newer")
         assert device.get("/kept") == b"old"
+
+
+GARBLED = ["", "(1, 2", "[1,\x01]", "1\n2", "('/a',),", "('/a', 7),", "{'a': 1", "f(x)", "*", "\ufffd" * 9]
+
+
+@pytest.mark.parametrize("says", GARBLED)
+@pytest.mark.parametrize(
+    "asks",
+    [
+        lambda device: device.eval("x", like=0),
+        lambda device: device.eval("x", like=((0, 0, 0), "")),
+        lambda device: device.hashes(["/a"]) or device.eval("x", like=b""),
+        lambda device: device.get("/a") or device.eval("x", like=b""),
+    ],
+)
+def test_fault_45_answer_that_is_garbled_on_the_way(
+    wire: tuple[int, str], says: str, asks: Callable[[Device], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Device(wire[1])
+    monkeypatch.setattr(device, "exec", lambda code, silence_s=0.0: says)
+    assert "arrives garbled" in refusal(lambda: asks(device))
+    device.close()
 
 
 def test_flash_that_is_full_is_said(board: Powered) -> None:

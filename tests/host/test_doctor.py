@@ -69,7 +69,7 @@ class Board:
     def __init__(self, values: dict[str, object] | None = None, files: dict[str, bytes] | None = None) -> None:
         self._values, self._files = values or {}, files or {}
 
-    def eval(self, expression: str) -> object:
+    def eval(self, expression: str, like: object = None) -> object:
         return next(value for word, value in self._values.items() if word in expression)
 
     def exec(self, code: str) -> str:
