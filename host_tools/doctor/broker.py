@@ -10,10 +10,12 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from host_tools.broker_options import LOCAL
+from host_tools.doctor import trust
 from host_tools.doctor.finding import ERROR, OK, WARNING, Case, Finding
+from host_tools.doctor.trust import DeviceTls
 from host_tools.errors import BrokerError, InputError
 from host_tools.reader import Listener, Status
-from host_tools.reader.connection import Address, Connection, parse
+from host_tools.reader.connection import Address, Connection, Trust, parse
 from host_tools.reader.health import health
 from host_tools.reader.inbox import Inbox
 
@@ -26,31 +28,36 @@ QUIET = 100  # frames from which a bus with nothing known on it is another car's
 
 
 def look(case: Case) -> Iterator[Finding]:
-    """Whether it is reached, trusted and spoken to; without --broker the one that the device is told of."""
+    """Whether each broker is reached, trusted and spoken to; without --broker those that the device is told of, as it would."""
     try:
-        address = _address(case)
+        addresses = _addresses(case)
     except InputError as error:
         yield Finding("broker", ERROR, str(error))
         return
-    if address is None:
+    if not addresses:
         yield Finding("broker", WARNING, "none is named, and no device says one: not looked at", "name it with --broker")
-        return
+    for address in addresses:
+        spare = f"{address}, to be tried then: " if address is not addresses[0] else ""
+        yield from (replace(finding, text=spare + finding.text) for finding in _examined(case, address))
+
+
+def _examined(case: Case, address: Address) -> Iterator[Finding]:
     try:
         with socket.create_connection((address.host, address.port), ANSWER_S) as wire:
-            secured = _secured(address, wire)
+            secured = list(_secured(address, wire))
     except OSError as error:
         todo = "is it on, is the name right, does a firewall let you pass? name another with --broker"
         yield Finding("broker", ERROR, f"{address} is not reached: {error.strerror or error}", todo)
         return
-    yield secured
-    if secured.level == ERROR:
+    yield from secured
+    if any(finding.level == ERROR for finding in secured):
         return
     try:
         asyncio.run(_probe(address))
     except BrokerError as error:
         yield Finding("broker", ERROR, str(error))
     else:
-        case.address = address
+        case.address = case.address or address
         yield Finding("broker", OK, f"{address} takes MQTT sessions{' of ' + address.user if address.user else ''}")
 
 
@@ -90,38 +97,70 @@ def _match(case: Case, said: Status) -> Iterator[Finding]:
         yield Finding("match", OK, words)
 
 
-def _address(case: Case) -> Address | None:
-    """As the user names it, else as the device's configuration does."""
+def _addresses(case: Case) -> list[Address]:
+    """The one that the user names, else those of the device's configuration. Raises InputError."""
     if case.broker is not None:
-        return parse(case.broker, case.trust)
+        return [parse(case.broker, case.trust)]
     if case.config is None:
-        return parse(LOCAL) if case.device else None
+        return [parse(LOCAL)] if case.device else []
     config = case.config
-    scheme, host = ("mqtts" if config.get("mqtt.tls") else "mqtt"), str(config.get("mqtt.host", "127.0.0.1"))
-    port = config.get("mqtt.port", 1883)
-    address = parse(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}", case.trust if scheme == "mqtts" else None)
+    tls = None
+    if config.get("mqtt.tls"):
+        tls = case.trust.context() if case.trust != Trust() else trust.of(config, case.files)
     user, password = config.get("mqtt.user") or None, config.get("mqtt.password") or None
-    return replace(address, user=user, password=password)
+    host, port = config.get("mqtt.host", "127.0.0.1"), config.get("mqtt.port", 1883)
+    others = (text.partition(":") for text in config.get("mqtt.brokers", ()))
+    places = [(host, port), *((name, int(its) if its else port) for name, _, its in others)]
+    return [Address(name, its, user, password, tls) for name, its in places]
 
 
-def _secured(address: Address, wire: socket.socket) -> Finding:
+def _secured(address: Address, wire: socket.socket) -> Iterator[Finding]:
     """What TLS says; or that there is none."""
     if address.tls is None:
         if _is_near(wire):
-            return Finding("TLS", OK, "not used, and the broker is in this network")
-        return Finding("TLS", WARNING, "not used: everybody on the way can read values and password", "name the broker as mqtts://")
+            yield Finding("TLS", OK, "not used, and the broker is in this network")
+        else:
+            todo = "name the broker as mqtts://"
+            yield Finding("TLS", WARNING, "not used: everybody on the way can read values and password", todo)
+        return
     try:
         with address.tls.wrap_socket(wire, server_hostname=address.host) as secure:
-            ends = str((secure.getpeercert() or {}).get("notAfter", ""))
-            days = (ssl.cert_time_to_seconds(ends) - time.time()) / 86400 if ends else SOON_DAYS
-            words = f"{secure.version()}, the certificate is good for {days:,.0f} days"
+            yield _trusted(secure)
+            if isinstance(address.tls, DeviceTls):
+                yield from _other_key(address.tls, secure)
     except ssl.SSLCertVerificationError as error:
-        return Finding("TLS", ERROR, f"its certificate is not trusted ({error.verify_message})", "name its CA with --ca")
+        yield Finding("TLS", ERROR, f"its certificate is not trusted ({error.verify_message})", _how_to_trust(address))
     except OSError as error:
-        return Finding("TLS", ERROR, f"no TLS there ({error.strerror or error})", "is it the right port? mqtt:// is without TLS")
+        todo = "is it the right port? mqtt:// is without TLS"
+        yield Finding("TLS", ERROR, f"no TLS there ({error.strerror or error})", todo)
+
+
+def _trusted(secure: ssl.SSLSocket) -> Finding:
+    ends = str((secure.getpeercert() or {}).get("notAfter", ""))
+    if not ends:
+        return Finding("TLS", OK, f"{secure.version()}, the key is the pinned one")
+    days = (ssl.cert_time_to_seconds(ends) - time.time()) / 86400
+    words = f"{secure.version()}, the certificate is good for {days:,.0f} days"
     if days < SOON_DAYS:
         return Finding("TLS", WARNING, words, "renew it: devices turn away from an expired one")
     return Finding("TLS", OK, words)
+
+
+def _other_key(tls: DeviceTls, secure: ssl.SSLSocket) -> Iterator[Finding]:
+    """A pinned key that is not the broker's, where there is a CA as well."""
+    key = trust.key_sha256(secure.getpeercert(True) or b"")
+    if tls.pin and key != tls.pin:
+        words = "its key is not the pinned one: the device refuses it as long as it does not know the time"
+        yield Finding("TLS", WARNING, words, f"where the broker has a new key: `pigtail config set mqtt.pin={key}`")
+
+
+def _how_to_trust(address: Address) -> str:
+    if not isinstance(address.tls, DeviceTls):
+        return "name its CA with --ca"
+    if address.tls.is_by_pin:
+        return "where the broker has a new key, pin that: `pigtail config set mqtt.pin=…`"
+    name = address.tls.server_name or address.host
+    return f"the device wants one for {name} (mqtt.server_name), signed by its own CA (mqtt.ca_file, `pigtail provision`)"
 
 
 def _is_near(wire: socket.socket) -> bool:

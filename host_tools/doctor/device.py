@@ -1,22 +1,23 @@
 """A device at a serial port: MicroPython, clock, flash, firmware, configuration, profile; and whether the firmware starts."""
 
-import json
 import time
 from calendar import timegm
 from collections.abc import Iterator
 
+from host_tools.config.draft import COUNTED
+from host_tools.config.places import in_force
 from host_tools.device import connect, only
 from host_tools.device.deploy import NotStarted, safe_mode, started
 from host_tools.device.ports import all_ports
 from host_tools.device.release import PROFILE, architecture, made, plan, survey
 from host_tools.device.serial import Device, DeviceError
+from host_tools.doctor import trust
 from host_tools.doctor.finding import ERROR, OK, WARNING, Case, Finding
 from host_tools.errors import InputError
 from host_tools.signals import find
 from host_tools.signals.pack import identity, pack, unpack
 from host_tools.toolchain.micropython import LEAST_VERSION
 
-CONFIG = "/config.json"
 SLOW_S = 5.0  # that a clock may be wrong
 NOT_SET = 2024  # a year before it: the clock of a chip that was not told the time
 LITTLE = 64 << 10  # bytes of flash
@@ -51,6 +52,7 @@ def _stopped(device: Device, case: Case) -> Iterator[Finding]:
     yield from _board(device)
     yield from _firmware(device, case)
     yield _config(device, case)
+    yield from _tls_files(device, case)
     yield from _profile(device, case)
 
 
@@ -123,20 +125,29 @@ def _firmware(device: Device, case: Case) -> Iterator[Finding]:
 
 
 def _config(device: Device, case: Case) -> Finding:
-    """Reads it; what is wrong with single keys the firmware says."""
-    written = device.get(CONFIG)
-    if written is None:
+    """What is in force."""
+    config, trouble = in_force(device)
+    case.config = config or None
+    if trouble:
+        found = "the last good one is in force" if config else "the defaults are in force"
+        return Finding("config", ERROR, f"{trouble}; {found}", "write it again: `pigtail config push`")
+    if not config:
         todo = "tell it its Wi-Fi and its broker: `pigtail config set`"
         return Finding("config", WARNING, "there is none: the defaults are in force", todo)
-    try:
-        config = json.loads(written)
-    except ValueError:
-        config = None
-    if not isinstance(config, dict):
-        words = f"{CONFIG} is no JSON object: the last good one is in force"
-        return Finding("config", ERROR, words, "write it again: `pigtail config push`")
-    case.config = config
-    return Finding("config", OK, f"{len(config)} keys set, broker {config.get('mqtt.host', '127.0.0.1')}")
+    keys = len(config.keys() - set(COUNTED))
+    return Finding("config", OK, f"{keys} keys set, broker {config.get('mqtt.host', '127.0.0.1')}")
+
+
+def _tls_files(device: Device, case: Case) -> Iterator[Finding]:
+    """Takes what the configuration names."""
+    config = case.config or {}
+    for key in trust.FILES if config.get("mqtt.tls") else ():
+        if path := config.get(key):
+            content = device.get(path)
+            if content is None:
+                yield Finding("config", ERROR, f"{path} is not there, which {key} names", "`pigtail provision` puts it there")
+            else:
+                case.files[key] = content
 
 
 def _profile(device: Device, case: Case) -> Iterator[Finding]:

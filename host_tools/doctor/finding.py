@@ -27,7 +27,8 @@ class Case:
     trust: Trust = field(default_factory=Trust)
     device: str | None = None
     vehicle: str | None = None
-    config: dict[str, Any] | None = None  # the device's; it has secrets in it
+    config: dict[str, Any] | None = None  # what is in force on the device; it has secrets in it
+    files: dict[str, bytes] = field(default_factory=dict, repr=False)  # that it names for TLS, by its keys; secrets, too
     identity: int | None = None  # of the profile that the device or the vehicle has
     arch: str = ""  # of the device
     slot: str = ""  # where its firmware lies

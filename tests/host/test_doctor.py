@@ -5,10 +5,12 @@ import asyncio
 import json
 import shutil
 import socket
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -104,9 +106,10 @@ def test_flash_that_is_nearly_full_or_has_no_outbox_is_a_warning(free_blocks: in
     ("written", "level", "words"),
     [
         (None, "warning", "the defaults are in force"),
-        (b'{"device": "kona"', "error", "no JSON object"),
-        (b"[]", "error", "no JSON object"),
-        (b'{"mqtt.host": "h", "mqtt.password": "hush"}', "ok", "2 keys set, broker h"),
+        (b'{"device": "kona"', "error", "is not JSON"),
+        (b"[]", "error", "not a JSON object"),
+        (b'{"mqtt.host": "h", "mqtt.password": "hush"}', "error", "anyone could read it"),
+        (b'{"mqtt.host": "h", "mqtt.password": "hush", "mqtt.insecure": 1}', "ok", "3 keys set, broker h"),
     ],
 )
 def test_config_that_is_damaged_is_an_error_and_no_secret_is_told(written: bytes | None, level: str, words: str) -> None:
@@ -230,9 +233,102 @@ def test_device_that_is_not_heard_at_the_broker_is_an_error(tmp_path: Path, monk
 
 def test_broker_is_the_one_that_the_device_is_told_of_and_its_password_stays_untold() -> None:
     config = {"mqtt.host": "192.0.2.7", "mqtt.port": 1884, "mqtt.user": "kona", "mqtt.password": "hush", "mqtt.tls": 1}
-    address = broker._address(Case(config=config))
-    assert address is not None and str(address) == "mqtts://192.0.2.7:1884" and address.tls is not None
-    assert (address.user, address.password) == ("kona", "hush") and "hush" not in repr(address)
+    config |= {"mqtt.brokers": ["192.0.2.8", "spare.example:8883"], "mqtt.pin": 32 * "5a"}
+    addresses = broker._addresses(Case(config=config))
+    assert list(map(str, addresses)) == ["mqtts://192.0.2.7:1884", "mqtts://192.0.2.8:1884", "mqtts://spare.example:8883"]
+    for address in addresses:
+        assert (address.user, address.password) == ("kona", "hush") and "hush" not in repr(address)
+
+
+@dataclass(frozen=True)
+class Made:
+    """Files by their paths on a device, the broker's pin, where it is."""
+
+    files: dict[str, bytes]
+    pin: str
+    url: str
+
+
+@asynccontextmanager
+async def named(folder: Path, name: str, is_mutual: bool) -> AsyncIterator[Made]:
+    """A broker with TLS at 127.0.0.1 whose certificate is made out to `name`."""
+    authority, other = Authority(folder / "ca"), Authority(folder / "other")
+    certificate, own = authority.issue("broker", name), authority.issue("own")
+    paths = {"/ca.pem": authority.certificate, "/other.pem": other.certificate, "/own.pem": own.certificate, "/own.key": own.key}
+    files = {path: file.read_bytes() for path, file in paths.items()} | {"/none.pem": b"-----BEGIN nothing"}
+    files["/ca.der"] = ssl.PEM_cert_to_DER_cert(files["/ca.pem"].decode())
+    wanted = authority.certificate if is_mutual else None
+    async with brokers.start(None, directory=folder, certificate=certificate, client_ca=wanted) as server:
+        yield Made(files, certificate.key_sha256, f"127.0.0.1:{server.device_port}")
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="certificates are made by openssl, which is not here")
+@pytest.mark.parametrize(
+    ("keys", "name", "level", "words"),
+    [
+        ({"ca_file": "/ca.pem"}, "IP:127.0.0.1", "ok", "good for"),
+        ({"ca_file": "/ca.der"}, "IP:127.0.0.1", "ok", "good for"),
+        ({"ca_file": "/other.pem"}, "IP:127.0.0.1", "error", "not trusted"),
+        ({"ca_file": "/ca.pem"}, "DNS:broker.example", "error", "IP address mismatch"),
+        ({"ca_file": "/ca.pem", "server_name": "broker.example"}, "DNS:broker.example", "ok", "good for"),
+        ({"ca_file": "/ca.pem", "server_name": "another.example"}, "DNS:broker.example", "error", "another.example"),
+        ({"pin": "its"}, "DNS:broker.example", "ok", "the key is the pinned one"),
+        ({"pin": 32 * "5a"}, "IP:127.0.0.1", "error", "its key is not the pinned one"),
+        ({"ca_file": "/ca.pem", "pin": "its"}, "IP:127.0.0.1", "ok", "good for"),
+        ({"ca_file": "/ca.pem", "pin": 32 * "5a"}, "IP:127.0.0.1", "warning", "as long as it does not know the time"),
+        ({"ca_file": "/other.pem", "pin": "its"}, "IP:127.0.0.1", "error", "not trusted"),
+    ],
+)
+def test_tls_is_looked_at_as_the_device_does(tmp_path: Path, keys: dict[str, str], name: str, level: str, words: str) -> None:
+    found = asyncio.run(as_device(tmp_path, keys, name))
+    tls = [finding for finding in found if finding.check == "TLS"][-1]
+    assert tls.level == level and words in tls.text and bool(tls.todo) == (level != "ok")
+    assert [finding.level for finding in found if finding.check == "broker"] == ([] if level == "error" else ["ok"])
+
+
+async def as_device(folder: Path, keys: dict[str, str], name: str, is_mutual: bool = False) -> list[Finding]:
+    """What is found where a device has these keys of its configuration."""
+    async with named(folder, name, is_mutual) as made:
+        host, _, port = made.url.partition(":")
+        config = {f"mqtt.{key}": made.pin if value == "its" else value for key, value in keys.items()}
+        case = Case(config={"mqtt.host": host, "mqtt.port": int(port), "mqtt.tls": 1, **config})
+        told = list(device._tls_files(Board(files=made.files), case))  # type: ignore[arg-type]
+        return told + await asyncio.to_thread(lambda: list(broker.look(case)))
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="certificates are made by openssl, which is not here")
+@pytest.mark.parametrize(
+    ("keys", "level", "words"),
+    [
+        ({"ca_file": "/ca.pem", "cert_file": "/own.pem", "key_file": "/own.key"}, "ok", "takes MQTT sessions"),
+        ({"ca_file": "/ca.pem"}, "error", "no connection to a broker"),
+        ({"ca_file": "/gone.pem"}, "error", "trusts no broker while /gone.pem is not there"),
+        ({"ca_file": "/none.pem"}, "error", "/none.pem on the device is no certificate"),
+        ({"ca_file": "/ca.pem", "cert_file": "/own.pem", "key_file": "/none.pem"}, "error", "no certificate and its key"),
+    ],
+)
+def test_devices_own_certificate_is_shown_and_files_that_are_missing_or_damaged_are_told(
+    tmp_path: Path, keys: dict[str, str], level: str, words: str
+) -> None:
+    found = asyncio.run(as_device(tmp_path, keys, "IP:127.0.0.1", is_mutual=True))
+    assert found[-1].check == "broker" and found[-1].level == level and words in found[-1].text
+    assert ("config" in {finding.check for finding in found}) == ("/gone.pem" in keys.values())
+
+
+def test_every_broker_that_the_device_may_try_is_looked_at(tmp_path: Path) -> None:
+    async def examined() -> tuple[Case, list[Finding], int]:
+        async with brokers.start(None, directory=tmp_path) as server:
+            with socket.socket() as taken:
+                taken.bind(("127.0.0.1", 0))
+                port = server.device_port
+                case = Case(config={"mqtt.port": taken.getsockname()[1], "mqtt.brokers": [f"127.0.0.1:{port}", "127.0.0.1"]})
+                return case, await asyncio.to_thread(lambda: list(broker.look(case))), port
+
+    case, found, port = asyncio.run(examined())
+    told = [(finding.level, finding.text) for finding in found if finding.check == "broker"]
+    assert [level for level, _ in told] == ["error", "ok", "error"]
+    assert told[1][1].startswith(f"mqtt://127.0.0.1:{port}, to be tried then: ")
+    assert case.address is not None and case.address.port == port
 
 
 def test_identity_is_known_to_the_match() -> None:
