@@ -14,7 +14,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from host_tools import boards
 from host_tools.config import ids
 from host_tools.device.deploy import Deployed, deploy, safe_mode
-from host_tools.device.release import architecture, made
+from host_tools.device.release import architecture, board_trouble, made
+from host_tools.errors import InputError
 from host_tools.progress import working
 from host_tools.signals import find
 from host_tools.signals.pack import pack
@@ -45,6 +46,9 @@ def command(port: str | None, device: str | None, name: str | None, vehicle: str
     with ids.connected(port, device) as board:
         board.guard()
         arch = architecture(board)
+        if kind is None and (trouble := board_trouble(board)):
+            todo = "name the board once with --board, one of `pigtail boards`"
+            raise InputError(f"{board.port}: nothing there knows the board's pins ({trouble}): {todo}")
         with working("compiling"):
             release = made(arch, kind)
         with _bar() as progress:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from host_tools.boards import Board
 from host_tools.device import pairs
-from host_tools.device.serial import Device
+from host_tools.device.serial import Device, DeviceError
 from host_tools.errors import InputError
 from host_tools.paths import BOARDS, BUILD
 from host_tools.toolchain import build
@@ -68,6 +68,15 @@ def architecture(device: Device) -> str:
     if mpy & 255 != MPY_VERSION or not 0 < number < len(ARCHES):
         raise InputError(f"{device.port}: its MicroPython loads no native code of ours: `pigtail flash` a build of 1.25 or newer")
     return ARCHES[number]
+
+
+def board_trouble(device: Device) -> str | None:
+    """Why the firmware would not find the board's own module on the device, None where it does: it lies there, or is frozen."""
+    try:
+        device.exec("import board")
+    except DeviceError as error:
+        return error.traceback.splitlines()[-1].removeprefix("ImportError: ")
+    return None
 
 
 def made(arch: str, board: Board | None = None) -> Release:

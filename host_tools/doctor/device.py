@@ -9,7 +9,7 @@ from host_tools.config.places import in_force
 from host_tools.device import connect, only
 from host_tools.device.deploy import NotStarted, safe_mode, started
 from host_tools.device.ports import all_ports
-from host_tools.device.release import PROFILE, architecture, made, plan, survey
+from host_tools.device.release import PROFILE, architecture, board_trouble, made, plan, survey
 from host_tools.device.serial import Device, DeviceError
 from host_tools.doctor import trust
 from host_tools.doctor.finding import ERROR, OK, WARNING, Case, Finding
@@ -21,7 +21,6 @@ from host_tools.toolchain.micropython import LEAST_VERSION
 SLOW_S = 5.0  # that a clock may be wrong
 NOT_SET = 2024  # a year before it: the clock of a chip that was not told the time
 LITTLE = 64 << 10  # bytes of flash
-DEPLOY = "pigtail deploy"
 
 
 def look(case: Case) -> Iterator[Finding]:
@@ -49,7 +48,7 @@ def look(case: Case) -> Iterator[Finding]:
 def _stopped(device: Device, case: Case) -> Iterator[Finding]:
     yield from _micropython(device, case)
     yield _clock(device)
-    yield from _board(device)
+    yield from _board(device, case)
     yield from _firmware(device, case)
     yield _config(device, case)
     yield from _tls_files(device, case)
@@ -86,17 +85,24 @@ def _clock(device: Device) -> Finding:
     return Finding("clock", OK, f"{wrong:+.0f} s off this machine's")
 
 
-def _board(device: Device) -> Iterator[Finding]:
+def _board(device: Device, case: Case) -> Iterator[Finding]:
     free, whole = device.eval("(lambda s: (s[0] * s[3], s[0] * s[2]))(__import__('os').statvfs('/'))", like=(0, 0))
     words = f"{free >> 10:,} of {whole >> 10:,} KiB free"
     if free < LITTLE:
         yield Finding("flash", WARNING, words, "remove files that are not the firmware's: `pigtail repl`")
     else:
         yield Finding("flash", OK, words)
+    trouble = board_trouble(device)
+    if trouble:
+        case.deploy = f"{case.deploy} --board NAME"
+        todo = f"`{case.deploy}`, once: `pigtail boards` lists them"
+        yield Finding("board", ERROR, f"nothing there knows the board's pins ({trouble}): no firmware starts", todo)
+        return
     try:
         own = device.exec("import board\nprint(board.outbox_device() is not None)").strip() == "True"
-    except DeviceError:
-        return  # told with the firmware
+    except DeviceError as error:
+        yield Finding("outbox", ERROR, str(error), f"`{case.deploy} --board NAME`, once: `pigtail boards` lists them")
+        return
     if own:
         yield Finding("outbox", OK, "a partition of its own")
     else:
@@ -110,7 +116,7 @@ def _firmware(device: Device, case: Case) -> Iterator[Finding]:
     release = made(case.arch)
     found = survey(device, release)
     if found.active is None:
-        yield Finding("firmware", ERROR, "there is none", f"`{DEPLOY}`")
+        yield Finding("firmware", ERROR, "there is none", f"`{case.deploy}`")
         return
     case.slot = found.active
     try:
@@ -119,7 +125,7 @@ def _firmware(device: Device, case: Case) -> Iterator[Finding]:
         yield Finding("firmware", WARNING, str(error))
         return
     if todo.flips or todo.replace:
-        yield Finding("firmware", WARNING, f"what is in /{found.active} is not this checkout's", f"`{DEPLOY}`")
+        yield Finding("firmware", WARNING, f"what is in /{found.active} is not this checkout's", f"`{case.deploy}`")
     else:
         yield Finding("firmware", OK, f"this checkout's, in /{found.active}")
 
@@ -153,7 +159,7 @@ def _tls_files(device: Device, case: Case) -> Iterator[Finding]:
 def _profile(device: Device, case: Case) -> Iterator[Finding]:
     path = str((case.config or {}).get("profile", PROFILE))
     packed = device.get(path)
-    todo = f"`{DEPLOY} --vehicle {case.vehicle or 'NAME'}`"
+    todo = f"`{case.deploy} --vehicle {case.vehicle or 'NAME'}`"
     if packed is None:
         yield Finding("profile", ERROR, f"there is none at {path}: nothing is sampled", todo)
         return
@@ -175,7 +181,7 @@ def _starts(device: Device, case: Case) -> Iterator[Finding]:
     try:
         said = started(device)
     except NotStarted as error:
-        yield Finding("start", ERROR, f"the firmware does not start: {error}", f"`pigtail logs`, then `{DEPLOY}`")
+        yield Finding("start", ERROR, f"the firmware does not start: {error}", f"`pigtail logs`, then `{case.deploy}`")
         return
     boot = said.get("boot")
     case.boot = boot if isinstance(boot, int) else None
@@ -188,4 +194,4 @@ def _starts(device: Device, case: Case) -> Iterator[Finding]:
     if said.get("config_error"):
         yield Finding("config", ERROR, str(said["config_error"]), "correct that key: `pigtail config set`")
     if said.get("profile_error"):
-        yield Finding("profile", ERROR, str(said["profile_error"]), f"`{DEPLOY} --vehicle NAME`")
+        yield Finding("profile", ERROR, str(said["profile_error"]), f"`{case.deploy} --vehicle NAME`")

@@ -30,6 +30,7 @@ class Case:
     config: dict[str, Any] | None = None  # what is in force on the device; it has secrets in it
     files: dict[str, bytes] = field(default_factory=dict, repr=False)  # that it names for TLS, by its keys; secrets, too
     identity: int | None = None  # of the profile that the device or the vehicle has
+    deploy: str = "pigtail deploy"  # the verb, with what it needs for this device
     arch: str = ""  # of the device
     slot: str = ""  # where its firmware lies
     boot: int | None = None  # number of the boot that we have caused

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from littlefs import LittleFS
 
+from host_tools import cli
 from host_tools.commands import deploy as deploy_verb
 from host_tools.device import Device, connect, pairs
 from host_tools.device import deploy as deploying
@@ -133,6 +134,19 @@ def test_fault_45_watchdog_of_a_foreign_firmware_does_not_end_a_deploy(
         done = CliRunner().invoke(deploy_verb.command, ["--port", board.port, "--json"])
         assert done.exit_code == 0 and json.loads(done.stdout)["status"] == said_by(1)
         assert [life.death for life in board.board.lives] == [""]
+
+
+def test_chip_without_its_boards_module_is_left_as_it_is_until_the_board_is_named(
+    board: Powered, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Device._run
+    monkeypatch.setattr(Device, "_run", lambda self, code, *more: run(self, code.replace("import board", "import bored"), *more))
+    before = board.flash.read_bytes()
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["deploy", "--port", board.port])
+    assert ended.value.code == 2 and board.flash.read_bytes() == before
+    said = capsys.readouterr().err
+    assert "no module named 'bored'" in said and "name the board once with --board" in said
 
 
 @pytest.mark.parametrize(

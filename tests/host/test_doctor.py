@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from host_tools.device.release import Found, Release
+from host_tools.device.serial import DeviceError
 from host_tools.doctor import Case, Finding, broker, device, machine
 from host_tools.errors import InputError, SetupError
 from host_tools.reader import Status
@@ -97,9 +98,21 @@ def test_clock_that_is_wrong_is_a_warning(off_s: int, level: str) -> None:
     [(400, True, ("ok", "ok")), (3, True, ("warning", "ok")), (400, False, ("ok", "warning"))],
 )
 def test_flash_that_is_nearly_full_or_has_no_outbox_is_a_warning(free_blocks: int, own: bool, levels: tuple[str, str]) -> None:
-    board = Board({"statvfs": (free_blocks * 4096, 512 * 4096), "outbox_device": own})
-    found = told(device._board(board))  # type: ignore[arg-type]
+    board = Board({"statvfs": (free_blocks * 4096, 512 * 4096), "outbox_device": own, "import board": ""})
+    found = told(device._board(board, Case()))  # type: ignore[arg-type]
     assert (found["flash"].level, found["outbox"].level) == levels
+
+
+@pytest.mark.parametrize("missing", ["board", "chip"])
+def test_chip_without_its_boards_module_is_an_error_and_the_advice_names_the_board(missing: str) -> None:
+    class Chip(Board):
+        def exec(self, code: str) -> str:
+            raise DeviceError("", f"Traceback (most recent call last):\nImportError: no module named '{missing}'")
+
+    chip, case = Chip({"statvfs": (1 << 20, 1 << 21)}), Case(arch="xtensawin")
+    found = told(device._board(chip, case))["board"]  # type: ignore[arg-type]
+    assert found.level == "error" and f"no module named '{missing}'" in found.text and "pigtail deploy --board NAME" in found.todo
+    assert "pigtail deploy --board NAME --vehicle NAME" in told(device._profile(chip, case))["profile"].todo  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
