@@ -6,6 +6,7 @@ from host_tools.config.draft import Config
 from host_tools.config.places import in_force
 from host_tools.device import Device, all_ports, connect, only
 from host_tools.errors import InputError
+from host_tools.progress import working
 from host_tools.reader.lines import printable
 
 _LATER = "over the air comes with signed updates"
@@ -20,7 +21,9 @@ def of(device: Device, config: Config) -> str:
 def connected(port: str | None, wanted: str | None) -> Device:
     """The device of this id, stopped; without one that at this port, or at the only one with a board. Raises InputError."""
     if wanted is None:
-        return connect(only(port))
+        path = only(port)
+        with working(f"stopping the firmware at {path}"):
+            return connect(path)
     if port is not None:
         raise InputError("give one of --port and --device")
     return _found(wanted)
@@ -41,7 +44,7 @@ def _found(wanted: str) -> Device:
     others: list[str] = []
     with ExitStack() as opened:
         for path in [known.path for known in all_ports() if known.board]:
-            with ExitStack() as asked:
+            with working(f"asking who is at {path}"), ExitStack() as asked:
                 try:
                     device = asked.enter_context(connect(path))
                     name = of(device, in_force(device)[0])

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from host_tools.config import draft
 from host_tools.config.places import OnDevice, private
 from host_tools.errors import InputError
+from host_tools.progress import working
 from host_tools.provision import certificates, identity, keys, label
 from host_tools.provision.identity import Identity
 
@@ -123,11 +124,13 @@ def tell(place: OnDevice, before: draft.Config, made: Identity, folder: Path, pl
     wanted = draft.changed(before, {**settings, **made.settings()})
     paths = [settings[key] for key in ("mqtt.ca_file", *_CLIENT) if settings[key]]
     contents = {path: (folder / path[1:]).read_bytes() for path in paths}
-    there = place.device.hashes(paths)
+    with working(f"looking at the keys and certificates at {place.name}"):
+        there = place.device.hashes(paths)
     fresh = [path for path in paths if there.get(path) != hashlib.sha256(contents[path]).hexdigest()]
     rows = [*draft.difference(before, wanted), *(_row(path, path in there) for path in fresh)]
     if not rows:
         return [], None
-    for path in fresh:
-        place.device.put(path, contents[path])
+    with working(f"writing keys and certificates to {place.name}"):
+        for path in fresh:
+            place.device.put(path, contents[path])
     return rows, place.write(draft.counted(wanted, before))

@@ -4,15 +4,17 @@ import contextlib
 import json
 import random
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from host_tools.config import draft, firmware, places, reference, secrets, text
+from host_tools.config import draft, firmware, ids, places, reference, secrets, text
 from host_tools.config.keys import KEYS
 from host_tools.errors import InputError
+from host_tools.provision import work
 from tests.data import __file__ as data
 
 V1 = Path(data).with_name("config-v1.json")
@@ -281,6 +283,10 @@ class Slow:
         self._spoken_to(f"put {path}")
         self.files[path] = content
 
+    def hashes(self, paths: Sequence[str]) -> dict[str, str]:
+        self._spoken_to("hashes")
+        return {}
+
     def start(self, _: float) -> Iterator[str]:
         self._spoken_to("start")
         yield "soft reboot"
@@ -295,6 +301,37 @@ def test_who_waits_for_a_device_at_a_port_is_told_what_for(pigtail: Any, monkeyp
     assert pigtail("config", "show", "--port", "tty")[0] == 0
     steps = {line.split(":")[0] for line in device.shown}
     assert steps >= {"connect", "get /config.json", "put /config.json", "started", "start"}
+    assert all(line.split(": ")[1] for line in device.shown), device.shown
+
+
+def test_who_looks_for_a_device_by_its_id_is_told_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = Slow(monkeypatch)
+    there = [SimpleNamespace(path=path, board="b") for path in ("tty1", "tty2")]
+    monkeypatch.setattr(ids, "all_ports", lambda: there)
+    monkeypatch.setattr(ids, "only", lambda port: port)
+    monkeypatch.setattr(ids, "working", device._working)
+
+    def asked(port: str) -> Slow:
+        device.shown.append(f"{port}: {device.now}")
+        raise InputError("busy")
+
+    monkeypatch.setattr(ids, "connect", asked)
+    with pytest.raises(InputError, match="there are: busy; busy"):
+        ids.connected(None, "kona")
+    with pytest.raises(InputError):
+        ids.connected("tty3", None)
+    whom = [f"tty{n}: asking who is at tty{n}" for n in (1, 2)]
+    assert device.shown == [*whom, "tty3: stopping the firmware at tty3"]
+
+
+def test_who_provisions_a_device_is_told_what_he_waits_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pigtail: Any) -> None:
+    device = Slow(monkeypatch)
+    monkeypatch.setattr(work, "working", device._working)
+    where = ["--port", "tty", "--device", "kona", "--out", tmp_path, "--broker", "mqtts://b", "--authority", tmp_path / "ca"]
+    status, _, err = pigtail("provision", *where, "--new-authority")
+    assert status == 0, err
+    steps = {line.split(":")[0] for line in device.shown}
+    assert steps >= {"connect", "hashes", "put /ca.pem", "put /cert.pem", "put /key.pem", "put /config.json"}
     assert all(line.split(": ")[1] for line in device.shown), device.shown
 
 
