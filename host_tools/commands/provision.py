@@ -73,7 +73,11 @@ def command(
         is_kept = owned(before) and not replace
         if is_kept and not is_same(before, identity.kept(owner / identity.checked(name))):
             raise InputError(f"{place.name} has an identity ({before.get('device') or 'no id'}): --replace makes a new one")
+        chip = ids.chip(place.device)
+        if not replace:
+            identity.check_chip(owner / name, chip)
         made, _, rows = owner_copy(name, owner, plan, replace)
+        identity.give(owner / name, chip)
         changes, trouble = tell(place, before, made, owner / name, plan)
     rows = [*rows, *changes] if is_kept else []
     _tell(made, owner, "was there" if is_kept else "made", place.name, as_json, rows, trouble)

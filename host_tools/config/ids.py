@@ -14,8 +14,13 @@ _LATER = "over the air comes with signed updates"
 
 def of(device: Device, config: Config) -> str:
     """The id of a device with this configuration, as the firmware has it."""
-    chip = device.eval("__import__('machine').unique_id()")
-    return str(config.get("device") or (chip.hex() if isinstance(chip, bytes) else ""))
+    return str(config.get("device") or chip(device))
+
+
+def chip(device: Device) -> str:
+    """Its chip's own number, in hex; empty where it has none."""
+    number = device.eval("__import__('machine').unique_id()")
+    return number.hex() if isinstance(number, bytes) else ""
 
 
 def connected(port: str | None, wanted: str | None) -> Device:

@@ -11,6 +11,7 @@ from host_tools.config.places import private
 from host_tools.errors import InputError
 
 FILE = "identity.json"
+_CHIP = "chip"  # of the device that has it
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: none is taken for another
 _GROUPS, _GROUP = 3, 4
@@ -77,6 +78,24 @@ def kept(path: Path) -> Identity | None:
     except (ValueError, TypeError):
         raise InputError(f"{path / FILE} is damaged: bring it back from a copy, or make a new identity with --replace") from None
     return identity
+
+
+def check_chip(path: Path, chip: str) -> None:
+    """Raises InputError where the identity in this folder was given to a device with another chip: no two shall have the same."""
+    try:
+        given = (path / _CHIP).read_text(encoding="ascii", errors="replace").strip()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(f"{path / _CHIP}: cannot be read: {error.strerror}; name another folder with --out") from None
+    if given != chip:
+        other = "give this one another --device, or --replace makes a new identity"
+        raise InputError(f"{path}: its identity is that of another device, with the chip {given}, and this is {chip}: {other}")
+
+
+def give(path: Path, chip: str) -> None:
+    """Notes that the identity in this folder is that of the device with this chip. Raises InputError."""
+    private(path / _CHIP, chip.encode() + b"\n")
 
 
 def put_aside(path: Path) -> Path | None:

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from host_tools import cli
-from host_tools.device import release
+from host_tools.config import ids
+from host_tools.device import Device, release
 from host_tools.device.release import PROFILE
+from host_tools.errors import InputError
 from host_tools.provision.certificates import Authority
 from host_tools.signals import find
 from host_tools.signals.pack import pack
@@ -16,6 +18,12 @@ from host_tools.sim import image
 from host_tools.sim.board import compiled
 from tests.device.releases import files
 from tests.device.virtual import FLASH_SIZE, flash, powered
+
+FILES = "ca.pem", "cert.pem", "key.pem"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture
@@ -99,6 +107,52 @@ def test_other_broker_ca_and_certificate_are_taken_over_and_told_and_the_identit
         assert after == config | taken | {"version": config["version"] + 2}
         assert image.read(board.flash, "/ca.pem") == (Path(second) / "ca.pem").read_bytes()
         assert (folder / "identity.json").read_bytes() == owner and provision(board.port, *other)[0] == 0
+
+
+@pytest.mark.parametrize("arrived", [0, 1, 2, 3])
+def test_what_was_interrupted_at_any_file_is_taken_up_with_the_same_identity(
+    arrived: int, provision: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flash(tmp_path / "board", {"/boot.py": b""})
+    put, left = Device.put, [arrived]
+
+    def cut(self: Device, path: str, content: bytes) -> None:
+        if not left[0]:
+            raise InputError("the cable was pulled")
+        left[0] -= 1
+        put(self, path, content)
+
+    with powered(tmp_path / "board") as board:
+        monkeypatch.setattr(Device, "put", cut)
+        status, _, err = provision(board.port, "--new-authority", "--device", "kona")
+        assert status == 2 and "the cable was pulled" in err
+        monkeypatch.setattr(Device, "put", put)
+        owner = contents(tmp_path / "devices" / "kona")
+        assert provision(board.port, "--device", "kona")[1]["identity"] == "made"
+        assert contents(tmp_path / "devices" / "kona") == owner
+        config = json.loads(image.read(board.flash, "/config.json"))
+        assert config["command.key"] == json.loads(owner["identity.json"])["command_key"]
+        assert [image.read(board.flash, f"/{name}") for name in FILES] == [owner[name] for name in FILES]
+
+
+def test_two_devices_never_get_the_same_identity(provision: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flash(tmp_path / "board", {"/boot.py": b""})
+    folder = tmp_path / "devices" / "kona"
+    with powered(tmp_path / "board") as board:
+        provision(board.port, "--new-authority", "--device", "kona")
+        owner = contents(folder)
+    flash(tmp_path / "board", {"/boot.py": b""})
+    with powered(tmp_path / "board") as board:
+        monkeypatch.setattr(ids, "chip", lambda device: "c0ffee")
+        status, _, err = provision(board.port, "--device", "kona")
+        says = f"its identity is that of another device, with the chip {b'virtual'.hex()}, and this is c0ffee: "
+        assert status == 2 and says in err and err.count("\n") == 1
+        assert contents(folder) == owner
+        with pytest.raises(FileNotFoundError):
+            image.read(board.flash, "/config.json")
+        assert provision(board.port, "--device", "kona", "--replace")[0] == 1
+        fresh = contents(folder)
+        assert fresh["chip"] == b"c0ffee\n" and not [name for name in owner if owner[name] == fresh[name] and name != "ca.pem"]
 
 
 def test_device_that_runs_says_that_all_is_well_with_it(provision: Any, tmp_path: Path) -> None:
