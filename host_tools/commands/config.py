@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from host_tools.config import draft, firmware, places, secrets, text
 from host_tools.config.draft import Config
@@ -28,6 +29,11 @@ _A_FILE = click.Path(path_type=Path)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 dry_option = click.option("--dry-run", is_flag=True, help="Show the difference, and change nothing.")
 secrets_option = click.option("--secrets", "with_secrets", is_flag=True, help="Write passwords and keys into FILE, too.")
+
+
+def _keys(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """For a shell."""
+    return [CompletionItem(name, help=key.text) for name, key in KEYS.items() if name.startswith(incomplete)]
 
 
 @click.command("config", cls=click.Group, epilog=EXAMPLES)
@@ -61,7 +67,7 @@ def show(where: Where, as_json: bool) -> None:
 @command.command("get", epilog="\b\nExample:\n  pigtail config get --file kona.json mqtt.host\n")
 @where_options(FILE, PORT, *REMOTE)
 @json_option
-@click.argument("names", metavar="KEY", nargs=-1)
+@click.argument("names", metavar="KEY", nargs=-1, shell_complete=_keys)
 def get(where: Where, as_json: bool, names: tuple[str, ...]) -> None:
     """Print one value."""
     if len(names) != 1:
@@ -104,7 +110,7 @@ def set_(where: Where, dry_run: bool, as_json: bool, pairs: tuple[str, ...]) -> 
 @dry_option
 @json_option
 @click.option("--all", "is_all", is_flag=True, help="All keys, passwords and the device's id too.")
-@click.argument("keys", metavar="KEY...", nargs=-1)
+@click.argument("keys", metavar="KEY...", nargs=-1, shell_complete=_keys)
 def reset(where: Where, dry_run: bool, as_json: bool, is_all: bool, keys: tuple[str, ...]) -> None:
     """Put keys back to their defaults."""
     if bool(keys) == is_all:

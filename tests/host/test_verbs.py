@@ -156,6 +156,8 @@ def test_bash_completes_verbs_options_choices_and_files(tmp_path: Path) -> None:
     assert completed("pigtail signals ch", tmp_path) == ["check"]
     assert completed("pigtail listen --form", tmp_path) == ["--format"]
     assert completed("pigtail listen --format js", tmp_path) == ["jsonl"]
+    assert completed("pigtail config get mqtt.ho", tmp_path) == ["mqtt.host"]
+    assert completed("pigtail config reset batch_ms clock.", tmp_path) == ["clock.host", "clock.port"]
     assert completed("pigtail decode ", tmp_path)[:3] == ["compopt", "-o", "default"]
 
 
