@@ -10,6 +10,7 @@ import click
 
 from host_tools.config import draft, firmware, places, remote
 from host_tools.config.draft import Config
+from host_tools.config.keys import KEYS
 from host_tools.config_options import Far, Where, failed, opened
 from host_tools.control import NoReply
 from host_tools.progress import working
@@ -43,7 +44,13 @@ def write(
         sys.exit(1 if trouble else 0)
 
 
-def change_far(far: Far, changes: Config, dry_run: bool, as_json: bool, before: Config | None = None) -> None:
+def write_far(far: Far, before: Config, after: Config, dry_run: bool, as_json: bool = False, asks: bool = False) -> None:
+    """As `write`, over MQTT: of the keys, those that are to be others."""
+    keys = [name for name in KEYS if name not in draft.COUNTED and before.get(name) != after.get(name)]
+    change_far(far, {name: after.get(name) for name in keys}, dry_run, as_json, before, asks)
+
+
+def change_far(far: Far, changes: Config, dry_run: bool, as_json: bool, before: Config | None = None, asks: bool = False) -> None:
     """Sets these keys over MQTT; `before` is what it tells of itself, where that was asked: what would be done is compared
     with that. Ends with status 1 where the device went back to what it had."""
     address, key = far.reach()
@@ -56,7 +63,7 @@ def change_far(far: Far, changes: Config, dry_run: bool, as_json: bool, before: 
         rows = [{"key": name, "after": None if value is None else firmware.shown(name, value)} for name, value in changes.items()]
     if not as_json:
         _show(lines(rows))
-    if dry_run or not rows:
+    if dry_run or not rows or (asks and not click.confirm(f"Try this on {far.name}?", err=True)):
         if as_json:
             _tell(far.name, rows, False, None)
         return

@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 from host_tools.config import draft, firmware, places, secrets, text
 from host_tools.config.draft import Config
 from host_tools.config.keys import KEYS, of
-from host_tools.config_changes import change, change_far, write
+from host_tools.config_changes import change, write, write_far
 from host_tools.config_options import FILE, PORT, REMOTE, Far, Where, opened, where_options
 from host_tools.errors import InputError
 from host_tools.reader.lines import printable
@@ -124,11 +124,14 @@ def reset(where: Where, dry_run: bool, as_json: bool, is_all: bool, keys: tuple[
 
 
 @command.command("edit", epilog="\b\nExample:\n  pigtail config edit --file kona.json\n")
-@where_options(FILE, PORT)
+@where_options(FILE, PORT, *REMOTE)
 @dry_option
 @click.option("--yes", is_flag=True, help="Write without asking back.")
-def edit(where: places.LocalFile | places.OnDevice, dry_run: bool, yes: bool) -> None:
-    """Open the configuration in $EDITOR, every key with what it is for; check it; write it."""
+def edit(where: Where, dry_run: bool, yes: bool) -> None:
+    """Open the configuration in $EDITOR, every key with what it is for; check it; write it.
+
+    Over MQTT the device tries what was changed, as with `set`.
+    """
     with opened(where):
         before = where.read()
         said = "\n".join(text.lines(before)) + "\n"
@@ -146,7 +149,10 @@ def edit(where: places.LocalFile | places.OnDevice, dry_run: bool, yes: bool) ->
             except InputError as error:
                 if yes or not click.confirm(f"{error}\nEdit again?", default=True, err=True):
                     raise
-        write(where, before, after, dry_run, asks=not yes)
+        if isinstance(where, Far):
+            write_far(where, before, after, dry_run, asks=not yes)
+        else:
+            write(where, before, after, dry_run, asks=not yes)
 
 
 @command.command("push", epilog="\b\nExample:\n  pigtail config push kona.json --port /dev/ttyUSB0\n")
@@ -162,11 +168,10 @@ def push(where: places.OnDevice | Far, dry_run: bool, as_json: bool, source: Pat
     with opened(where):
         before = where.read()
         after = secrets.restored(given, before)
-        if isinstance(where, places.OnDevice):
-            write(where, before, after, dry_run, as_json)
+        if isinstance(where, Far):
+            write_far(where, before, after, dry_run, as_json)
         else:
-            changed = [name for name in KEYS if name not in draft.COUNTED and before.get(name) != after.get(name)]
-            change_far(where, {name: after.get(name) for name in changed}, dry_run, as_json, before)
+            write(where, before, after, dry_run, as_json)
 
 
 @command.command("pull", epilog="\b\nExample:\n  pigtail config pull kona.json\n")

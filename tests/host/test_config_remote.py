@@ -21,6 +21,7 @@ from host_tools.reader.connection import Connection
 from host_tools.sim import broker
 from tests.data import __file__ as data
 from tests.host.device_at_broker import HANGS_S, KEY, Answers, done, served
+from tests.host.test_config import editor
 
 PIGTAIL = [sys.executable, "-c", "from host_tools.cli import main; main()"]
 V1 = Path(data).with_name("config-v1.json")
@@ -146,6 +147,41 @@ def test_status_or_reply_that_no_device_gives_ends_a_change_in_one_line(
     waits, error = call.stderr.splitlines()
     assert (call.returncode, call.stdout) == (1, "batch_ms: 800\n") and "seven minutes" in waits
     assert error.startswith("pigtail: ") and says in error
+
+
+def test_edit_over_mqtt_tries_what_was_changed_and_keeps_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, sent = json.loads(V1.read_bytes()), list[str]()
+    seen = editor(monkeypatch, tmp_path, ("batch_ms = 5000", "batch_ms = 600"), ("mqtt.keepalive_s = 60", "# none"))
+    told, refused = ran(tells(config, sent), tmp_path, ("edit", "--dry-run"), ("edit", "--dry-run", "--port", "tty"))
+    assert (told.returncode, told.stdout) == (0, "mqtt.keepalive_s: 60 -> default\nbatch_ms: 5000 -> 600\n"), told.stderr
+    assert refused.returncode == 2 and "give one of --file, --port and --device" in refused.stderr
+    assert not [secret for secret in SECRETS if secret in seen.read_text() + told.stdout + told.stderr]
+    editor(monkeypatch, tmp_path, ('device = "kona"', 'device = "leaf"'))
+    (refused,) = ran(tells(config, sent), tmp_path, ("edit", "--yes"))
+    assert refused.returncode == 2 and "device: not over the air" in refused.stderr and refused.stderr.count("\n") == 1
+    assert {json.loads(reply)["command"] for reply in sent} == {"settings"}
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_edit_over_mqtt_asks_back(agrees: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pigtail: Any) -> None:
+    asked, sent = list[str](), list[object]()
+
+    async def read(*_: object) -> dict[str, object]:
+        return {"batch_ms": 5000}
+
+    async def change(*given: object) -> int:
+        sent.append(given[3])
+        return 9
+
+    monkeypatch.setattr(remote, "read", read)
+    monkeypatch.setattr(remote, "change", change)
+    monkeypatch.setattr("click.confirm", lambda words, **_: asked.append(words) or agrees)
+    editor(monkeypatch, tmp_path, ("batch_ms = 5000", "batch_ms = 600"))
+    (tmp_path / "key").write_text(KEY.hex())
+    status, out, _ = pigtail("config", "edit", "--device", "kona", "--command-key", tmp_path / "key")
+    in_force = "kona: configuration 9 is in force\n" if agrees else ""
+    assert (status, out) == (0, "batch_ms: 5000 -> 600\n" + in_force)
+    assert asked == ["Try this on kona?"] and sent == [{"batch_ms": 600}] * agrees
 
 
 @pytest.mark.parametrize("kept", [True, False])
