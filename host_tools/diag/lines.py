@@ -112,4 +112,5 @@ def _hex(data: str) -> str:
 
 def _value(value: Fields) -> str:
     number = value["value"]
-    return f"{number:g} {value['unit']}".strip() if isinstance(number, int | float) else str(number)
+    told = f"{number:g} {value['unit']}".strip() if isinstance(number, int | float) else str(number)
+    return told + ("  out of range" if value.get("quality") == "out_of_range" else "")

@@ -12,12 +12,19 @@ def named(profile: Profile, ecu: str, request: bytes, answer: bytes) -> list[dic
     """Those that the profile's request to this ECU has, as JSON; empty where it has no such request."""
     messages = {message.key: message for message in profile.messages}
     return [
-        {"name": signal.name, "value": _value(signal, answer[window.at :]), "unit": signal.unit}
+        _told(signal, answer[window.at :])
         for asked in profile.asking.requests
         if (asked.ecu, asked.request) == (ecu, request)
         for window in asked.windows
         for signal in _within(messages, window, answer)
     ]
+
+
+def _told(signal: Signal, data: bytes) -> dict[str, object]:
+    """As JSON; a value beyond the range that the profile gives it is flagged, not clamped."""
+    value = _value(signal, data)
+    is_beyond = signal.valid is not None and isinstance(value, int | float) and not signal.valid[0] <= value <= signal.valid[1]
+    return {"name": signal.name, "value": value, "unit": signal.unit, "quality": "out_of_range" if is_beyond else "valid"}
 
 
 def _within(messages: dict[int, Message], window: Window, answer: bytes) -> list[Signal]:

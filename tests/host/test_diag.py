@@ -441,6 +441,7 @@ unit = "percent"
 start = 8
 length = 16
 scale = 0.5
+range = [0, 100]
 purpose = "x"
 [[requests.signals]]
 path = "Vehicle.Mode"
@@ -469,9 +470,11 @@ def test_values_of_an_identifier_that_the_profile_names(tmp_path: Path) -> None:
         return await answers.read(client, ecus, [b"\1\1", b"\1\2"], profile)
 
     assert said(car, read, lines.read, BATTERY) == [
-        "battery (7E4) 0101: FF 01 2C 02", "  Vehicle.Level                150 percent",
+        "battery (7E4) 0101: FF 01 2C 02", "  Vehicle.Level                150 percent  out of range",
         "  Vehicle.Mode                 fast", "battery (7E4) 0102: 01",
     ]  # fmt: skip
+    car.says["battery", "220101"] = "620101ff00c802"
+    assert said(car, read, lines.read, BATTERY)[1] == "  Vehicle.Level                100 percent"
     assert said(car, read, lines.read, ENGINE) == ["engine (7E0) 0101: FF 01 2C 02", "engine (7E0) 0102: no answer"]
 
 
