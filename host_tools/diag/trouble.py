@@ -68,12 +68,12 @@ async def _older(client: Asks, ecu: Ecu, refused: Failure) -> Memory:
         except Failure as failure:
             if not failure.is_silence:
                 refused = failure
-    if refused.nrc == _NO_SERVICE:
+    if refused.nrc == _NO_SERVICE or refused.code == "service":
         try:
             rows = await _rows(client, ecu, firmware.KWP_CODES)
             return Memory(KWP, tuple(_code(number, status, firmware.kwp_status_names) for number, status in rows))
         except Failure as failure:
-            refused = Failure("kwp") if failure.code == "service" else refused
+            refused = Failure("kwp") if failure.code == "service" != refused.code else refused
     raise refused
 
 

@@ -157,6 +157,10 @@ def test_codes_by_kwp_of_older_cars() -> None:
     ):
         car = Car(old | {("door", "1800ff00"): refusal})
         assert said(car, answers.dtcs, lines.dtcs, DOOR) == [f"door (18DA40F1): {words}"]
+    only = old | {("door", "19028d"): "service"}  # an owner who allows KWP alone
+    assert said(Car(only), answers.dtcs, lines.dtcs, DOOR)[0] == "door (18DA40F1): 3 trouble codes"
+    none = Car(only | {("door", "1800ff00"): "service"})
+    assert said(none, answers.dtcs, lines.dtcs, DOOR) == [f"door (18DA40F1): {failure('service', 0)}"]
 
 
 def test_codes_of_an_ecu_that_only_tells_all_it_can_have() -> None:
@@ -592,6 +596,10 @@ def test_gate_is_told_as_a_garage_wants_it() -> None:
     assert told[4] == "  may ask all at 7DF, many answer"
     assert told[5].startswith("  refused 3 times: the vehicle is not awake")
     assert told[6:8] == ["  answers, 7 times: no answer", "  answers, 2 times: a message that was not awaited"]
+    schedule = {"answered": 120, "failed": 2, "dropped": 1, "rare": 0, "short": 0}
+    assert list(lines.gate(GATE | schedule))[5] == (
+        "  by schedule: 120 requests answered, 2 requests not answered, 1 request given up, no requests asked seldom"
+    )
     date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1_700_000_000 - 1.5))
     assert told[8] == f"  {date}  7E0  03 19 02 8D 00 00 00 00" and len(told) == 10
 
