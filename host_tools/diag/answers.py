@@ -13,8 +13,7 @@ from host_tools.signals.profile import Profile
 
 Fields = dict[str, Any]
 _VIN_SIZE, _CALIBRATION_SIZE = 17, 16
-_READ = 0x22
-_READ_VIN = b"\x22\xf1\x90"
+_VIN_DID = 0xF190
 
 
 async def each(ecus: Sequence[Ecu], ask: Callable[[Ecu], Awaitable[Mapping[str, object]]]) -> list[Fields]:
@@ -78,7 +77,7 @@ async def read(client: Asks, ecus: Sequence[Ecu], what: Sequence[bytes], profile
     J1979 names. Each has a request of its own: where one's data end in an answer for several, only the maker knows."""
 
     async def identifier(ecu: Ecu, did: bytes) -> Fields:
-        request = bytes((_READ,)) + did
+        request = firmware.read_request(int.from_bytes(did, "big"))
         answer = await client.ask(ecu, request)
         found = values.named(profile, ecu.name, request, answer) if profile else []
         return {"data": answer[3:].hex(), "text": _text(answer[3:]), "values": found}
@@ -121,7 +120,7 @@ async def _vin(client: Asks, ecu: Ecu) -> str:
                 return numbers[0]
             is_blank = True
     try:
-        data = (await client.ask(ecu, _READ_VIN))[3:].strip(b"\0 \xff")
+        data = (await client.ask(ecu, firmware.read_request(_VIN_DID)))[3:].strip(b"\0 \xff")
     except Failure as failure:
         if not is_blank:
             raise

@@ -3,7 +3,7 @@
 `Failure` stands for the device's own.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -87,17 +87,22 @@ def count(answer: bytes) -> int:
     return number
 
 
+def read_request(did: int) -> bytes:
+    """For the data of an identifier."""
+    return bytes((0x22, did >> 8, did & 0xFF))
+
+
 def snapshot_request(code: int) -> bytes:
     """For all snapshots of a code."""
     request: bytes = _dtc.snapshot_request(code)
     return request
 
 
-def snapshot(answer: bytes) -> dict[int, bytes]:
-    """What a snapshot's answer has by the number of its record, identifiers and data together. Only the maker knows where
-    data end, so the last record has all that follows. Raises Failure."""
-    _, _, records = _read(_dtc.snapshot, answer, {})
-    return {number: record.get(None, b"") for number, record in records.items()}
+def snapshot(answer: bytes, lengths: Mapping[int, int]) -> dict[int, dict[int | None, bytes]]:
+    """What a snapshot's answer has by the number of its record and by identifier. From one on whose length is not known, all
+    that follows stands under None. Raises Failure."""
+    records: dict[int, dict[int | None, bytes]] = _read(_dtc.snapshot, answer, lengths)[2]
+    return records
 
 
 def extended_request(code: int) -> bytes:

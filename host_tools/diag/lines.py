@@ -41,8 +41,9 @@ def snapshot(row: Fields) -> Iterator[str]:
         yield f"{row['ecu']} ({row['id']}): {kept['code']}{meaning and '  '}{meaning}"
         for value in kept["values"]:
             yield f"  {value['name'] or 'PID ' + value['pid']:<28} {_value(value)}"
-        for number, data in kept["records"].items():
-            yield f"  record {number}: {_hex(data)}"
+        for number, record in kept["records"].items():
+            for part in record:
+                yield f"  {' '.join(filter(None, ('record', number, part['did'])))}: {_hex(part['data'])}"
         if kept["extended"]:
             yield f"  extended data: {_hex(kept['extended'])}"
         if not (kept["values"] or kept["records"] or kept["extended"]):

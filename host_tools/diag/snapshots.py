@@ -1,5 +1,7 @@
 """What an ECU keeps with its trouble codes: by ISO 14229-1 (19 04 and 06), or the freeze frame of SAE J1979 (02)."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from host_tools.diag import firmware, parameters, trouble
@@ -8,21 +10,26 @@ from host_tools.diag.firmware import Failure
 from host_tools.diag.unread import Unread
 
 _OUT_OF_RANGE = 0x31  # of 19 04 and 06: the code has no such record
+_MOST_ASKED = 64  # each is a question of its own
 _STORED_BY = 2  # the parameter of a freeze frame that is the code it was kept for
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What was kept with a code: `records` and `extended` data of the maker's form, or the `values` of a freeze frame."""
+    """What was kept with a code: `records` by identifier (None: what could not be taken apart) and `extended` data, all of the
+    maker's form, or the `values` of a freeze frame."""
 
     code: str
-    records: dict[int, bytes]
+    records: dict[int, dict[int | None, bytes]]
     values: tuple[parameters.Value, ...] = ()
     extended: bytes = b""
 
     def fields(self) -> dict[str, object]:
         """As JSON."""
-        records = {str(number): data.hex() for number, data in self.records.items()}
+        records = {
+            str(number): [{"did": None if did is None else f"{did:04X}", "data": data.hex()} for did, data in record.items()]
+            for number, record in self.records.items()
+        }
         values = [value.fields() for value in self.values]
         return {"code": self.code, "records": records, "values": values, "extended": self.extended.hex()}
 
@@ -47,9 +54,11 @@ async def kept(client: Asks, ecu: Ecu) -> Kept:
     if memory.by == trouble.KWP and memory.codes:
         return Kept(unread=(Unread("snapshots", Failure("kwp_snapshots")),))
     found, unread, has_extended = [], list(memory.unread), True
+    lengths: dict[int, int] = {}
+    asked: set[int] = set()
     for code in memory.codes:
         try:
-            found.append(await _snapshot(client, ecu, code))
+            found.append(await _snapshot(client, ecu, code, lengths, asked))
         except Failure as failure:
             if failure.is_unsupported:  # by this ECU at all
                 if ecu.is_obd:
@@ -66,14 +75,30 @@ async def kept(client: Asks, ecu: Ecu) -> Kept:
     return Kept(tuple(found), tuple(unread))
 
 
-async def _snapshot(client: Asks, ecu: Ecu, code: trouble.Code) -> Snapshot:
+async def _snapshot(client: Asks, ecu: Ecu, code: trouble.Code, lengths: dict[int, int], asked: set[int]) -> Snapshot:
+    """`lengths`: of the identifiers' data, as far as this ECU has told them when it was `asked`, each once."""
     try:
         answer = await client.ask(ecu, firmware.snapshot_request(code.number))
     except Failure as failure:
         if failure.nrc != _OUT_OF_RANGE:
             raise
         return Snapshot(code.text, {})
-    return Snapshot(code.text, firmware.snapshot(answer))
+    while True:
+        records = _apart(answer, lengths)
+        rest = next((record[None] for record in records.values() if None in record), b"")
+        did = int.from_bytes(rest[:2], "big")
+        if len(rest) < 2 or did in asked or len(asked) >= _MOST_ASKED:
+            return Snapshot(code.text, records)
+        asked.add(did)
+        with suppress(Failure):
+            lengths[did] = len(await client.ask(ecu, firmware.read_request(did))) - 3
+
+
+def _apart(answer: bytes, lengths: Mapping[int, int]) -> dict[int, dict[int | None, bytes]]:
+    """In one piece where these lengths are not those that it has. Raises Failure."""
+    with suppress(Failure):
+        return firmware.snapshot(answer, lengths)
+    return firmware.snapshot(answer, {})
 
 
 async def _extended(client: Asks, ecu: Ecu, code: trouble.Code) -> bytes:

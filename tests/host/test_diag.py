@@ -363,12 +363,23 @@ def test_snapshot_by_uds_is_the_maker_s_bytes() -> None:
     ]
 
 
+def test_snapshot_is_taken_apart_by_what_its_identifiers_say_now() -> None:
+    first, second = "0102" + "010c1af8" + "01057b" + "0201" + "010c0000", "0102" + "01057c" + "010dff00"
+    says = {("door", "19028d"): "59028d" + "c100870c" + "04200008", ("door", "1904c10087ff"): "5904c100870c" + first}
+    says |= {("door", "1904042000ff"): "590404200008" + second, ("door", "1906c10087ff"): "negative 11"}
+    car = Car(says | {("door", "22010c"): "62010c0bb8", ("door", "220105"): "62010550", ("door", "22010d"): "62010d00000000"})
+    told = said(car, answers.snapshot, lines.snapshot, DOOR)
+    assert told[1:4] == ["  record 1 010C: 1A F8", "  record 1 0105: 7B", "  record 2 010C: 00 00"]
+    assert told[5:] == ["  record 1: 01 05 7C 01 0D FF 00"]  # 010D is longer now than all that follows, so nothing is sure
+    assert [request for _, request in asked(car) if request[:2] == "22"] == ["22010c", "220105", "22010d"]
+
+
 def test_extended_data_that_an_ecu_does_not_have_are_asked_for_once() -> None:
     says = {("door", "19028d"): "59028d" + "c100870c" + "04200008"}
     says |= {("door", f"1904{code}ff"): f"5904{code}080101020101" for code in ("c10087", "042000")}
     car = Car(says | {("door", "1906c10087ff"): "negative 12"})
     assert said(car, answers.snapshot, lines.snapshot, DOOR)[1::2] == ["  record 1: 02 01 01"] * 2
-    assert [request for _, request in asked(car)][-3:] == ["1904c10087ff", "1906c10087ff", "1904042000ff"]
+    assert [request for _, request in asked(car)][2:] == ["1904c10087ff", "220201", "1906c10087ff", "1904042000ff"]
     told = said(Car(says | {("door", "1906042000ff"): "wrong_sn"}), answers.snapshot, lines.snapshot, DOOR)[4:]
     assert told == [f"  the extended data of {code} could not be read: {why}" for code, why in (
         ("U0100-87", "no answer"), ("P0420", "a frame of its answer was lost"))]  # fmt: skip
