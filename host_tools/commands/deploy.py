@@ -3,20 +3,17 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from host_tools import boards
 from host_tools.config import ids
 from host_tools.device.deploy import Deployed, deploy, safe_mode
 from host_tools.device.release import architecture, board_trouble, made
 from host_tools.errors import InputError
-from host_tools.progress import working
+from host_tools.progress import steps
 from host_tools.signals import find
 from host_tools.signals.pack import pack
 
@@ -43,16 +40,16 @@ def command(port: str | None, device: str | None, name: str | None, vehicle: str
     kind = boards.load(name) if name else None
     profile = pack(find.find(vehicle, 1000, _tell)) if vehicle else None
     began = time.monotonic()
-    with ids.connected(port, device) as board:
+    with steps() as watcher, ExitStack() as connection:
+        watcher.step("connecting")
+        board = connection.enter_context(ids.connected(port, device))
         board.guard()
         arch = architecture(board)
         if kind is None and (trouble := board_trouble(board)):
             todo = "name the board once with --board, one of `pigtail boards`"
             raise InputError(f"{board.port}: nothing there knows the board's pins ({trouble}): {todo}")
-        with working("compiling"):
-            release = made(arch, kind)
-        with _bar() as progress:
-            done = deploy(board, release, profile, progress)
+        watcher.step(f"compiling for {arch}")
+        done = deploy(board, made(arch, kind), profile, watcher)
     seconds = round(time.monotonic() - began, 1)
     if as_json:
         click.echo(json.dumps({"port": board.port, "arch": arch, "healthy": done.is_healthy, "seconds": seconds, **asdict(done)}))
@@ -77,16 +74,6 @@ def _line(done: Deployed, seconds: float) -> str:
     troubles = "".join(f"; {status[key]}" for key in ("config_error", "profile_error") if status.get(key))
     runs = f"firmware {status.get('firmware')} runs from /{done.slot}, boot {status.get('boot')}"
     return f"{sent}; {runs}, after {seconds} s{troubles}"
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
-    """A bar for a terminal, nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = TextColumn("sending"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None, visible=False)
-        yield lambda n, of: bar.update(task, advance=n, total=of, visible=True)
 
 
 def _tell(line: str) -> None:

@@ -56,9 +56,15 @@ def command(
 
 def _findings(case: Case) -> Iterator[Finding]:
     for words, step in steps(case):
-        with working(words):
-            found = list(step())
-        yield from found
+        told, is_over = step(), False
+        if not sys.stderr.isatty():
+            click.echo(words, err=True)
+        while not is_over:
+            with working(words):
+                found = next(told, None)
+            if found is not None:
+                yield found
+            is_over = found is None
 
 
 def _tell(finding: Finding) -> None:

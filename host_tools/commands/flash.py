@@ -3,19 +3,17 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from host_tools import boards
 from host_tools.boards import MIB, SIMULATED, Board
 from host_tools.device import flashing, image, only, partitions
-from host_tools.device.flashing import BAUD, Flashed, FlashFailed, FlashStopped, Watcher
+from host_tools.device.flashing import BAUD, Flashed, FlashFailed, FlashStopped
 from host_tools.device.image import Image
 from host_tools.errors import InputError
+from host_tools.progress import steps
 
 EXAMPLES = """\b
 Examples:
@@ -55,7 +53,7 @@ def command(
     if not yes:
         _ask(port)
     try:
-        with _watching() as watcher:
+        with steps() as watcher:
             done = flashing.flash(board, port, found, watcher, own_table, stub, baud)
     except FlashFailed as error:
         click.echo(f"pigtail: writing to {port} failed ({error}): {_EMPTY}", err=True)
@@ -78,41 +76,6 @@ def _ask(port: str) -> None:
         raise InputError(f"everything on the chip at {port} will be erased, and there is nobody to ask: give --yes")
     if not click.confirm(f"Everything on the chip at {port} will be erased, its configuration too. Go on?", err=True):
         raise InputError("not confirmed; nothing was changed")
-
-
-class _Lines:
-    """A line for each step, where there is no terminal to draw on."""
-
-    def step(self, what: str) -> None:
-        click.echo(what, err=True)
-
-    def written(self, done: int, total: int) -> None:
-        """Says nothing: there may be hundreds."""
-
-
-class _Bar:
-    """A bar that fills while the image is written."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("", total=None)
-
-    def step(self, what: str) -> None:
-        self._progress.update(self._task, description=what)
-
-    def written(self, done: int, total: int) -> None:
-        self._progress.update(self._task, completed=done, total=total)
-
-
-@contextmanager
-def _watching() -> Iterator[Watcher]:
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Lines()
-        return
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield _Bar(progress)
 
 
 def _facts(board: Board, port: str, found: Image, done: Flashed) -> dict[str, object]:

@@ -8,6 +8,7 @@ from host_tools.device import pairs
 from host_tools.device.release import POINTER, Found, Plan, Release, digest, plan, survey
 from host_tools.device.serial import Device, Progress
 from host_tools.errors import InputError
+from host_tools.progress import Watcher
 
 START_S = 20.0  # from the soft reset to the firmware's word that it runs
 FAILED = '{"state": "failed"}'  # firmware/fallback.py: it could not be loaded, as the line before says
@@ -45,6 +46,17 @@ class Deployed:
         return self.status is not None and not self.status.get("restarts") and safe_mode(self.status) is None
 
 
+class _Nobody:
+    """Is told in vain."""
+
+    def step(self, what: str) -> None:
+        pass
+
+    def written(self, done: int, total: int) -> None:
+        pass
+
+
+_NOBODY = _Nobody()
 _TRACEBACK = "Traceback (most recent call last):"
 
 
@@ -53,26 +65,28 @@ class NotStarted(Exception):
 
 
 def deploy(
-    device: Device, release: Release, profile: bytes | None = None, progress: Callable[[int, int], None] = lambda n, of: None
+    device: Device, release: Release, profile: bytes | None = None, watcher: Watcher = _NOBODY
 ) -> Deployed:
     """Makes `release`, and `profile` where one is given, what the device runs; the old firmware is put back where the new one
-    does not come up. `progress` is told of each piece's bytes, and of how many there are in all. Raises InputError where
-    nothing was put in force."""
+    does not come up. Raises InputError where nothing was put in force."""
+    watcher.step("comparing with what is there")
     found = survey(device, release)
     todo = plan(release, found, profile)
-    _prepare(device, todo, lambda n: progress(n, todo.bytes_sent))
     sent = len(todo.send) + len(todo.replace)
+    _prepare(device, todo, watcher)
     done = Deployed(todo.slot, sent, todo.bytes_sent, len(todo.copy), len(todo.remove), todo.flips, None)
     old = found.active if todo.flips else None
     left = "the old firmware boots, or the new one, whole: `pigtail deploy` again finishes it"
     try:
         _put_in_force(device, todo, found)
+        watcher.step(f"starting the firmware, and waiting until it runs, {START_S:g} s at most")
         left = f"what is in /{todo.slot} is in force, and nobody has seen it run: `pigtail deploy` again looks"
         status, trouble = _outcome(device, is_new=old is not None)
     except InputError as error:
         return replace(done, error=_reason(device, error), left=left)
     if trouble is None or old is None:
         return replace(done, status=status, error=trouble)
+    watcher.step("it does not run: putting the old one back")
     try:
         device.stop()
         point(device, old)
@@ -105,16 +119,27 @@ def apply(device: Device, plan: Plan, found: Found) -> None:
 
     Raises InputError.
     """
-    _prepare(device, plan, lambda n: None)
+    _prepare(device, plan, _NOBODY)
     _put_in_force(device, plan, found)
 
 
-def _prepare(device: Device, plan: Plan, progress: Progress) -> None:
+def _prepare(device: Device, plan: Plan, watcher: Watcher) -> None:
     """Puts all there, beside what is in force. Raises InputError, with the old firmware in force, where something did not arrive
     as it was sent."""
+    if not (plan.send or plan.replace or plan.copy or plan.remove):
+        return
+    watcher.step(f"sending {len(plan.send) + len(plan.replace)} files, {plan.bytes_sent:,} bytes")
+    sent = 0
+
+    def progress(n: int) -> None:
+        nonlocal sent
+        sent += n
+        watcher.written(sent, plan.bytes_sent)
+
     _fill(device, plan, progress)
     for path, content in plan.replace.items():
         device.send(f"{path}.new", content, progress)
+    watcher.step("comparing what has arrived")
     _verify(device, plan)
 
 

@@ -7,7 +7,7 @@ known to be right nothing is changed.
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import esptool
 from esp_pylib.logger import EspLog, EspLogBase
@@ -19,6 +19,7 @@ from host_tools.boards import MIB, Board
 from host_tools.device import partitions
 from host_tools.device.image import Image, chip_name
 from host_tools.errors import InputError, SetupError
+from host_tools.progress import Watcher
 
 ATTEMPTS = 7  # to connect
 PATIENCE_S = 3.0  # with a stub that does not report; esptool itself would wait for ever
@@ -34,16 +35,6 @@ class FlashFailed(Exception):
 
 class FlashStopped(KeyboardInterrupt):
     """Somebody stopped it when the chip had been erased already."""
-
-
-class Watcher(Protocol):
-    """Told how far it is."""
-
-    def step(self, what: str) -> None:
-        """Something begins: "connecting", "erasing", …"""
-
-    def written(self, done: int, total: int) -> None:
-        """Bytes on the wire, compressed perhaps."""
 
 
 @dataclass(frozen=True)

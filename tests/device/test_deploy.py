@@ -65,6 +65,20 @@ def boots(flash_image: bytes, folder: Path) -> dict[str, object]:
     return status
 
 
+class Told:
+    """What is told of a deploy; `parts` are (bytes sent, of how many)."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.parts: list[tuple[int, int]] = []
+
+    def step(self, what: str) -> None:
+        self.steps.append(what)
+
+    def written(self, done: int, total: int) -> None:
+        self.parts.append((done, total))
+
+
 def test_bare_board_gets_the_firmware_and_starts_it(tmp_path: Path, versions: tuple[Release, Release]) -> None:
     flash(tmp_path / "bare", {"/boot.py": b"# stock"})
     with powered(tmp_path / "bare") as board, connect(board.port) as device:
@@ -76,13 +90,17 @@ def test_bare_board_gets_the_firmware_and_starts_it(tmp_path: Path, versions: tu
 
 def test_change_sends_only_what_changed_and_the_next_one_nothing(board: Powered, versions: tuple[Release, Release]) -> None:
     with connect(board.port) as device:
-        told: list[tuple[int, int]] = []
-        done = deploy(device, versions[1], progress=lambda n, of: told.append((n, of)))
+        told = Told()
+        done = deploy(device, versions[1], watcher=told)
         assert done.status == said_by(2)
         assert (done.slot, done.sent, done.copied, done.flipped) == ("b", 4, 1, True)
-        assert {of for _, of in told} == {sum(n for n, _ in told)} == {done.bytes}
+        assert told.parts == sorted(told.parts) and len(told.parts) >= 4 and told.parts[-1] == (done.bytes, done.bytes)
+        assert [step.split()[0] for step in told.steps] == ["comparing", "sending", "comparing", "starting"]
+        assert f"sending 4 files, {done.bytes:,} bytes" in told.steps
         device.stop()
-        again = deploy(device, versions[1])
+        told = Told()
+        again = deploy(device, versions[1], watcher=told)
+        assert [step.split()[0] for step in told.steps] == ["comparing", "starting"] and not told.parts
         assert again.status == said_by(2)
         assert (again.slot, again.sent, again.bytes, again.copied, again.removed, again.flipped) == ("b", 0, 0, 0, 0, False)
         device.stop()
@@ -133,6 +151,9 @@ def test_fault_45_watchdog_of_a_foreign_firmware_does_not_end_a_deploy(
         board.until_it_says("guarded")
         done = CliRunner().invoke(deploy_verb.command, ["--port", board.port, "--json"])
         assert done.exit_code == 0 and json.loads(done.stdout)["status"] == said_by(1)
+        assert [line.split()[0] for line in done.stderr.splitlines()] == [
+            "connecting", "compiling", "comparing", "sending", "comparing", "starting",
+        ]  # fmt: skip
         assert [life.death for life in board.board.lives] == [""]
 
 
@@ -305,15 +326,15 @@ def test_deploy_that_power_ended_is_taken_up_again(
     board: Powered, versions: tuple[Release, Release], pieces: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_serial, "PROMPT_S", 1.0)
-    told: list[int] = []
 
-    def cut(n: int, _: int) -> None:
-        told.append(n)
-        if len(told) > pieces:
-            board.cut_power()
+    class Cuts(Told):
+        def written(self, done: int, total: int) -> None:
+            super().written(done, total)
+            if len(self.parts) > pieces:
+                board.cut_power()
 
     with pytest.raises(InputError), connect(board.port) as device:
-        deploy(device, versions[1], b"new profile", cut)
+        deploy(device, versions[1], b"new profile", Cuts())
     at = len(board.board.console())
     board.restore_power()
     board.until_it_says('"version": 1', at)

@@ -90,9 +90,10 @@ class Desk:
         for number, command in enumerate(page):
             output = self.folder / f"{number}.out"
             outputs.append(output)
-            process = self._start(command.words, output)
+            process = self._start(command.words, output, command.stays)
             if not command.stays:
-                self.results.append((process.wait(2 * TIME_LIMIT_S), output.read_text()))
+                status, steps = process.wait(2 * TIME_LIMIT_S), output.with_suffix(".err").read_text()
+                self.results.append((status, steps + output.read_text()))
                 continue
             self._staying.append(process)
             self.results.append((0, ""))
@@ -124,9 +125,10 @@ class Desk:
             done = subprocess.run(self._argv(words), stdout=subprocess.PIPE, stderr=errors, **self._around())
         return done.returncode, done.stdout.decode()
 
-    def _start(self, words: str, output: Path) -> "subprocess.Popen[bytes]":
-        with output.open("wb") as file:
-            return subprocess.Popen(self._argv(words), stdout=file, stderr=subprocess.STDOUT, **self._around())
+    def _start(self, words: str, output: Path, stays: bool) -> "subprocess.Popen[bytes]":
+        """What it says on stderr, which on a terminal is drawn over, comes first where the command ends."""
+        with output.open("wb") as file, output.with_suffix(".err").open("wb") as errors:
+            return subprocess.Popen(self._argv(words), stdout=file, stderr=file if stays else errors, **self._around())
 
     def _around(self) -> dict[str, Any]:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from host_tools.commands import doctor
 from host_tools.device.release import Found, Release
 from host_tools.device.serial import DeviceError
 from host_tools.doctor import Case, Finding, broker, device, machine
@@ -62,6 +64,21 @@ def test_tool_that_is_missing_is_said(
     monkeypatch.setattr(f"host_tools.doctor.machine.{what}", raises(error))
     found = told(machine.look(Case()))[check]
     assert found.level == level and "make setup" in found.todo
+
+
+def test_steps_are_told_where_there_is_no_terminal_and_findings_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def step() -> Iterator[Finding]:
+        yield Finding("port", "ok", "it is there")
+        told.append("second is looked at")
+        yield Finding("clock", "warning", "it is slow", "wind it up")
+
+    monkeypatch.setattr(doctor, "steps", lambda case: [("looking at the device", step)])
+    monkeypatch.setattr(doctor, "_tell", lambda finding: told.append(finding.check))
+    done = CliRunner().invoke(doctor.command, [])
+    assert (done.exit_code, done.stderr) == (0, "looking at the device\n")
+    assert told == ["port", "second is looked at", "clock"]
 
 
 class Board:
