@@ -1,6 +1,7 @@
 """The simulated board: a CAN controller that hears the virtual car, ignition and 12 V, perhaps a partition for the outbox.
 
 /run/senses has what it senses: a byte for the ignition, `1` on, `0` off, `?` no such sense; u16 the 12 V in mV, 0 no such sense.
+/run/led has a byte: 1 while the LED is lit.
 """
 
 import machine
@@ -29,6 +30,7 @@ def _sensed():
 
 
 _senses = _sensed()
+_led = mapped("/run/led", 1)
 
 
 def ignition():
@@ -40,6 +42,10 @@ def ignition():
 def battery_mv():
     """The car's 12 V, None where it is not measured."""
     return _senses[1] | _senses[2] << 8 or None
+
+
+def led(on):
+    _led[0] = on
 
 
 def sleep(ms, on_bus, on_ignition):

@@ -89,6 +89,10 @@ class App:
         if not self._power.look(is_on, mv, self._silent):
             self._power = None
 
+    def _show(self):
+        """Once a second: the LED is lit while the broker is reached, blinks while it is not, and seldom in safe mode."""
+        board.led(not uptime.ms() // 1000 & (3 if self._crashes[1] else self._uplink.state != "online"))
+
     def _make_tester(self):
         """Who asks the car: loaded only where something may be asked, and when what only the start needs is gone."""
         (ecus, states, requests), services = self._asking
@@ -265,6 +269,7 @@ class App:
             version = self._config_version
             trial = once.call("pigtail.config.trial", "watch", version, self._uplink, self._client, lambda: restart(self._keeper))
             asyncio.create_task(trial)
+        supervisor.heartbeats.append(self._show)
         if hasattr(board, "sleep"):
             supervisor.heartbeats.append(self._look_at_power)
         if self._crashes[3]:

@@ -20,7 +20,7 @@ from host_tools.paths import FIRMWARE
 from host_tools.sim.board import compiled
 from host_tools.toolchain import build, micropython
 from tests.device.releases import files
-from tests.device.virtual import FLASH_SIZE, Powered, flash, powered
+from tests.device.virtual import FLASH_SIZE, Powered, flash, powered, wait_for
 
 RUN = "    async def run(self):\n"
 CRASH = "        if not self._crashes[1]:\n            raise ValueError('planted')\n"
@@ -70,6 +70,23 @@ def test_firmware_that_crashes_three_times_is_in_safe_mode_and_not_healthy(bare:
     found = [finding for finding in doctor.look(Case(bare.port)) if finding.check == "start"]
     assert [(finding.level, finding.text) for finding in found] == [(ERROR, last.replace("boot 5", "boot 7"))]
     assert "`pigtail logs`" in found[0].todo
+    assert 0.1 < lit(bare) < 0.4, "the LED does not say that it is in safe mode"
+
+
+def lit(board: Powered) -> float:
+    """What part of the time the LED is lit, between two times that it goes on."""
+    seen: list[int] = []
+
+    def rises() -> list[int]:
+        return [i for i in range(1, len(seen)) if seen[i] > seen[i - 1]]
+
+    def has_blinked() -> bool:
+        seen.append((board.board.folder / "led").read_bytes()[0])
+        return len(rises()) == 2
+
+    wait_for(has_blinked, "the LED does not blink")
+    first, last = rises()
+    return sum(seen[first:last]) / (last - first)
 
 
 def test_firmware_that_crashes_three_times_is_undone_where_there_is_an_old_one(tmp_path: Path, pigtail: Any) -> None:
