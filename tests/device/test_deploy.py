@@ -12,15 +12,16 @@ from littlefs import LittleFS
 
 from host_tools import cli
 from host_tools.commands import deploy as deploy_verb
-from host_tools.device import Device, connect, pairs
+from host_tools.device import Device, connect, pairs, release
 from host_tools.device import deploy as deploying
 from host_tools.device import serial as device_serial
 from host_tools.device.deploy import apply, deploy, started
 from host_tools.device.release import PROFILE, Found, Plan, Release, plan, survey
 from host_tools.errors import InputError
 from host_tools.sim import image
+from host_tools.sim.board import compiled
 from tests.device.releases import APP, files, said_by, small
-from tests.device.virtual import SMALL, Powered, flash, powered
+from tests.device.virtual import FLASH_SIZE, SMALL, Powered, flash, powered
 from tests.host.test_board_image import said as said_at_boot
 
 JOURNAL = """
@@ -106,6 +107,36 @@ def test_change_sends_only_what_changed_and_the_next_one_nothing(board: Powered,
         device.stop()
         back = deploy(device, versions[0])
         assert back.status == said_by(1) and (back.slot, back.sent) == ("a", 0)
+
+
+def test_deploy_of_what_is_there_asks_a_few_questions_writes_nothing_and_starts_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is why it is quick: one with nothing to send takes some seconds, whatever the firmware's size."""
+    whole = release.read(compiled()[0])
+    flash(tmp_path / "whole", files(whole) | {PROFILE: b"profile"}, FLASH_SIZE)
+    asked: list[str] = []
+    flashes: list[bytes] = []
+    run, reboot = Device._run, Device.reboot
+
+    def told(self: Device, code: str, *more: float) -> str:
+        asked.append(code)
+        return run(self, code, *more)
+
+    def again(self: Device) -> None:
+        flashes.append(board.flash.read_bytes())
+        reboot(self)
+
+    with powered(tmp_path / "whole") as board, connect(board.port) as device:
+        before = board.flash.read_bytes()
+        monkeypatch.setattr(Device, "_run", told)
+        monkeypatch.setattr(Device, "reboot", again)
+        done = deploy(device, whole, b"profile")
+        assert flashes == [before]
+    assert done.is_healthy and len(whole.slot) > 50
+    assert (done.sent, done.bytes, done.copied, done.removed, done.flipped) == (0, 0, 0, 0, False)
+    assert len(asked) <= 6 and sum(map(len, asked)) < 3000
+    assert [life.death for life in board.board.lives if life.death] == []
 
 
 @pytest.mark.parametrize(
