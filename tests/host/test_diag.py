@@ -609,7 +609,7 @@ def test_gate_is_told_as_a_garage_wants_it() -> None:
     assert told[6:8] == ["  answers, 7 times: no answer", "  answers, 2 times: a message that was not awaited"]
     schedule = {"answered": 120, "failed": 2, "dropped": 1, "rare": 0, "short": 0}
     assert list(lines.gate(GATE | schedule))[5] == (
-        "  by schedule: 120 requests answered, 2 requests not answered, 1 request given up, no requests asked seldom"
+        "  by schedule: 120 requests answered, 2 requests not answered, 1 request given up"
     )
     date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1_700_000_000 - 1.5))
     assert told[8] == f"  {date}  7E0  03 19 02 8D 00 00 00 00" and len(told) == 10
