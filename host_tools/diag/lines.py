@@ -81,8 +81,9 @@ def gate(told: Fields, now_s: float | None = None) -> Iterator[str]:
     yield printable(f"gate {state}{muted}; {_count(told['sent'], 'frame')} sent since the device started")
     for name, tx_id, rx_id in told["ecus"]:
         yield printable(f"  may ask {name} at {tx_id:03X}, {'many answer' if rx_id is None else f'answers at {rx_id:03X}'}")
-    if any(told.get(key) for key in _SCHEDULE):  # where a schedule is asked
-        yield "  by schedule: " + ", ".join(f"{_count(told[key], 'request')} {said}" for key, said in _SCHEDULE.items() if told[key])
+    by_schedule = [f"{_count(told[key], 'request')} {said}" for key, said in _SCHEDULE.items() if told.get(key)]
+    if by_schedule:
+        yield f"  by schedule: {', '.join(by_schedule)}"
     for reason, count in sorted(told["refused"].items()):
         yield printable(f"  refused {_count(count, 'time')}: {_why(reason)}")
     for reason, count in sorted(told.get("isotp", {}).items()):  # a firmware of before does not tell it
