@@ -31,7 +31,7 @@ class Drive(Bench):
         self._coming = []  # (time, rx, frames)
         self._rest = {}  # tx_id to the frames after a first frame
         if taking:
-            requests = taking(self.servers, self.guard, self.tell) + requests
+            requests = taking(self.servers, requests, self.guard, self.tell) + requests
         self.poller = poller.Poller(self.client, self.servers, requests, lambda: self.vehicle, self.put, self.tell)
 
     def put(self, slots, filled):

@@ -1,8 +1,9 @@
 """Asks ECUs by the profile's schedule, and gives what they answer to the table.
 
 A request is (name of the ECU, request, period_ms, priority, states of the vehicle in which it is asked, what takes its answer):
-windows as (virtual id, place in the answer, ...), or an object with `heard(answer)`, and `instead()` for another request in place
-of one that is not supported, or None. ECUs are asked in turn, each for what is most overdue, a priority counting as a period.
+windows as (virtual id, place in the answer, ...), or an object with `heard(answer)`, true where it is to be asked again at once,
+and `instead()` for another request in place of one that is not supported, or None. ECUs are asked in turn, each for what is most
+overdue, a priority counting as a period.
 """
 
 import struct
@@ -66,7 +67,7 @@ class Poller:
 
     def __init__(self, client, servers, requests, vehicle_state, put, tell):
         self._client = client
-        self._requests = list(requests)
+        self.requests = list(requests)
         self._ecus = {request[0]: _Ecu(servers[request[0]]) for request in requests}
         self._vehicle_state = vehicle_state
         self._put = put
@@ -119,7 +120,7 @@ class Poller:
 
     def _begin(self, now):
         """The vehicle has woken up, or fallen asleep: everything has its chance anew."""
-        for i in range(len(self._requests)):
+        for i in range(len(self.requests)):
             if self._refused[i] or self._silent[i] or ticks_diff(now, self._due[i]) > 0:
                 self._refused[i] = self._silent[i] = 0
                 self._due[i] = now
@@ -127,14 +128,14 @@ class Poller:
     def _next(self, now):
         """(place of the request that is to be asked, or -1; when to look again)."""
         found, turn, most, wait_ms = -1, 0, 0, _LOOK_MS
-        for i in range(len(self._requests)):
+        for i in range(len(self.requests)):
             if self._refused[i] == _DROPPED:
                 continue
             late = ticks_diff(now, self._due[i])
             if late < 0:
                 wait_ms = min(wait_ms, -late)
                 continue
-            name, _, period_ms, priority, states, _ = self._requests[i]
+            name, _, period_ms, priority, states, _ = self.requests[i]
             late = min(late, _MOST_LATE_MS) if self._state in states else 0
             self._due[i] = ticks_add(now, -late)
             if self._state not in states:
@@ -148,7 +149,7 @@ class Poller:
         return found, wait_ms
 
     def _start(self, i, now):
-        name, _, period_ms, _, _, _ = self._requests[i]
+        name, _, period_ms, _, _, _ = self.requests[i]
         late = ticks_diff(now, self._due[i])
         self._due[i] = ticks_add(now, period_ms - late if 2 * late < period_ms else period_ms)
         self._turn += 1
@@ -159,8 +160,9 @@ class Poller:
     async def _ask(self, i, ecu):
         began, rest_ms = ticks_ms(), 0
         try:
-            answer = await self._client.ask(ecu.server, self._requests[i][1])
-            self._take(self._requests[i][5], answer)
+            answer = await self._client.ask(ecu.server, self.requests[i][1])
+            if self._take(self.requests[i][5], answer):
+                self._due[i] = ticks_ms()
             self._refused[i] = self._silent[i] = 0
             self._answered += 1
         except Failure as failure:
@@ -196,17 +198,21 @@ class Poller:
             self._due[i] = now
             return _SHUT_MS if code in _SHUT else _AGAIN_MS
         self._failed += 1
-        period_ms = self._requests[i][2]
+        period_ms = self.requests[i][2]
         wait_ms = min(period_ms, _SOON_MS)
         if code in _NEVER or failure.nrc in _NOT_SUPPORTED:
             self._refused[i] += 1
-            if self._refused[i] >= _TRIES or not isinstance(self._requests[i][5], tuple):
-                if not self._replace(i):
+            if self._refused[i] >= _TRIES or not isinstance(self.requests[i][5], tuple):
+                if self._replace(i):
+                    wait_ms = 0
+                else:
                     self._refused[i] = _DROPPED
                     self._say(i, "unsupported", failure)
         else:
             self._silent[i] = silences = min(self._silent[i] + 1, _MOST_SILENCES)
-            if silences >= _TRIES and not self._replace(i):
+            if silences >= _TRIES and self._replace(i):
+                wait_ms = 0
+            elif silences >= _TRIES:
                 self._say(i, "unanswered", failure)
                 wait_ms = min(period_ms << silences - _TRIES + 1, max(period_ms, _RARELY_MS))
         self._due[i] = ticks_add(now, wait_ms)
@@ -214,15 +220,15 @@ class Poller:
 
     def _replace(self, i):
         """Whether there is another request in its place."""
-        name, _, period_ms, priority, states, taker = self._requests[i]
+        name, _, period_ms, priority, states, taker = self.requests[i]
         request = None if isinstance(taker, tuple) else taker.instead()
         if request:
-            self._requests[i] = name, request, period_ms, priority, states, taker
+            self.requests[i] = name, request, period_ms, priority, states, taker
             self._refused[i] = self._silent[i] = 0
         return bool(request)
 
     def _say(self, i, kind, failure):
         if i not in self._told:  # once, lest the same be told on each drive
             self._told.add(i)
-            name, request, _, _, _, _ = self._requests[i]
+            name, request, _, _, _, _ = self.requests[i]
             self._tell(kind, "%s %s: %s" % (name, hexlify(request).decode(), failure))

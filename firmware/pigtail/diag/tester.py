@@ -58,16 +58,17 @@ class Tester:
         bus.taps += [self._ears.take, self.isotp.take]
         self.poller = None
         if requests:
-            from pigtail.diag import watch
             from pigtail.diag.poller import Poller
+            from pigtail.diag.watch import Codes
 
-            requests = watch.requests(self.servers, self.guard, tell) + requests
+            requests = Codes.requests(self.servers, requests, self.guard, tell) + requests
             self.poller = Poller(self.client, self.servers, requests, self.vehicle.state, put, tell)
 
     def parts(self) -> list:
         """What it is made of, one of each kind."""
         ecus = list(self.functional.values()) + [server.ecu for server in self.servers.values()]
-        return [self.vehicle, self.isotp, self.client, self._ears] + ecus[:1] + list(self.servers.values())[:1]
+        codes = self.poller and self.poller.requests[0][5]
+        return [self.vehicle, self.isotp, self.client, self._ears, codes] + ecus[:1] + list(self.servers.values())[:1]
 
     def ids(self) -> list:
         """What must be heard beside the profile, as `can.bus` takes it: answers, and the requests of another tester."""
