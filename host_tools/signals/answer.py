@@ -9,13 +9,14 @@ from host_tools.signals import descriptor, services
 from host_tools.signals.layout import halves
 from host_tools.signals.message import FIRST_WINDOW, Message
 from host_tools.signals.requests import Request, Window
-from host_tools.signals.signal import Signal
+from host_tools.signals.signal import UNSAMPLED, Selection, Signal
 from host_tools.signals.typed import FaultError
 
 SOURCE = "diagnostic"
 WIDTH = 8  # bytes of a window
 MOST_FIELDS = 64  # of one, as of any message
 MOST_ANSWER = 512  # bytes of an answer that the device has room for
+MOST_OF_SEVERAL = 6  # bytes of one identifier's data where a request has several: its window begins with the identifier
 
 
 class Value(NamedTuple):
@@ -25,14 +26,17 @@ class Value(NamedTuple):
     start: int
     signal: Signal
     is_optional: bool = False  # an answer that ends before it is whole
+    identifier: bytes = b""  # which one's data it is in, where the request has several
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, its windows still to be chosen, and its values."""
+    """A request, its windows still to be chosen, and its values. `sizes`: bytes of each identifier's data where the request has
+    several."""
 
     request: Request
     values: tuple[Value, ...]
+    sizes: tuple[int, ...] = ()
 
 
 def compiled(asked: Sequence[Asked]) -> tuple[tuple[Request, ...], list[Message]]:
@@ -60,15 +64,40 @@ def fault(value: Value, request: bytes) -> str:
 
 def _windows(asked: Asked) -> Iterator[tuple[int, list[Signal]]]:
     """(first byte, signals) of each. What may be absent gets its own: a window that is cut short is lost whole."""
-    text = asked.request.request.hex().upper()
+    if not asked.values:
+        raise FaultError(f"the request {asked.request.request.hex().upper()} has no signals")
+    if asked.sizes:
+        yield from _of_several(asked)
+        return
     for value in asked.values:
         if why := fault(value, asked.request.request):
             raise FaultError(f"{value.signal.name} cannot be read: {why}")
-    if not asked.values:
-        raise FaultError(f"the request {text} has no signals")
     begin = services.values_at(asked.request.request)
     for optional in (False, True):
         yield from _cut([value for value in asked.values if value.is_optional == optional], begin)
+
+
+def _of_several(asked: Asked) -> Iterator[tuple[int, list[Signal]]]:
+    """A window for each identifier, which selects its signals: an ECU that leaves one out moves those behind it."""
+    at = 1
+    for identifier, size in zip(services.identifiers(asked.request.request), asked.sizes, strict=True):
+        text = identifier.hex().upper()
+        selector = _selector(f"{asked.request.ecu}.{asked.request.request.hex().upper()}.{text}")
+        number = int.from_bytes(identifier, "big")
+        held = [value for value in asked.values if value.identifier == identifier]
+        for value in held:
+            if value.start + value.signal.length > 8 * size:
+                raise FaultError(f"{value.signal.name} cannot be read: it lies beyond the {size} bytes of {text}")
+        if held:
+            selection = Selection(selector.name, ((number, number),))
+            yield at, [selector, *(replace(_within(value, -16), selection=selection) for value in held)]
+        at += len(identifier) + size
+
+
+def _selector(name: str) -> Signal:
+    """The identifier at the begin of a window."""
+    start, order = descriptor.from_dbc(7, 16, "big_endian")
+    return Signal(name, start, 16, order, period_ms=UNSAMPLED, source=SOURCE)
 
 
 def _cut(values: Sequence[Value], begin: int) -> Iterator[tuple[int, list[Signal]]]:

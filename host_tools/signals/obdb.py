@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.errors import InputError
-from host_tools.signals import answer, asking, doubts, obd, requests
+from host_tools.signals import answer, asking, doubts, obd, requests, services
 from host_tools.signals.answer import Asked, Value
 from host_tools.signals.asking import Asking, Ecu
 from host_tools.signals.overlap import overlaps
@@ -103,6 +103,8 @@ def _command(table: Any, report: Report) -> _Command:
     ((service, what),) = command.items()
     plain = {"ecu": ecu.name, "request": f"{service}{what}", "period_ms": _period_ms(table)}
     request = requests.read(plain, {ecu.name: (requests.AWAKE,)})
+    if services.identifiers(request.request):
+        raise FaultError("it reads several identifiers, and does not say where one's data end")
     signals = typed(table, "signals", list) if "signals" in table else []
     values = tuple(_values(signals, request, report))
     if not values:

@@ -14,6 +14,12 @@ is_signed = true        scale = 0.1, offset = -40, is_float: as in a DBC
 labels = { 0 = "off" }  texts by raw value
 optional = true         an answer that ends before it is good, too
 
+[[requests]]            two or three identifiers of ISO 14229-1 in one request
+request = "22F40CF40D"
+sizes = [2, 1]          then: bytes of each one's data, six at most
+[[requests.signals]]    `start` counts behind its own identifier
+identifier = "F40D"
+
 [[requests]]            the same for standard values of SAE J1979:
 ecu = "engine"
 obd = ["EngineSpeed"]   names of the vehicle file `obd2`, without "Vehicle.OBD."; it says the rest
@@ -27,8 +33,8 @@ from dataclasses import replace
 from typing import Any
 
 from host_tools.errors import InputError
-from host_tools.signals import datatypes, requests
-from host_tools.signals.answer import Asked, Value
+from host_tools.signals import datatypes, requests, services
+from host_tools.signals.answer import MOST_OF_SEVERAL, Asked, Value
 from host_tools.signals.asking import Ecu
 from host_tools.signals.entries import SAMPLED_KEYS, each, number, sampled
 from host_tools.signals.profile import ON_CHANGE, Signal
@@ -36,9 +42,9 @@ from host_tools.signals.requests import Request
 from host_tools.signals.typed import FaultError, check_keys, typed
 
 Catalogue = Mapping[str, tuple[bytes, Value]]  # request and signal by name
-_REQUEST_KEYS = {"ecu", "request", "period_ms", "priority", "while", "signals"}
-_OBD_KEYS = _REQUEST_KEYS - {"request", "signals"} | {"obd"}
-_BITS_KEYS = {"start", "length", "byte_order", "is_signed", "is_float", "scale", "offset", "labels", "optional"}
+_REQUEST_KEYS = {"ecu", "request", "period_ms", "priority", "while", "signals", "sizes"}
+_OBD_KEYS = _REQUEST_KEYS - {"request", "signals", "sizes"} | {"obd"}
+_BITS_KEYS = {"identifier", "start", "length", "byte_order", "is_signed", "is_float", "scale", "offset", "labels", "optional"}
 _ORDERS = ("big_endian", "little_endian")
 
 
@@ -71,8 +77,20 @@ def _asked(table: Any, safe: Mapping[str, tuple[str, ...]], standard: Callable[[
         return
     check_keys(table, _REQUEST_KEYS, {"ecu", "request", "period_ms", "signals"})
     request = requests.read(table, safe)
-    signals = each("signal", typed(table, "signals", list), lambda signal: _value(signal, request.period_ms))
-    yield Asked(request, tuple(signals))
+    several = services.identifiers(request.request)
+    signals = each("signal", typed(table, "signals", list), lambda signal: _value(signal, request.period_ms, several))
+    yield Asked(request, tuple(signals), _sizes(table, several))
+
+
+def _sizes(table: dict[str, Any], several: list[bytes]) -> tuple[int, ...]:
+    if not several:
+        if "sizes" in table:
+            raise FaultError('"sizes" is for requests with several identifiers')
+        return ()
+    sizes = typed(table, "sizes", list) if "sizes" in table else []
+    if len(sizes) != len(several) or not all(type(size) is int and 1 <= size <= MOST_OF_SEVERAL for size in sizes):
+        raise FaultError(f'"sizes" must tell the bytes of each of the {len(several)} identifiers\' data, 1 to {MOST_OF_SEVERAL}')
+    return tuple(sizes)
 
 
 def _standard(table: dict[str, Any], safe: Mapping[str, tuple[str, ...]], standard: Catalogue) -> Iterator[Asked]:
@@ -100,11 +118,11 @@ def _parameter(table: Any) -> tuple[bytes, list[Value]]:
     check_keys(table, {"request", "signals"}, {"request", "signals"})
     plain = {"ecu": "", "period_ms": requests.LEAST_PERIOD_MS, "request": table["request"]}
     request = requests.read(plain, {"": (requests.AWAKE,)}).request
-    signals = each("signal", typed(table, "signals", list), lambda signal: _value(signal, requests.LEAST_PERIOD_MS))
+    signals = each("signal", typed(table, "signals", list), lambda signal: _value(signal, requests.LEAST_PERIOD_MS, []))
     return request, signals
 
 
-def _value(table: Any, period_ms: int) -> Value:
+def _value(table: Any, period_ms: int, several: list[bytes]) -> Value:
     check_keys(table, SAMPLED_KEYS | _BITS_KEYS, {"path", "datatype", "purpose", "start", "length"})
     if table.get("on_change", True) is not True:
         raise FaultError("on_change is true or left out: then the request's period counts")
@@ -120,7 +138,17 @@ def _value(table: Any, period_ms: int) -> Value:
     except InputError as error:
         raise FaultError(str(error)) from error
     datatypes.check(signal, own.path, own.datatype, "its bits and scale")
-    return Value(start, signal, _flag(table, "optional"))
+    return Value(start, signal, _flag(table, "optional"), _identifier(table, several))
+
+
+def _identifier(table: dict[str, Any], several: list[bytes]) -> bytes:
+    """Which of the request's, where there are several, the signal is behind."""
+    text = typed(table, "identifier", str) if "identifier" in table else ""
+    found = [one for one in several if one.hex().upper() == text.upper()]
+    if (several or text) and not found:
+        known = ", ".join(one.hex().upper() for one in several) or "none: the request has a single one"
+        raise FaultError(f'"identifier" must be one of the request\'s: {known}')
+    return found[0] if found else b""
 
 
 def _plain(table: dict[str, Any], path: str, unit: str, length: int, order: Any) -> Signal:

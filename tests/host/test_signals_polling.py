@@ -205,6 +205,66 @@ def test_check_of_a_recording_leaves_out_what_is_asked_for(tmp_path: Path) -> No
     assert "Vehicle.Soc" not in [signal.name for signal in result.signals] and not any("[" in name for name in result.unheard)
 
 
+SEVERAL = """
+[[requests]]
+ecu = "battery"
+request = "22F40CF40D0101"
+sizes = [2, 1, 6]
+period_ms = 500
+
+[[requests.signals]]
+identifier = "F40C"
+path = "Vehicle.Speed"
+start = 0
+length = 16
+scale = 0.25
+unit = "rpm"
+datatype = "float"
+purpose = "x"
+
+[[requests.signals]]
+identifier = "F40D"
+path = "Vehicle.Soc"
+start = 1
+length = 7
+datatype = "uint8"
+purpose = "x"
+
+[[requests.signals]]
+identifier = "0101"
+path = "Vehicle.Wide"
+start = 0
+length = 48
+byte_order = "little_endian"
+datatype = "uint64"
+purpose = "x"
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fault"),
+    [
+        ("sizes = [2, 1, 6]\n", "", 'request 1: "sizes" must tell the bytes of each of the 3 identifiers\' data, 1 to 6'),
+        ("[2, 1, 6]", "[2, 1]", 'request 1: "sizes" must tell the bytes of each of the 3'),
+        ("[2, 1, 6]", "[2, 1, 7]", 'request 1: "sizes" must tell the bytes of each of the 3'),
+        ('"F40C"\n', '"F40B"\n', 'request 1: signal 1: "identifier" must be one of the request\'s: F40C, F40D, 0101'),
+        ('identifier = "F40D"\n', "", 'request 1: signal 2: "identifier" must be one of the request\'s'),
+        ("start = 1\n", "start = 2\n", "Vehicle.Soc cannot be read: it lies beyond the 1 bytes of F40D"),
+        ("22F40CF40D0101", "22F40CF40DF40C", 'request 1: "22F40CF40DF40C" cannot be asked: it has an identifier twice'),
+    ],
+)
+def test_mistakes_with_several_identifiers_are_one_line(before: str, after: str, fault: str, tmp_path: Path) -> None:
+    refused(HEAD + SEVERAL.replace(before, after), fault, tmp_path)
+
+
+def test_one_identifier_takes_no_sizes_and_names_none(tmp_path: Path) -> None:
+    sizes = REQUEST.replace('"220101"', '"220101"\nsizes = [2]')
+    refused(HEAD + sizes, 'request 1: "sizes" is for requests with several identifiers', tmp_path)
+    named = REQUEST.replace("start = 32", 'start = 32\nidentifier = "0101"')
+    fault = 'request 1: signal 1: "identifier" must be one of the request\'s: none: the request has a single one'
+    refused(HEAD + named, fault, tmp_path)
+
+
 def test_example_in_the_documentation_compiles(tmp_path: Path) -> None:
     section = PAGE.read_text().split("## Signals that must be asked for")[1].split("\n## ")[0]
     (text,) = re.findall(r"```toml\n(.*?)```", section, re.S)

@@ -170,4 +170,5 @@ def test_services_are_those_of_the_gate() -> None:
     for request in (b"\x2e\x01\x01", b"\x11\x01", b"\x27\x01", b"", b"\x31\x01"):
         assert services.fault(request) == "its service is none that the device's gate lets pass"
     assert services.fault(b"\x19\x02\xff") == "its service reads no values"
-    assert services.fault(b"\x22\x01\x01\x01\x02") == "service 22 takes one identifier of 2 bytes at a time"
+    assert services.fault(b"\x22\x01\x01\x01\x02") == "" and services.fault(b"\x22\1\1\1\1") == "it has an identifier twice"
+    assert services.fault(b"\x21\x01\x01\x01") == "service 21 takes one identifier of 1 bytes at a time"

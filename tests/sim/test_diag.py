@@ -14,7 +14,7 @@ import pytest
 
 from host_tools.paths import ROOT
 from host_tools.reader.batch import Sample
-from host_tools.signals import find
+from host_tools.signals import find, vehicle
 from host_tools.signals.asking import Ecu
 from host_tools.signals.merge import merge
 from host_tools.signals.profile import Profile
@@ -74,6 +74,56 @@ def test_two_ecus_are_polled_beside_a_full_bus_and_nothing_is_lost() -> None:
     assert (gate["open"], gate["muted"], gate["failed"]) == (True, "", 0) and set(gate["refused"]) <= {"shut"}
     assert report.frames_sent >= gate["sent"] > 0 and report.alarms == 0  # the status is some seconds old
     assert set(report.frames_sent_by_id) == {"7E4", "7E2"}
+
+
+TOGETHER = """
+[vehicle]
+name = "together"
+version = "1"
+vehicle = "The demo's battery"
+
+[[ecus]]
+name = "battery"
+tx_id = 0x7E4
+rx_id = 0x7EC
+safe = ["locked"]
+
+[[requests]]
+ecu = "battery"
+request = "2201010110"
+sizes = [2, 1]
+period_ms = 500
+while = ["awake", "locked"]
+
+[[requests.signals]]
+identifier = "0101"
+path = "Vehicle.Charge"
+start = 0
+length = 16
+scale = 0.1
+unit = "percent"
+datatype = "float"
+purpose = "energy"
+
+[[requests.signals]]
+identifier = "0110"
+path = "Vehicle.IsCharging"
+start = 0
+length = 8
+datatype = "uint8"
+purpose = "energy"
+"""
+
+
+def test_two_identifiers_are_read_by_one_request(tmp_path: Path) -> None:
+    (tmp_path / "car.toml").write_text(TOGETHER)
+    report, _, samples = asking(30.0, vehicle.load(tmp_path / "car.toml", print))
+    assert_books_balance(report)
+    found = diagnostic(samples)
+    assert found.keys() == {"Vehicle.Charge", "Vehicle.IsCharging"}
+    assert all(64 <= sample.value <= 82 for sample in found["Vehicle.Charge"])
+    assert {sample.value for sample in found["Vehicle.IsCharging"]} == {0, 1}
+    assert len(found["Vehicle.Charge"]) >= 20 and report.frames_sent_by_id.keys() == {"7E4"}
 
 
 def test_locked_car_is_not_asked_and_its_alarm_stays_silent() -> None:
