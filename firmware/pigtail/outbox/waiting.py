@@ -6,21 +6,23 @@ from errno import EIO
 class Waiting:
     """Samples `first` to `first + count - 1` of `stream` in `boot`; what `Outbox.next` gives and `acknowledge` takes."""
 
+    # Of the class until they are set: sixteen that are under way from flash take half as much of the heap so.
+    log = None
+    ring = None  # where it is sent from RAM
+    at = -1  # offset there, -1 when it has gone
+    opened_ms = 0
+    is_given = False
+    was_given = False  # in an earlier session
+    is_refused = False  # it is one that is not kept on flash, or no longer
+    is_failed = False  # flash did not take all of it
+
     def __init__(self, stream: int, boot: int, first: int):
         self.stream = stream
         self.boot = boot
         self.first = first
         self.count = 0
         self.size = 0  # bytes of its payload
-        self.log = None
         self.records = []  # position and length of each record on flash, one after the other
-        self.ring = None  # where it is sent from RAM
-        self.at = -1  # offset there, -1 when it has gone
-        self.opened_ms = 0
-        self.is_given = False
-        self.was_given = False  # in an earlier session
-        self.is_refused = False  # it is one that is not kept on flash, or no longer
-        self.is_failed = False  # flash did not take all of it
 
     def chunks(self):
         """Its `size` bytes piece by piece, each valid until the next call; OSError when they had to go meanwhile."""

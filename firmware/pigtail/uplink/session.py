@@ -92,7 +92,7 @@ class Session:
         self._status = status
         self._text = text
         self._window = window
-        self._waiting = {}  # packet id: (batch, speaker, tick when sent), either of the first two may be None
+        self._waiting = {}  # packet id: (batch or speaker or None, tick when sent)
         self._posted = 0  # the newest of them
         self._batches = 0  # how many of them are batches
         self._urgent = list(urgent) + [Gaps(outbox.ledger, topics.gap, text)]
@@ -119,10 +119,9 @@ class Session:
     def _check_overdue(self, now):
         if not self._client.writable:  # a long packet is still on its way out; the client notices when it is stuck
             if self._posted in self._waiting:
-                batch, speaker, _ = self._waiting[self._posted]
-                self._waiting[self._posted] = batch, speaker, now
+                self._waiting[self._posted] = self._waiting[self._posted][0], now
             return
-        for _, _, sent_at in self._waiting.values():  # each on its own: others may be acknowledged all the time
+        for _, sent_at in self._waiting.values():  # each on its own: others may be acknowledged all the time
             if ticks_diff(now, sent_at) > _ACK_MS:
                 raise OSError(ETIMEDOUT)
 
@@ -132,11 +131,11 @@ class Session:
         if self._status_at is None or ticks_diff(now, self._status_at) > _STATUS_MS:
             self._status_at = now
             text = self._text.of(self._status()) or _TOO_LONG
-            return self._post(self._client.publish(self._topics.status, text, True, 1), None, None)
+            return self._post(self._client.publish(self._topics.status, text, True, 1), None)
         if not self._profile_told:
             self._profile_told = True
             p = self._profile
-            return self._post(self._client.publish_chunks(self._topics.profile(p.identity), p.size, p.chunks(), True), None, None)
+            return self._post(self._client.publish_chunks(self._topics.profile(p.identity), p.size, p.chunks(), True), None)
         return self._say(self._urgent, now) or self._send_batch() or self._say(self._speakers, now)
 
     def _say(self, speakers, now):
@@ -145,7 +144,7 @@ class Session:
             if said:
                 topic, payload, retain = said
                 self._speaking.append(speaker)
-                return self._post(self._client.publish(topic, payload, retain, 1), None, speaker)
+                return self._post(self._client.publish(topic, payload, retain, 1), speaker)
         return False
 
     def _send_batch(self):
@@ -156,18 +155,18 @@ class Session:
             return False
         self._batches += 1
         topic = self._topics.telemetry
-        return self._post(self._client.publish_chunks(topic, batch.size, batch.chunks(), False, batch.was_given), batch, None)
+        return self._post(self._client.publish_chunks(topic, batch.size, batch.chunks(), False, batch.was_given), batch)
 
-    def _post(self, packet_id, batch, speaker):
-        self._waiting[packet_id] = (batch, speaker, ticks_ms())
+    def _post(self, packet_id, what):
+        self._waiting[packet_id] = (what, ticks_ms())
         self._posted = packet_id
         return True
 
     def _acknowledged(self, packet_id):
-        batch, speaker, _ = self._waiting.pop(packet_id, (None, None, 0))
-        if batch is not None:
+        what, _ = self._waiting.pop(packet_id, (None, 0))
+        if what in self._speaking:
+            self._speaking.remove(what)
+            what.told()
+        elif what is not None:
             self._batches -= 1
-            self._outbox.acknowledge(batch)
-        if speaker is not None:
-            self._speaking.remove(speaker)
-            speaker.told()
+            self._outbox.acknowledge(what)
