@@ -1,6 +1,7 @@
 # heap: 512k
 """outbox/outbox, over both back ends: nothing taken is lost that the ledger does not tell, full, cut or refused."""
 
+import gc
 from back_ends import STREAMS, OnFiles, OnSectors, on_both
 from pigtail.outbox import files
 from pigtail.outbox import outbox as module
@@ -59,6 +60,22 @@ def test_new_session_is_given_again_what_was_not_acknowledged(back_end):
     outbox.acknowledge(given[1])
     outbox.rewind()
     assert [first for _, first, _ in _sent(outbox)] == [0, 20, 30, 40]
+
+
+@on_both
+def test_each_batch_that_is_under_way_from_flash_takes_little_of_the_heap(back_end):
+    outbox = back_end.outbox(1)
+    for first in range(0, 200, 10):
+        _batch(outbox, 1, TELEMETRY, first, 10)
+    outbox.flush_all()
+    outbox = back_end.outbox(2)
+    given = [outbox.next() for _ in range(4)] + [None] * 16  # what only the first cost is there
+    gc.collect()
+    before = gc.mem_alloc()
+    for i in range(4, 20):
+        given[i] = outbox.next()
+    gc.collect()
+    assert (gc.mem_alloc() - before) / 16 <= 144
 
 
 @on_both

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from host_tools.bench import delivery
 from host_tools.config import draft, firmware, ids, places, reference, secrets, text
 from host_tools.config.keys import KEYS
 from host_tools.errors import InputError
@@ -446,3 +447,8 @@ def test_what_must_not_go_over_the_air_does_not(words: list[str], says: str, pig
     assert status == 2 and "give --command-key FILE" in err
     status, _, err = pigtail("config", "reset", "--device", "kona", "--all")
     assert status == 2 and "reset --all: not over MQTT" in err
+
+
+def test_window_as_shipped_is_the_one_that_make_bench_measures_and_can_reach_its_goal() -> None:
+    """At a long round trip, the messages under way are how many times as fast as one at a time it is: the goal is 15."""
+    assert delivery.WINDOW == firmware.KEYS["mqtt.window"][1] > 15

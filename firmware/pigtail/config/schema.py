@@ -13,7 +13,7 @@ KEYS = {
     "mqtt.user": (str, "", 0, 64),
     "mqtt.password": (str, "", 0, 128),
     "mqtt.keepalive_s": (int, 30, 5, 3600),
-    "mqtt.window": (int, 8, 1, 32),
+    "mqtt.window": (int, 16, 1, 32),
     "mqtt.brokers": (list, [], 0, 4),  # to try after mqtt.host: "host" or "host:port"
     "mqtt.tls": (int, 0, 0, 1),
     "mqtt.ca_file": (str, "", 0, 64),  # files: the CA's certificate, the device's own certificate and key
