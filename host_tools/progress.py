@@ -39,7 +39,7 @@ def steps() -> Iterator[Watcher]:
     if not console.is_terminal:
         yield _Lines()
         return
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    columns = TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as progress:
         yield _Bar(progress)
 

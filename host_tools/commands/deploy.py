@@ -10,7 +10,7 @@ import click
 
 from host_tools import boards
 from host_tools.config import ids
-from host_tools.device.deploy import Deployed, deploy, safe_mode
+from host_tools.device.deploy import Deployed, counted, deploy, safe_mode
 from host_tools.device.release import architecture, board_trouble, made
 from host_tools.errors import InputError
 from host_tools.progress import steps
@@ -70,8 +70,10 @@ def _line(done: Deployed, seconds: float) -> str:
         return f"{trouble}; the next start tries all again: `pigtail logs` then shows what crashes"
     if not done.is_healthy:
         return f"the firmware starts, but parts of it had to be started again: {status['restarts']}"
-    sent = f"{done.sent} files sent ({done.bytes:,} bytes), {done.copied} copied" if done.sent else "nothing to send"
-    troubles = "".join(f"; {status[key]}" for key in ("config_error", "profile_error") if status.get(key))
+    sent = f"{counted(done.sent)} sent ({done.bytes:,} bytes), {done.copied} copied" if done.sent else "nothing to send"
+    troubles = f"; {status['config_error']}" if status.get("config_error") else ""
+    if status.get("profile_error"):
+        troubles += f"; without a profile nothing is sampled ({status['profile_error']}): `pigtail deploy --vehicle NAME`"
     runs = f"firmware {status.get('firmware')} runs from /{done.slot}, boot {status.get('boot')}"
     return f"{sent}; {runs}, after {seconds} s{troubles}"
 

@@ -79,7 +79,7 @@ def deploy(
     left = "the old firmware boots, or the new one, whole: `pigtail deploy` again finishes it"
     try:
         _put_in_force(device, todo, found)
-        watcher.step(f"starting the firmware, and waiting until it runs, {START_S:g} s at most")
+        watcher.step(f"waiting until it runs, {START_S:g} s at most")
         left = f"what is in /{todo.slot} is in force, and nobody has seen it run: `pigtail deploy` again looks"
         status, trouble = _outcome(device, is_new=old is not None)
     except InputError as error:
@@ -114,6 +114,11 @@ def _reason(device: Device, error: InputError) -> str:
     return str(error).removeprefix(f"{device.port}: ")
 
 
+def counted(files: int) -> str:
+    """So many files, for people."""
+    return f"{files} file{'s' * (files != 1)}"
+
+
 def apply(device: Device, plan: Plan, found: Found) -> None:
     """Carries `plan` out. Whenever it ends early, the firmware that was in force boots, or the new one, whole.
 
@@ -128,7 +133,7 @@ def _prepare(device: Device, plan: Plan, watcher: Watcher) -> None:
     as it was sent."""
     if not (plan.send or plan.replace or plan.copy or plan.remove):
         return
-    watcher.step(f"sending {len(plan.send) + len(plan.replace)} files, {plan.bytes_sent:,} bytes")
+    watcher.step(f"sending {counted(len(plan.send) + len(plan.replace))}, {plan.bytes_sent:,} bytes")
     sent = 0
 
     def progress(n: int) -> None:

@@ -82,10 +82,10 @@ def board_trouble(device: Device) -> str | None:
 def made(arch: str, board: Board | None = None) -> Release:
     """The release of this checkout for `arch`, compiled, with the board's own modules where one is named: else those which
     the device has stay. Raises InputError, SetupError."""
+    if board and board.arch != arch:
+        raise InputError(f"{board.name} runs {board.arch or 'no such code'}, but the device runs {arch}: see pigtail boards")
     release = read(build.firmware(BUILD / "deploy" / arch, arch))
     if board:
-        if board.arch != arch:
-            raise InputError(f"{board.name} runs {board.arch or 'no such code'}, but the device runs {arch}: see pigtail boards")
         for path in BOARDS / "chip.py", board.folder / "board.py":  # in this order: the second builds on the first
             release.root[f"/{path.stem}.mpy"] = build.module(path, path.stem, arch, build.LEAN).read_bytes()
     return release

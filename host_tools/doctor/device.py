@@ -193,5 +193,5 @@ def _starts(device: Device, case: Case) -> Iterator[Finding]:
         yield Finding("start", ERROR, f"parts of it had to be started again: {said['restarts']}", "`pigtail logs` shows why")
     if said.get("config_error"):
         yield Finding("config", ERROR, str(said["config_error"]), "correct that key: `pigtail config set`")
-    if said.get("profile_error"):
+    if said.get("profile_error") and case.identity is not None:  # else it is told
         yield Finding("profile", ERROR, str(said["profile_error"]), f"`{case.deploy} --vehicle NAME`")

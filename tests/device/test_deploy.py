@@ -96,12 +96,12 @@ def test_change_sends_only_what_changed_and_the_next_one_nothing(board: Powered,
         assert done.status == said_by(2)
         assert (done.slot, done.sent, done.copied, done.flipped) == ("b", 4, 1, True)
         assert told.parts == sorted(told.parts) and len(told.parts) >= 4 and told.parts[-1] == (done.bytes, done.bytes)
-        assert [step.split()[0] for step in told.steps] == ["comparing", "sending", "comparing", "starting"]
+        assert [step.split()[0] for step in told.steps] == ["comparing", "sending", "comparing", "waiting"]
         assert f"sending 4 files, {done.bytes:,} bytes" in told.steps
         device.stop()
         told = Told()
         again = deploy(device, versions[1], watcher=told)
-        assert [step.split()[0] for step in told.steps] == ["comparing", "starting"] and not told.parts
+        assert [step.split()[0] for step in told.steps] == ["comparing", "waiting"] and not told.parts
         assert again.status == said_by(2)
         assert (again.slot, again.sent, again.bytes, again.copied, again.removed, again.flipped) == ("b", 0, 0, 0, 0, False)
         device.stop()
@@ -183,7 +183,7 @@ def test_fault_45_watchdog_of_a_foreign_firmware_does_not_end_a_deploy(
         done = CliRunner().invoke(deploy_verb.command, ["--port", board.port, "--json"])
         assert done.exit_code == 0 and json.loads(done.stdout)["status"] == said_by(1)
         assert [line.split()[0] for line in done.stderr.splitlines()] == [
-            "connecting", "compiling", "comparing", "sending", "comparing", "starting",
+            "connecting", "compiling", "comparing", "sending", "comparing", "waiting",
         ]  # fmt: skip
         assert [life.death for life in board.board.lives] == [""]
 
@@ -240,6 +240,15 @@ def test_fault_45_connection_that_breaks_while_the_new_firmware_starts(
         done = deploy(device, versions[1])
     assert (done.status, done.error, done.back, done.is_healthy) == (None, "the connection broke", None, False)
     assert done.left and "what is in /b is in force, and nobody has seen it run" in done.left
+
+
+def test_firmware_that_runs_and_samples_nothing_says_what_to_do(
+    board: Powered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = small(tmp_path, 3, APP.replace('"restarts": {}', '"restarts": {}, "profile_error": "ENOENT"'))
+    monkeypatch.setattr(deploy_verb, "made", lambda *_: lacking)
+    done = CliRunner().invoke(deploy_verb.command, ["--port", board.port])
+    assert done.exit_code == 0 and "nothing is sampled (ENOENT): `pigtail deploy --vehicle NAME`" in done.stdout
 
 
 def test_parts_that_had_to_be_started_again_are_not_healthy(board: Powered, tmp_path: Path) -> None:

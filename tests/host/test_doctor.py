@@ -99,6 +99,13 @@ class Board:
         return self._files.get(path)
 
 
+@pytest.mark.parametrize(("known", "checks"), [(None, ["start"]), (7, ["start", "profile"])])
+def test_profile_is_told_once(known: int | None, checks: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "started", lambda *_: {"firmware": "0.1.0", "boot": 1, "profile_error": "/profile.bin: ENOENT"})
+    case = Case(identity=known)  # None: there was none to be read, as was told
+    assert [finding.check for finding in device._starts(Board(), case)] == checks  # type: ignore[arg-type]
+
+
 def test_old_micropython_is_an_error() -> None:
     found = told(device._micropython(Board({"implementation": ((1, 24, 1), "ESP32")}), Case()))["MicroPython"]  # type: ignore[arg-type]
     assert found.level == "error" and "1.24.1 on ESP32" in found.text and "pigtail flash" in found.todo
