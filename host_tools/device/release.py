@@ -86,9 +86,14 @@ def made(arch: str, board: Board | None = None) -> Release:
         raise InputError(f"{board.name} runs {board.arch or 'no such code'}, but the device runs {arch}: see pigtail boards")
     release = read(build.firmware(BUILD / "deploy" / arch, arch))
     if board:
-        for path in BOARDS / "chip.py", board.folder / "board.py":  # in this order: the second builds on the first
-            release.root[f"/{path.stem}.mpy"] = build.module(path, path.stem, arch, build.LEAN).read_bytes()
+        release.root.update(modules(board))
     return release
+
+
+def modules(board: Board) -> dict[str, bytes]:
+    """The board's own, by path, in the order in which they go: the second builds on the first. Raises InputError, SetupError."""
+    paths = BOARDS / "chip.py", board.folder / "board.py"
+    return {f"/{path.stem}.mpy": build.module(path, path.stem, board.arch, build.LEAN).read_bytes() for path in paths}
 
 
 def read(tree: Path) -> Release:

@@ -9,9 +9,9 @@ from host_tools.config.places import in_force
 from host_tools.device import connect, only
 from host_tools.device.deploy import NotStarted, safe_mode, started
 from host_tools.device.ports import all_ports
-from host_tools.device.release import PROFILE, architecture, board_trouble, made, plan, survey
-from host_tools.device.serial import Device, DeviceError
-from host_tools.doctor import trust
+from host_tools.device.release import PROFILE, architecture, made, plan, survey
+from host_tools.device.serial import Device
+from host_tools.doctor import chip, trust
 from host_tools.doctor.finding import ERROR, OK, WARNING, Case, Finding
 from host_tools.errors import InputError
 from host_tools.signals import find
@@ -20,7 +20,6 @@ from host_tools.toolchain.micropython import LEAST_VERSION
 
 SLOW_S = 5.0  # that a clock may be wrong
 NOT_SET = 2024  # a year before it: the clock of a chip that was not told the time
-LITTLE = 64 << 10  # bytes of flash
 
 
 def look(case: Case) -> Iterator[Finding]:
@@ -48,7 +47,7 @@ def look(case: Case) -> Iterator[Finding]:
 def _stopped(device: Device, case: Case) -> Iterator[Finding]:
     yield from _micropython(device, case)
     yield _clock(device)
-    yield from _board(device, case)
+    yield from chip.look(device, case)
     yield from _firmware(device, case)
     yield _config(device, case)
     yield from _tls_files(device, case)
@@ -83,30 +82,6 @@ def _clock(device: Device) -> Finding:
         todo = "let it reach its time server (clock.host): samples carry this time until then"
         return Finding("clock", WARNING, f"it is {wrong:+.0f} s off this machine's", todo)
     return Finding("clock", OK, f"{wrong:+.0f} s off this machine's")
-
-
-def _board(device: Device, case: Case) -> Iterator[Finding]:
-    free, whole = device.eval("(lambda s: (s[0] * s[3], s[0] * s[2]))(__import__('os').statvfs('/'))", like=(0, 0))
-    words = f"{free >> 10:,} of {whole >> 10:,} KiB free"
-    if free < LITTLE:
-        yield Finding("flash", WARNING, words, "remove files that are not the firmware's: `pigtail repl`")
-    else:
-        yield Finding("flash", OK, words)
-    trouble = board_trouble(device)
-    if trouble:
-        case.deploy = f"{case.deploy} --board NAME"
-        todo = f"`{case.deploy}`, once: `pigtail boards` lists them"
-        yield Finding("board", ERROR, f"nothing there knows the board's pins ({trouble}): no firmware starts", todo)
-        return
-    try:
-        own = device.exec("import board\nprint(board.outbox_device() is not None)").strip() == "True"
-    except DeviceError as error:
-        yield Finding("outbox", ERROR, str(error), f"`{case.deploy} --board NAME`, once: `pigtail boards` lists them")
-        return
-    if own:
-        yield Finding("outbox", OK, "a partition of its own")
-    else:
-        yield Finding("outbox", WARNING, "keeps files beside the firmware", "`pigtail flash` a partition table with room for it")
 
 
 def _firmware(device: Device, case: Case) -> Iterator[Finding]:

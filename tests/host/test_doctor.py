@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,10 +19,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from host_tools import boards
 from host_tools.commands import doctor
-from host_tools.device.release import Found, Release
+from host_tools.device.release import Found, Release, digest, modules
 from host_tools.device.serial import DeviceError
-from host_tools.doctor import Case, Finding, broker, device, machine
+from host_tools.doctor import Case, Finding, broker, chip, device, machine
 from host_tools.errors import InputError, SetupError
 from host_tools.reader import Status
 from host_tools.reader.connection import Connection, Trust
@@ -98,6 +99,9 @@ class Board:
     def get(self, path: str) -> bytes | None:
         return self._files.get(path)
 
+    def hashes(self, paths: Sequence[str]) -> dict[str, str]:
+        return {path: digest(self._files[path]) for path in paths if path in self._files}
+
 
 @pytest.mark.parametrize(("known", "checks"), [(None, ["start"]), (7, ["start", "profile"])])
 def test_profile_is_told_once(known: int | None, checks: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,8 +127,27 @@ def test_clock_that_is_wrong_is_a_warning(off_s: int, level: str) -> None:
 )
 def test_flash_that_is_nearly_full_or_has_no_outbox_is_a_warning(free_blocks: int, own: bool, levels: tuple[str, str]) -> None:
     board = Board({"statvfs": (free_blocks * 4096, 512 * 4096), "outbox_device": own, "import board": ""})
-    found = told(device._board(board, Case()))  # type: ignore[arg-type]
+    found = told(chip.look(board, Case()))  # type: ignore[arg-type]
     assert (found["flash"].level, found["outbox"].level) == levels
+
+
+MODULES = modules(boards.load("esp32-mcp2515"))
+
+
+@pytest.mark.parametrize(
+    ("files", "arch", "level", "words"),
+    [
+        ({}, "xtensawin", "ok", "no file of ours"),
+        (MODULES, "xtensawin", "ok", "esp32-mcp2515, ESP32 + MCP2515"),
+        (MODULES | {"/chip.mpy": b"old"}, "xtensawin", "warning", "esp32-mcp2515, with a chip.mpy that is not this checkout's"),
+        (MODULES | {"/board.mpy": b"own"}, "xtensawin", "warning", "none of this checkout's boards"),
+        (MODULES, "rv32imc", "warning", "none of this checkout's boards"),
+    ],
+)
+def test_board_is_told_by_its_module(files: dict[str, bytes], arch: str, level: str, words: str) -> None:
+    found = chip._board(Board(files=files), Case(arch=arch))  # type: ignore[arg-type]
+    assert (found.check, found.level) == ("board", level) and words in found.text
+    assert ("deploy --board" in found.todo) == (level == "warning")
 
 
 @pytest.mark.parametrize("missing", ["board", "chip"])
@@ -133,10 +156,10 @@ def test_chip_without_its_boards_module_is_an_error_and_the_advice_names_the_boa
         def exec(self, code: str) -> str:
             raise DeviceError("", f"Traceback (most recent call last):\nImportError: no module named '{missing}'")
 
-    chip, case = Chip({"statvfs": (1 << 20, 1 << 21)}), Case(arch="xtensawin")
-    found = told(device._board(chip, case))["board"]  # type: ignore[arg-type]
+    board, case = Chip({"statvfs": (1 << 20, 1 << 21)}), Case(arch="xtensawin")
+    found = told(chip.look(board, case))["board"]  # type: ignore[arg-type]
     assert found.level == "error" and f"no module named '{missing}'" in found.text and "pigtail deploy --board NAME" in found.todo
-    assert "pigtail deploy --board NAME --vehicle NAME" in told(device._profile(chip, case))["profile"].todo  # type: ignore[arg-type]
+    assert "pigtail deploy --board NAME --vehicle NAME" in told(device._profile(board, case))["profile"].todo  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
