@@ -15,8 +15,8 @@ from host_tools.errors import InputError
 @click.option("--device", metavar="ID", help="The one of this id, at whichever serial port it is.")
 def command(port: str | None, device: str | None) -> int:
     """Open mpremote's own REPL; Ctrl-C stops the firmware, Ctrl-D starts it again, Ctrl-] leaves."""
-    if not sys.stdin.isatty():
-        raise InputError("repl is for a terminal: a script takes `python -m mpremote exec`, or host_tools.device")
     path = ids.port(port, device)
+    if not sys.stdin.isatty():
+        raise InputError("repl is for a terminal: a script takes `mpremote exec`, or host_tools.device")
     Device(path).close()  # what is wrong with the port is said in our words
     return subprocess.call([sys.executable, "-m", "mpremote", "connect", path, "repl"])

@@ -105,7 +105,7 @@ def test_no_board_at_all_and_both_ways_at_once(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(ports.list_ports, "comports", list)
     monkeypatch.setattr(ports, "VIRTUAL_BOARDS", tmp_path)
     none = "pigtail: error: --device kona: at no serial port; there is no board at any; over the air comes with signed updates\n"
-    assert pigtail("deploy", "--device", "kona") == (2, "", none)
+    assert pigtail("deploy", "--device", "kona") == (2, "", f"connecting\n{none}")
     both = "pigtail: error: give one of --port and --device\n"
-    for verb in "deploy", "repl":
-        assert pigtail(verb, "--device", "kona", "--port", "/dev/x") == (2, "", both)
+    for verb, steps in ("deploy", "connecting\n"), ("repl", ""):
+        assert pigtail(verb, "--device", "kona", "--port", "/dev/x") == (2, "", steps + both)

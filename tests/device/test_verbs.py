@@ -90,7 +90,7 @@ def test_fault_45_deploy_stopped_by_ctrl_c_is_taken_up_again(board: Powered) -> 
     ("words", "said"),
     [
         (["deploy", "--port", "/dev/nothing"], "no port /dev/nothing: `pigtail devices` lists those that there are"),
-        (["repl"], "repl is for a terminal: a script takes `python -m mpremote exec`, or host_tools.device"),
+        (["repl", "--port", "/dev/nothing"], "repl is for a terminal: a script takes `mpremote exec`, or host_tools.device"),
     ],
 )
 def test_fault_45_wrong_port_or_way_is_one_line_and_status_2(
