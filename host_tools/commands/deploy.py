@@ -43,11 +43,11 @@ def command(port: str | None, device: str | None, name: str | None, vehicle: str
     with steps() as watcher, ExitStack() as connection:
         watcher.step("connecting")
         board = connection.enter_context(ids.connected(port, device))
-        board.guard()
         arch = architecture(board)
         if kind is None and (trouble := board_trouble(board)):
             todo = "name the board once with --board, one of `pigtail boards`"
             raise InputError(f"{board.port}: nothing there knows the board's pins ({trouble}): {todo}")
+        board.guard()  # not before: what is refused is left as it was
         watcher.step(f"compiling for {arch}")
         done = deploy(board, made(arch, kind), profile, watcher)
     seconds = round(time.monotonic() - began, 1)

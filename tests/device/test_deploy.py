@@ -161,7 +161,7 @@ def test_firmware_that_does_not_start_is_undone(
 
 FOREIGN = b"""
 import machine, time
-dog = machine.WDT(timeout=2000)
+dog = machine.WDT(timeout=5000)
 print('guarded')
 while True:
     dog.feed()
@@ -173,7 +173,7 @@ def test_fault_45_watchdog_of_a_foreign_firmware_does_not_end_a_deploy(
     tmp_path: Path, versions: tuple[Release, Release], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slowly(*_: object) -> Release:
-        time.sleep(2.5)
+        time.sleep(5.5)
         return versions[0]
 
     monkeypatch.setattr(deploy_verb, "made", slowly)
