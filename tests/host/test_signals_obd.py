@@ -228,7 +228,8 @@ ANSWERS: dict[int, tuple[str, dict[str, float]]] = {
 
 def decoded(name: str, data: bytes) -> float:
     """The value by the catalogue's bits, counted from the first byte's highest on."""
-    _, (start, signal, _) = obd.catalogue()[name]
+    _, value = obd.catalogue()[name]
+    start, signal = value.start, value.signal
     raw = int.from_bytes(data, "big") >> (len(data) * 8 - start - signal.length) & (1 << signal.length) - 1
     if signal.is_signed and raw >> signal.length - 1:
         raw -= 1 << signal.length
