@@ -449,6 +449,16 @@ def test_silence_is_pinged_and_the_answer_awaited():
     assert bytes(sock.sent[sent:]) == b"\xc0\0\xc0\0"
 
 
+def test_broker_that_talks_all_the_time_is_pinged_when_nothing_else_is_sent():
+    time = Time().into(mqtt)
+    client, sock, _ = _client(keepalive=30)
+    while time.now < 16000:
+        time.now += 1000
+        sock.incoming.extend(b"\x30\3\0\1t")
+        client.step()
+    assert bytes(sock.sent) == b"\xc0\0"
+
+
 def test_fault_21_missing_pingresp_within_one_and_a_half_keepalives_is_an_oserror():
     time = Time().into(mqtt)
     client, sock, _ = _client(keepalive=30)

@@ -81,13 +81,13 @@ def honest(near, packet, head):
 class Scene:
     """The uplink, online as soon as it can be; `broker` hears what connections made from now on say."""
 
-    def __init__(self, broker=honest):
+    def __init__(self, broker=honest, keepalive_s=KEEPALIVE_S):
         self.time = Time().into(mqtt, resolve, session, uplink)
         self.broker = broker
         mqtt.socket = self.network = Network(lambda: Near(self.broker))
         mqtt.Client._connected = _connected
         resolve.socket, self.names = Names(), []
-        self.client = mqtt.Client("dev", "10.0.0.1", 1883, keepalive=KEEPALIVE_S, size=512)
+        self.client = mqtt.Client("dev", "10.0.0.1", 1883, keepalive=keepalive_s, size=512)
         self.outbox, self.beats = Outbox(Ledger(8)), []
         self.link = Link()
         text = session.Text(memoryview(bytearray(100)))
@@ -145,18 +145,32 @@ async def test_fault_21_half_open_for_15_s_heals_on_the_same_connection():
 
 
 async def test_fault_21_half_open_for_good_is_left_within_one_and_a_half_keepalives():
-    for waiting in [], [b"one"]:
-        await _half_open(waiting)
+    for keepalive_s in 5, 10, 19, KEEPALIVE_S:
+        for waiting in [], [b"one"]:
+            await _half_open(keepalive_s, waiting)
 
 
-async def _half_open(waiting):
-    scene = Scene()
+async def test_fault_21_half_open_while_batch_after_batch_is_sent_is_left_within_one_and_a_half_keepalives():
+    for keepalive_s in 5, 10, 19, KEEPALIVE_S:
+        await _half_open(keepalive_s, [b"%d" % i for i in range(4)])
+
+
+async def test_fault_21_half_open_that_takes_no_more_is_left_within_one_and_a_half_keepalives():
+    for keepalive_s in 5, 10, 19, KEEPALIVE_S:
+        await _half_open(keepalive_s, [b"one", b"two"], takes=20)
+
+
+async def _half_open(keepalive_s, waiting, takes=4096):
+    scene = Scene(keepalive_s=keepalive_s)
     await scene.until(lambda: scene.uplink.state == "online", 2000)
     await scene.time.passes(3000, step=50)
-    scene.near.held = True
+    scene.near.held, scene.near.takes = True, takes
+    began = scene.time.now
     for payload in waiting:
         scene.batch(payload)
-    await scene.until(lambda: len(scene.network.opened) == 2 and scene.uplink.state == "online", KEEPALIVE_S * 1500)
+        await scene.time.passes(keepalive_s * 250 if len(waiting) > 1 else 0, step=50)
+    left = began + keepalive_s * 1500 - scene.time.now
+    await scene.until(lambda: len(scene.network.opened) == 2 and scene.uplink.state == "online", left)
     await scene.until(lambda: scene.outbox.acknowledged == waiting, 1000)
     assert max(steps(scene.beats)) <= 200
     await stopped(scene.task)

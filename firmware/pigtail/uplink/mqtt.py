@@ -65,7 +65,7 @@ class Client(MQTTClient):
         self._read_since = None  # since when a packet from the broker is incomplete
         self._connack = -1
         self._pinged = False
-        self._ping_at = 0
+        self._heard_at = 0  # when the broker was last heard, or pinged
         self._under_way.clear()
 
     async def open(self, address, timeout_ms: int) -> None:
@@ -196,7 +196,7 @@ class Client(MQTTClient):
     def _start(self, end, size):
         self._out_at, self._out_end = 0, end
         self._sent_at = ticks_ms()
-        self._write_by = ticks_add(self._sent_at, _PACKET_MS + size)
+        self._write_by = ticks_add(self._sent_at, min(_PACKET_MS, self.keepalive * 1000 or _PACKET_MS) + size)
 
     def _write(self):
         for _ in range(_READS):
@@ -242,11 +242,12 @@ class Client(MQTTClient):
         if not self.keepalive:
             return
         half = self.keepalive * 500
+        is_silent = ticks_diff(now, self._heard_at) > half
         if self._pinged:
-            if ticks_diff(now, self._ping_at) > half:
+            if is_silent:
                 raise OSError(errno.ETIMEDOUT)
-        elif ticks_diff(now, self._sent_at) > half and self.writable:
-            self._pinged, self._ping_at = True, now
+        elif self.writable and (is_silent or ticks_diff(now, self._sent_at) > half):
+            self._pinged, self._heard_at = True, now
             self._queue(b"\xc0\0")
 
     def _pump(self):
@@ -261,6 +262,7 @@ class Client(MQTTClient):
                 raise OSError(errno.ECONNRESET)
             self._have += n
             self._moved = True
+            self._heard_at = ticks_ms()
             self._parse()
 
     def _parse(self):
