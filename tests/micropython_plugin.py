@@ -1,7 +1,8 @@
 """pytest plugin: runs tests/firmware/test_*.py inside MicroPython, each file in a process and a heap of its own.
 
 Every function `test_*`, plain or async, is a test of its own. The file meets the compiled firmware and the board `unix`
-(see tests/firmware/runner.py for what it sees) in 128 KiB of heap; a line `# heap: 256k` asks for another size. A
+(see tests/firmware/runner.py for what it sees) in 128 KiB of heap; a line `# heap: 256k` asks for another size. With a line
+`# also with: one other` it is run three times, twice with one of these modules beside the tests imported before it. A
 failing `assert a == b` shows both values: such lines are rewritten, line for line, before the file is compiled. Modules
 beside the tests whose names do not begin with `test_` can be imported by them.
 """
@@ -57,31 +58,37 @@ class FirmwareFailure(Exception):
 class FirmwareModule(pytest.File):
     """A test file for MicroPython; runs as a whole when the first of its tests is asked for."""
 
-    outcomes: dict[str, Outcome] | None = None
+    outcomes: dict[str, dict[str, Outcome]]
 
     def collect(self) -> Iterator["FirmwareTest"]:
-        for node in ast.parse(self.path.read_text()).body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-                yield FirmwareTest.from_parent(self, name=node.name, line=node.lineno - 1)
+        self.outcomes = {}
+        source = self.path.read_text()
+        also = re.search(r"^# also with: (.+)$", source, re.MULTILINE)
+        for before in ("", *(also[1].split() if also else ())):
+            for node in ast.parse(source).body:
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                    name = f"{node.name}[{before}]" if before else node.name
+                    yield FirmwareTest.from_parent(self, name=name, line=node.lineno - 1, function=node.name, before=before)
 
-    def outcome(self, name: str) -> Outcome:
-        """What became of the test `name`, after running all of the file's tests that were selected."""
-        if self.outcomes is None:
-            names = [item.name for item in self.session.items if item.parent is self]
-            self.outcomes = run(self.path, names)
-        return self.outcomes[name]
+    def outcome(self, function: str, before: str) -> Outcome:
+        """What became of this test with that module before it, after running all of the file's tests that were selected so."""
+        if before not in self.outcomes:
+            items = [item for item in self.session.items if isinstance(item, FirmwareTest) and item.parent is self]
+            names = [item.function for item in items if item.before == before]
+            self.outcomes[before] = run(self.path, names, before=before)
+        return self.outcomes[before][function]
 
 
 class FirmwareTest(pytest.Item):
     """One function of a test file for MicroPython."""
 
-    def __init__(self, *, line: int, **rest: Any) -> None:
+    def __init__(self, *, line: int, function: str, before: str, **rest: Any) -> None:
         super().__init__(**rest)
-        self.line = line
+        self.line, self.function, self.before = line, function, before
 
     def runtest(self) -> None:
         assert isinstance(self.parent, FirmwareModule)
-        outcome = self.parent.outcome(self.name)
+        outcome = self.parent.outcome(self.function, self.before)
         if outcome.output:
             self.add_report_section("call", "MicroPython's output", outcome.output)
         if outcome.state == "skipped":
@@ -111,8 +118,9 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return FirmwareModule.from_parent(parent, path=module_path)
 
 
-def run(path: Path, names: list[str], time_limit_s: float = TIME_LIMIT_S) -> dict[str, Outcome]:
-    """Runs these tests of one file in one process; a process that dies or hangs fails the rest of them."""
+def run(path: Path, names: list[str], time_limit_s: float = TIME_LIMIT_S, before: str = "") -> dict[str, Outcome]:
+    """Runs these tests of one file in one process, after the module `before` if any; a process that dies or hangs fails the rest
+    of them."""
     source = path.read_text()
     heap = re.search(r"^# heap: (\d+[km])$", source, re.MULTILINE)
     with tempfile.TemporaryDirectory(prefix="pigtail-test-") as folder:
@@ -126,6 +134,7 @@ def run(path: Path, names: list[str], time_limit_s: float = TIME_LIMIT_S) -> dic
             "tests": compiled,
             "data": ROOT / "tests" / "data",
             "names": names,
+            "before": before,
         }
         environment = os.environ | {
             "MICROPYPATH": f"{compiled}:.frozen",

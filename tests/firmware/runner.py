@@ -91,6 +91,8 @@ def _run(name, test):
 def main():
     facts = json.loads(os.getenv("PIGTAIL_TEST"))
     _mount(facts)
+    if facts["before"]:
+        __import__(facts["before"])
     module = __import__(facts["module"])
     for name in facts["names"]:
         _run(name, getattr(module, name))

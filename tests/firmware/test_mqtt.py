@@ -1,4 +1,5 @@
 """uplink/mqtt against a socket that gives and takes what the test says: packets whole or in pieces, and every bad one."""
+# also with: umqtt_1_4 umqtt_newer
 # heap: 256k
 # The packets that the tests prepare need more than the client, which has buffers of a fixed size.
 

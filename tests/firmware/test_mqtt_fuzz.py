@@ -1,5 +1,6 @@
 """uplink/mqtt's reader against anything: random bytes, packets with something wrong, any fragmentation. Whatever comes, it ends
 the connection or is taken, in bounded memory and a bounded number of reads, and acknowledges nothing that was not sent."""
+# also with: umqtt_1_4 umqtt_newer
 # heap: 256k
 # The streams that the tests prepare need more than the client.
 

@@ -1,4 +1,5 @@
 """uplink/subscriber: what is asked for on each connection, messages whole or not at all, and each acknowledged once."""
+# also with: umqtt_1_4 umqtt_newer
 # heap: 256k
 # The packets that the tests prepare need more than the client, which has buffers of a fixed size.
 

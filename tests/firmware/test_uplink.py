@@ -1,5 +1,6 @@
 """uplink/uplink: reconnecting, with a back-off that grows, is jittered and is cut short by a link that returns; several brokers
 in order; what the state and the reason say; when TLS may begin."""
+# also with: umqtt_1_4 umqtt_newer
 
 import asyncio
 import errno

@@ -1,5 +1,6 @@
 """Client, session and uplink together, against a broker that fails at a chosen byte or moment: a new connection, each record kept
 until it is acknowledged, and nothing taken from half a packet."""
+# also with: umqtt_1_4 umqtt_newer
 # heap: 256k
 # Fakes and what they note need more than the firmware.
 

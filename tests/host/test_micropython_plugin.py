@@ -93,6 +93,13 @@ def test_failure_shows_values_place_and_output(tmp_path: Path) -> None:
     assert ends["test_asks_the_process_to_exit"].text.startswith("SystemExit: 3")
 
 
+def test_module_that_comes_before_the_file_is_imported_before_it(tmp_path: Path) -> None:
+    source = "import sys\nwas_there = 'ecus' in sys.modules\ndef test_it():\n    assert was_there\n"
+    path = tmp_path / "test_planted.py"
+    path.write_text(source)
+    assert [run(path, ["test_it"], before=before)["test_it"].state for before in ("ecus", "")] == ["passed", "failed"]
+
+
 def test_process_that_dies_fails_the_rest_of_the_file(tmp_path: Path) -> None:
     source = """
     def test_first(): pass

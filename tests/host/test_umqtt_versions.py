@@ -55,7 +55,7 @@ def test_attributes_that_ours_reads_are_there(base: ast.ClassDef) -> None:
 
 
 def test_stand_in_of_the_firmware_s_tests_is_the_newer_one_s_like() -> None:
-    stand_in = client(ROOT / "tests" / "firmware" / "test_mqtt_newer.py")
+    stand_in = client(ROOT / "tests" / "firmware" / "umqtt_newer.py")
     for method in "__init__", "set_last_will", "set_callback":
         assert arguments(stand_in, method) == arguments(client(NEWER), method)
     assert attributes(stand_in) == attributes(client(NEWER))
