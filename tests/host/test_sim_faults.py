@@ -134,11 +134,12 @@ def test_soak_strikes_each_fault_once_and_then_one_after_another_and_leaves_both
 
 
 def test_soak_fails_for_a_leak_or_a_sample_that_is_missing() -> None:
-    def holds(leak: int, **counts: int) -> bool:
+    def holds(leak: int, once: int = 0, **counts: int) -> bool:
         report = {"samples_missing": 0, "lost_after_ack": 0, "duplicates": 0, "undecodable": [], "restarts": 0} | counts
-        heaps = soak.Heap(100_000, 1, 1), soak.Heap(100_000 + leak, 1, 1)
+        heaps = [soak.Heap(100_000 + more, 1, 1) for more in (0, once, once + leak)]
         return soak.Soak(cast(Any, SimpleNamespace(**report)), cast(Any, {}), *heaps).holds
 
     assert holds(0) and holds(soak.LEAK) and holds(-1000)
     assert not holds(soak.LEAK + 1)
+    assert holds(0, once=soak.ONCE) and not holds(0, once=soak.ONCE + 1)
     assert not any(holds(0, **{name: 1}) for name in ("samples_missing", "lost_after_ack", "duplicates", "restarts"))
