@@ -28,6 +28,7 @@ _TEXT = const(80)  # longest text of somebody else's in the status
 _WATCHDOG_MS = const(8000)
 _RESTART_AFTER_MS = const(2000)
 _SILENT = const(10)  # seconds without a frame
+_ASKING_WINDOW = const(4)  # of messages, at most, where the car is asked: the heap has no room for more
 _CAUSES = {1: "power_on", 2: "hard", 3: "watchdog", 4: "deep_sleep", 5: "soft"}
 
 
@@ -113,6 +114,7 @@ class App:
             self.config_error = "requests: " + str(error)
             return
         self._tester = tester
+        self._window = min(self._window, _ASKING_WINDOW)
         once.shed(tester, tester.guard, tester.poller, *tester.parts())
         if self._commands:
             self._commands.tester = tester

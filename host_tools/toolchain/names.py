@@ -2,8 +2,9 @@
 them takes 9.6 KB more of the heap at once.
 
 Private attributes and arguments are `_0`, `_1`, … and a module's other private names `g0`, `g1`, …, which all modules share;
-arguments that anybody gives by name stay. A private function is called after its line, `f65`: that is what a traceback shows,
-which has no line numbers else. Constants that are assigned several at a time are assigned one by one, so that none is kept.
+arguments that anybody gives by name stay. A private function is `f0`, `f1`, … as it stands in its module: a traceback shows that,
+without line numbers, and `readable` turns it back. Constants that are assigned several at a time are assigned one by one, so that
+none is kept.
 """
 
 import ast
@@ -62,7 +63,7 @@ def _shortened(sources: Mapping[Path, str], others: Sequence[str]) -> dict[Path,
     return {path: ast.unparse(_Renaming(names[path], _globals(tree), kept).visit(tree)) for path, tree in trees.items()}
 
 
-_FRAME = re.compile(r'File "([\w.]+)"(?:, line \d+)?, in (f\d+(?:_\d+)?)\b')
+_FRAME = re.compile(r'File "([\w.]+)"(?:, line \d+)?, in (f\d+)\b')
 
 
 def of_firmware(traceback: str) -> str:
@@ -173,14 +174,10 @@ def _are_constants(node: ast.Assign) -> bool:
 
 
 def _functions(trees: Sequence[ast.AST]) -> dict[str, str]:
-    """The private functions and methods of a family, each after the line where it first stands."""
-    names: dict[str, str] = {}
-    for tree in trees:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _is_private(node.name) and node.name not in names:
-                name = f"f{node.lineno}"
-                names[node.name] = name if name not in names.values() else f"{name}_{len(names)}"
-    return {name: short for name, short in names.items() if name not in _INHERITED}
+    """The private functions and methods of a family, numbered."""
+    functions = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    own = dict.fromkeys(node.name for node in functions if _is_private(node.name) and node.name not in _INHERITED)
+    return {name: f"f{n}" for n, name in enumerate(own)}
 
 
 def _globals(tree: ast.Module) -> dict[str, str]:

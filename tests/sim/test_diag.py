@@ -126,6 +126,14 @@ def test_two_identifiers_are_read_by_one_request(tmp_path: Path) -> None:
     assert len(found["Vehicle.Charge"]) >= 20 and report.frames_sent_by_id.keys() == {"7E4"}
 
 
+def test_device_that_asks_has_room_for_what_an_outage_left() -> None:
+    report, simulation, _ = asking(60.0, outages=((4.0, 40.0),))
+    assert_books_balance(report)
+    assert report.restarts == 0 and "MemoryError" not in simulation.console
+    assert report.samples_delivered == report.samples_taken > 8000
+    assert simulation.status["config_error"] is None and simulation.status["gate"]["answered"] > 5
+
+
 def test_locked_car_is_not_asked_and_its_alarm_stays_silent() -> None:
     locked = tuple(replace(facts, alarm=((0.0, 60.0),)) for facts in load(DEMO))
 

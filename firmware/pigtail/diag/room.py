@@ -7,9 +7,9 @@ _TESTER = const(16896)  # `diag.tester` and all that it imports, with two ECUs
 _SCHEDULE = const(5376)  # `diag.poller` and `diag.watch`, which ask by themselves
 _REQUEST = const(105)  # each of the schedule's
 # What must be left then. Drives of the demo car take 5 KB more in their first seconds, for the tasks, a connection and the
-# status; a command that asks needs 6 KB for a moment, in pieces as they are (at 132 KB beside a schedule it failed, at 136 KB
+# status; three KB more for a moment when what an outage left goes out; a command that asks needs 6 KB for a moment, in pieces as they are (at 132 KB beside a schedule it failed, at 136 KB
 # not); TLS takes 3 KB while it connects.
-_FREE, _COMMAND, _TLS = const(5632), const(6 * 1024), const(3 * 1024)
+_FREE, _BACKLOG, _COMMAND, _TLS = const(5632), const(3 * 1024), const(6 * 1024), const(3 * 1024)
 CONSOLE = const(1152)  # `control.console`, while nobody types
 
 
@@ -20,7 +20,7 @@ def needed(requests) -> int:
 
 def fitting(free: int, requests, has_commands: bool, has_tls: bool):
     """(what of `requests` may be asked on schedule; why it is not all). Without any: None where nothing may be asked at all."""
-    if free - _FREE - (_COMMAND if has_commands else 0) - (_TLS if has_tls else 0) >= needed(requests):
+    if free - _FREE - ((_COMMAND if has_commands else 0) + (_TLS if has_tls else 0) or _BACKLOG) >= needed(requests):
         return requests, None
     if requests:
         return [], "requests: no room for the schedule, only to ask by hand"
