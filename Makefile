@@ -19,7 +19,7 @@ demo: setup  ## a drive, an outage, every sample accounted for; LOG=... DBC=... 
 	@.venv/bin/pigtail demo $(if $(LOG),--log '$(LOG)') $(if $(DBC),--profile '$(DBC)')
 
 test: setup lint  ## lint, then all tests but those of the targets below; a few whole drives come last
-	@.venv/bin/pytest -q -n 2 --dist loadfile $(ELSEWHERE:%=--ignore %) $(DRIVES:%=--ignore %) $(QUIET:%=--ignore %) || $(AGAIN)
+	@.venv/bin/pytest -q -n 3 --dist loadfile $(ELSEWHERE:%=--ignore %) $(DRIVES:%=--ignore %) $(QUIET:%=--ignore %) || $(AGAIN)
 	@.venv/bin/pytest $(QUIET) || $(AGAIN)
 
 test-drives: setup  ## whole drives with outages, faults, power cuts, commands, states, a capture; every message against docs/asyncapi.yaml
