@@ -1,9 +1,15 @@
-"""A number on the command line: in its range, and finite."""
+"""Numbers that people write: finite, on the command line and in files."""
 
 import math
-from typing import Any
+import sys
+from typing import Any, TypeGuard
 
 import click
+
+
+def is_number(said: Any) -> TypeGuard[int | float]:
+    """Whether a file says a number here, one that a float can hold: TOML and JSON have integers of any length."""
+    return isinstance(said, int | float) and not isinstance(said, bool) and abs(said) <= sys.float_info.max
 
 
 class Finite(click.FloatRange):

@@ -30,7 +30,7 @@ def parse_toml(text: str, name: str) -> Config:
     """The same of a TOML text, in which the dots of keys make tables. Raises InputError."""
     try:
         given = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{name} is not TOML: {error}") from None
     return checked(dict(_flat(given)), name)
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from math import isfinite
 from types import MappingProxyType
 
 from cantools.database import Database
@@ -10,6 +9,7 @@ from cantools.database import Message as DbcMessage
 from cantools.database import Signal as DbcSignal
 
 from host_tools.errors import InputError
+from host_tools.finite import is_number
 from host_tools.signals import descriptor
 from host_tools.signals.overlap import overlaps
 from host_tools.signals.profile import Message, Profile, Selection, Signal
@@ -113,6 +113,8 @@ def _selector_reason(signal: DbcSignal, found: dict[str, DbcSignal], reasons: di
             return f"its selector {name} is not in the message, or selects itself"
         if name in reasons or found[name].is_float or found[name].length > _MAX_SELECTOR:
             return f"its selector {name} is left out or no integer of up to {_MAX_SELECTOR} bits"
+        if max(signal.multiplexer_ids) >> _MAX_SELECTOR:
+            return f"its selector {name} has {_MAX_SELECTOR} bits at most, its value there has more"
         seen.add(name)
         signal = found[name]
     return ""
@@ -160,8 +162,7 @@ def _signals(
 
 
 def _range(signal: DbcSignal) -> tuple[float | None, float | None]:
-    if signal.minimum is None or signal.maximum is None or not signal.minimum < signal.maximum:
-        return None, None
-    if not (isfinite(signal.minimum) and isfinite(signal.maximum)):
-        return None, None
-    return float(signal.minimum), float(signal.maximum)
+    minimum, maximum = signal.minimum, signal.maximum
+    if is_number(minimum) and is_number(maximum) and minimum < maximum:
+        return float(minimum), float(maximum)
+    return None, None

@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import dataclass, replace
-from math import isfinite
 from typing import Any
 
+from host_tools.finite import is_number
 from host_tools.signals.profile import ON_CHANGE, PRIORITIES, Signal
 from host_tools.signals.typed import FaultError, check_keys, typed
 
@@ -174,6 +174,6 @@ def _range(table: dict[str, Any]) -> tuple[float, float] | None:
 
 def number(value: Any, key: str) -> float:
     """A finite number. Raises FaultError."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if not is_number(value):
         raise FaultError(f'"{key}" must be made of numbers, not {value!r}')
     return float(value)

@@ -5,6 +5,7 @@ set's. Values beyond a signal's range, which OBDb clamps, the device marks out_o
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.errors import InputError
+from host_tools.finite import is_number
 from host_tools.signals import answer, asking, doubts, obd, requests, services
 from host_tools.signals.answer import Asked, Value
 from host_tools.signals.asking import Asking, Ecu
@@ -19,6 +21,7 @@ from host_tools.signals.overlap import overlaps
 from host_tools.signals.profile import Profile, Signal
 from host_tools.signals.repair import Report
 from host_tools.signals.requests import Request
+from host_tools.signals.signal import is_of_a_unit
 from host_tools.signals.tables import MOST_MESSAGES
 from host_tools.signals.typed import FaultError, typed
 
@@ -28,6 +31,7 @@ _FORM = {"bix", "len", "min", "max", "mul", "div", "add", "sign", "unit", "map",
 _COMMAND = {
     "hdr", "rax", "eax", "tst", "pri", "tmo", "fcm1", "cmd", "freq", "signals", "filter", "dbg", "dbgfilter", "proto",
 }  # fmt: skip
+_WHOLE = re.compile("-?[0-9]{1,20}")  # no integer that a label is for has more digits
 _FUNCTIONAL = {0x7DF, 0x18DB33F1}
 _TESTER, _PRIORITY = 0xF1, 0x18  # of 29-bit ids where nothing is said (ISO 15765-2, 10.3.3)
 _ANSWERS_AT = 8  # an ECU's answers by convention, above its requests
@@ -146,7 +150,7 @@ def _hex(text: Any, key: str) -> int:
 
 def _period_ms(table: dict[str, Any]) -> int:
     seconds = table.get("freq", 1)
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+    if not is_number(seconds) or seconds <= 0:
         raise FaultError('its "freq" is no time in seconds')
     return next((period for period in _PERIODS_MS if period >= seconds * 1000), _PERIODS_MS[-1])
 
@@ -171,8 +175,9 @@ def _value(table: Any, request: Request) -> Value:
     form = table["fmt"]
     for key in form.keys() - _FORM:
         raise FaultError(f'its "{key}" is not known')
-    name, unit, length = typed(table, "id", str), form.get("unit", ""), typed(form, "len", int)
-    labels = {int(raw): str(text["value"]) for raw, text in typed(form, "map", dict).items()} if "map" in form else {}
+    name, length = typed(table, "id", str), typed(form, "len", int)
+    unit = typed(form, "unit", str) if "unit" in form else ""
+    labels = _labels(typed(form, "map", dict)) if "map" in form else {}
     labels = labels or (dict(enumerate(_TEXTS[unit])) if unit in _TEXTS and length == 1 else {})
     scale, offset = _number(form, "mul", 1) / _number(form, "div", 1), _number(form, "add", 0)
     unit = "" if unit in _TEXTS else _UNITS.get(unit, unit)
@@ -187,9 +192,15 @@ def _value(table: Any, request: Request) -> Value:
     return value
 
 
+def _labels(said: dict[str, Any]) -> dict[int, str]:
+    if not all(_WHOLE.fullmatch(raw) and isinstance(text, dict) and "value" in text for raw, text in said.items()):
+        raise FaultError('its "map" is not made as {"1": {"value": "ON"}}')
+    return {int(raw): str(text["value"]) for raw, text in said.items()}
+
+
 def _number(form: dict[str, Any], key: str, default: int) -> Fraction:
     number = form.get(key, default)
-    if isinstance(number, bool) or not isinstance(number, int | float) or (key in ("mul", "div") and not number):
+    if not is_number(number) or not is_of_a_unit(number) or (key in ("mul", "div") and not number):
         raise FaultError(f'its "{key}" is no number that can be used')
     return Fraction(repr(number))
 

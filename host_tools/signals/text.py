@@ -6,9 +6,9 @@ The device never inflates it; readers do, so what it inflates to is bounded and 
 import json
 import zlib
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any, NamedTuple, TypeVar
 
+from host_tools.finite import is_number
 from host_tools.signals import asking
 from host_tools.signals.asking import Asking
 from host_tools.signals.profile import PRIORITIES, SOURCES, Profile, Signal
@@ -169,6 +169,6 @@ def _typed(line: dict[str, Any], key: str, kind: type[T], default: T) -> T:
 
 def _number(line: dict[str, Any], key: str, default: float) -> float:
     value = line.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if not is_number(value):
         raise ValueError(f'"{key}" in its text is no number')
     return float(value)

@@ -421,6 +421,8 @@ def test_ecu_that_sleeps_says_nothing(tmp_path: Path) -> None:
         (HEAD + '[ecus.dids]\nf1 = "00"', 'ecu 1: dids: "f1" is no identifier: give 4 hexadecimal digits'),
         (HEAD + '[ecus.dids]\nf190 = "0"', "ecu 1: dids: \"f190\": '0' are no bytes"),
         (HEAD + "[ecus.dids]\nf190 = 1", 'ecu 1: dids: "f190": 1 is no value'),
+        (HEAD + "[ecus.dids]\nf190 = " + "[" * 5000, "not TOML: "),
+        (HEAD + f"[ecus.dids]\nf190 = {{ steps = [[1{'0' * 400}, '00']] }}", 'give [seconds, "bytes"]'),
         (HEAD + "[ecus.dids]\nf190 = { steps = [] }", "steps: give at least one, in order of time"),
         (HEAD + "[ecus.dids]\nf190 = { ramp = [0, 256], seconds = 1, bytes = 1 }", "fit 1 to 8 bytes, 1 here"),
         (HEAD + "[ecus.dids]\nf190 = { ramp = [0, 1], seconds = 0, bytes = 1 }", "seconds above 0"),

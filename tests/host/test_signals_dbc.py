@@ -177,6 +177,19 @@ def test_wide_floating_and_multiplexed_signals_are_carried(tmp_path: Path) -> No
     assert number.selection == Selection("M.Page", ((3, 3),)) and unpack(pack(profile)) == profile
 
 
+def test_value_of_a_selector_that_no_message_has_leaves_its_signal_out(tmp_path: Path) -> None:
+    body = f'Page M : 0|32@1+ (1,0) [0|0] ""\nA m{2**32} : 40|8@1+ (1,0) [0|0] ""\nB m{2**32 - 1} : 48|8@1+ (1,0) [0|0] ""'
+    profile, reports = load(tmp_path, HEADER + message(body))
+    assert reports == ["signal M.A left out: its selector Page has 32 bits at most, its value there has more"]
+    assert [signal.name for signal in profile.signals] == ["M.Page", "M.B"]
+
+
+@pytest.mark.parametrize("limits", [f"0|1{'0' * 400}", f"-1{'0' * 400}|0", "0|1e999", "5|5"])
+def test_limits_that_no_float_holds_are_none(tmp_path: Path, limits: str) -> None:
+    profile, reports = load(tmp_path, HEADER + message(f'A : 0|8@1+ (1,0) [{limits}] ""'))
+    assert [(signal.minimum, signal.maximum) for signal in profile.signals] == [(None, None)] and not reports
+
+
 @pytest.mark.parametrize("selector", ["0|33@1+", "62|4@1+"])
 def test_what_a_signal_left_out_selects_is_left_out_too(tmp_path: Path, selector: str) -> None:
     body = f'Page M : {selector} (1,0) [0|0] ""\nA m1 : 40|8@1+ (1,0) [0|0] ""\nB : 48|8@1+ (1,0) [0|0] ""'

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.errors import InputError
+from host_tools.finite import is_number
 from host_tools.signals.typed import FaultError, check_keys, typed
 from host_tools.sim.ecus import obd, trouble
 from host_tools.sim.ecus.facts import Behaviour, Facts, Spans
@@ -76,7 +77,7 @@ def load(path: Path) -> list[Facts]:
         content = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not TOML: {error}") from error
     try:
         check_keys(content, {"states", "ecus"}, {"ecus"})
@@ -176,7 +177,7 @@ def _behaviour(table: Any) -> Behaviour:
 def _spans(name: str, said: Any) -> Spans:
     spans = []
     for span in said if isinstance(said, list) else [said]:
-        if not isinstance(span, list) or len(span) != 2 or not all(map(_is_number, span)) or span[0] >= span[1]:
+        if not isinstance(span, list) or len(span) != 2 or not all(map(_is_quantity, span)) or span[0] >= span[1]:
             raise FaultError(f"state {name}: give [[start, end], …] in seconds with end after start, such as [[30, 60]]")
         spans.append((float(span[0]), float(span[1])))
     return tuple(spans)
@@ -222,13 +223,13 @@ def _numbers(table: dict[str, Any], key: str, most: int, default: list[int]) -> 
 
 def _quantity(table: dict[str, Any], key: str, default: float) -> float:
     said = table.get(key, default)
-    if not _is_number(said) or said < 0:
+    if not _is_quantity(said) or said < 0:
         raise FaultError(f'"{key}" must be a number from 0 on, not {said!r}')
     return float(said)
 
 
-def _is_number(said: Any) -> bool:
-    return isinstance(said, int | float) and not isinstance(said, bool)
+def _is_quantity(said: Any) -> bool:
+    return is_number(said) or said == inf  # for ever
 
 
 def _bytes(table: dict[str, Any], key: str) -> bytes:

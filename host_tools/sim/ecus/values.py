@@ -9,6 +9,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from host_tools.finite import is_number
 from host_tools.signals.typed import FaultError, check_keys, typed
 
 Value = Callable[[float], bytes]  # what it is at a time, s since the car started
@@ -50,7 +51,7 @@ def _steps(said: dict[str, Any]) -> Value:
     check_keys(said, {"steps"}, set())
     steps = []
     for step in typed(said, "steps", list):
-        if not isinstance(step, list) or len(step) != 2 or not _is_number(step[0]):
+        if not isinstance(step, list) or len(step) != 2 or not is_number(step[0]):
             raise FaultError(f'step {step!r}: give [seconds, "bytes"]')
         steps.append((float(step[0]), hexadecimal(step[1])))
     if not steps or steps != sorted(steps, key=lambda step: step[0]):
@@ -61,7 +62,7 @@ def _steps(said: dict[str, Any]) -> Value:
 def _ramp(said: dict[str, Any]) -> Value:
     check_keys(said, {"ramp", "seconds", "bytes"}, {"seconds", "bytes"})
     ends, seconds, size = typed(said, "ramp", list), said["seconds"], typed(said, "bytes", int)
-    if len(ends) != 2 or not all(map(_is_whole, ends)) or not _is_number(seconds) or seconds <= 0:
+    if len(ends) != 2 or not all(map(_is_whole, ends)) or not is_number(seconds) or seconds <= 0:
         raise FaultError(f"ramp {ends!r}: give two whole numbers, and seconds above 0")
     if not 1 <= size <= _MOST_BYTES or min(ends) < 0 or max(ends) >= 1 << 8 * size:
         raise FaultError(f"ramp {ends!r}: its numbers must be from 0 on and fit 1 to {_MOST_BYTES} bytes, {size} here")
@@ -76,7 +77,3 @@ def _ramp(said: dict[str, Any]) -> Value:
 
 def _is_whole(number: Any) -> bool:
     return isinstance(number, int) and not isinstance(number, bool)
-
-
-def _is_number(number: Any) -> bool:
-    return isinstance(number, int | float) and not isinstance(number, bool)
