@@ -36,6 +36,7 @@ QUIET_S = 1.0  # longest silence amid what mpremote reads byte by byte
 INTERRUPT_S = 1.0  # until it must have stopped what it runs; more with each attempt
 ATTEMPTS = 3  # a chip that is booting does not hear
 PIECE = 1536  # bytes of a file that one piece of code carries
+LINE = 65_536  # bytes after which a line is told as it is; the firmware's have a few thousand
 WATCHDOG_MS = 120_000  # while we talk to it, or compile for it
 
 _FEED = f"import machine\nmachine.WDT(timeout={WATCHDOG_MS}).feed()\n"
@@ -216,6 +217,8 @@ class Device:
             if said:
                 heard = time.monotonic()
             *whole, rest = (rest + said).split(b"\n")
+            if len(rest) >= LINE:
+                whole, rest = [*whole, rest], b""
             yield from (line.decode(errors="replace").rstrip("\r") for line in whole)
 
     def _literal(self, text: str) -> Any:

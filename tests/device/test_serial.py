@@ -5,6 +5,7 @@ import os
 import threading
 import tty
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,17 @@ def test_fault_45_code_that_never_stops_talking(board: Powered, words: str, monk
         assert "talks without end" in refusal(lambda: device.exec(code))
     with connect(board.port) as device:
         assert device.eval("1") == 1
+
+
+def test_fault_45_line_that_never_ends_is_told_in_pieces(wire: tuple[int, str]) -> None:
+    said = [b"x" * 1000] * (device_serial.LINE // 400) + [b"\n"]
+    device = Device(wire[1])
+    thread = threading.Thread(target=lambda: [os.write(wire[0], piece) for piece in said])
+    thread.start()
+    told = list(islice(device.lines(), 3))
+    thread.join()
+    device.close()
+    assert max(map(len, told)) < 2 * device_serial.LINE and "".join(told) + "\n" == b"".join(said).decode()
 
 
 def test_prompts_that_earlier_attempts_called_forth_are_behind_us(wire: tuple[int, str]) -> None:
