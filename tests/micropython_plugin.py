@@ -68,27 +68,27 @@ class FirmwareModule(pytest.File):
             for node in ast.parse(source).body:
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
                     name = f"{node.name}[{before}]" if before else node.name
-                    yield FirmwareTest.from_parent(self, name=name, line=node.lineno - 1, function=node.name, before=before)
+                    yield FirmwareTest.from_parent(self, name=name, line=node.lineno - 1, test=node.name, before=before)
 
-    def outcome(self, function: str, before: str) -> Outcome:
+    def outcome(self, test: str, before: str) -> Outcome:
         """What became of this test with that module before it, after running all of the file's tests that were selected so."""
         if before not in self.outcomes:
             items = [item for item in self.session.items if isinstance(item, FirmwareTest) and item.parent is self]
-            names = [item.function for item in items if item.before == before]
+            names = [item.test for item in items if item.before == before]
             self.outcomes[before] = run(self.path, names, before=before)
-        return self.outcomes[before][function]
+        return self.outcomes[before][test]
 
 
 class FirmwareTest(pytest.Item):
     """One function of a test file for MicroPython."""
 
-    def __init__(self, *, line: int, function: str, before: str, **rest: Any) -> None:
+    def __init__(self, *, line: int, test: str, before: str, **rest: Any) -> None:
         super().__init__(**rest)
-        self.line, self.function, self.before = line, function, before
+        self.line, self.test, self.before = line, test, before  # pytest's own `function` is no text
 
     def runtest(self) -> None:
         assert isinstance(self.parent, FirmwareModule)
-        outcome = self.parent.outcome(self.function, self.before)
+        outcome = self.parent.outcome(self.test, self.before)
         if outcome.output:
             self.add_report_section("call", "MicroPython's output", outcome.output)
         if outcome.state == "skipped":

@@ -140,18 +140,22 @@ class App:
         condition = self._condition
         if not bus.rate:
             await once.call("pigtail.can.autobaud", "search", bus, beat, self._events.add)
+        elif not bus.state():  # stopped: it did not answer when it was started anew
+            bus.listen(silent=bus.silent)
         bus.open(self._profile, self._tester.ids() if self._tester else ())
-        sampler.start(uptime.ms())
+        if sampler:
+            sampler.start(uptime.ms())
         while True:
-            if keeper.holding:  # what comes now is counted by the controller, as overrun
+            if keeper and keeper.holding:  # what comes now is counted by the controller, as overrun
                 beat()
                 await sleep_ms(_BUS_TURN_MS)
                 continue
             filled = bus.drain()
-            if filled:
-                self._take(bus.slots, filled)
             now_ms = uptime.ms()
-            sampler.run(now_ms)
+            if sampler:
+                if filled:
+                    self._take(bus.slots, filled)
+                sampler.run(now_ms)
             condition.check(now_ms)
             beat()
             await sleep_ms(_BUS_TURN_MS)
@@ -209,19 +213,20 @@ class App:
             "restarts": self._supervisor.restarts(),
             "errors": {name: _short(error) for name, error in self._supervisor.errors().items()},
         }  # fmt: skip
+        if self._bus:
+            self._add_bus(status)
         if self._profile:
-            self._add_signals(status)
-        return status
-
-    def _add_signals(self, status):
-        bus, table, condition = self._bus, self._table, self._condition
+            status["profile"] = "%08x" % self._profile.identity
+            status["messages"] = {"known": self._profile.messages - self._profile.windows, "heard": self._values.messages_heard()}
         if self._states:
             status["states"] = {"sent": self._states.sent, "failed": self._states.failed}
-        status["profile"] = "%08x" % self._profile.identity
-        status["messages"] = {"known": self._profile.messages - self._profile.windows, "heard": self._values.messages_heard()}
+        return status
+
+    def _add_bus(self, status):
+        bus, table, condition = self._bus, self._table, self._condition
         status["frames"] = {
-            "received": bus.received, "overrun": bus.overruns(), "unknown": table.unknown,
-            "short": table.short, "remote": bus.remote, "malformed": bus.malformed,
+            "received": bus.received, "overrun": bus.overruns(), "unknown": table.unknown if table else bus.received,
+            "short": table.short if table else 0, "remote": bus.remote, "malformed": bus.malformed,
         }  # fmt: skip
         status["bus"] = {
             "bitrate": bus.bitrate or "unknown", "state": STATES[condition.state], "load": condition.load,
@@ -259,8 +264,9 @@ class App:
             supervisor.add("tester", self._tester.run)
             if self._tester.poller:
                 supervisor.add("poller", self._tester.poller.run)
-        if self._profile:  # without one there is nothing to take, but status and configuration still work
+        if self._bus:
             supervisor.add("bus", self._read_bus)
+        if self._profile:  # without one nothing is kept, but a capture, status and configuration still work
             supervisor.add("keeper", self._keeper.run)
         supervisor.add("link", self._link.run)
         supervisor.add("clock", lambda beat: self._clock.run(self._link, beat))

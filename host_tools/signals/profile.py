@@ -55,9 +55,12 @@ class Profile:
     def __post_init__(self) -> None:
         object.__setattr__(self, "messages", tuple(sorted(self.messages, key=lambda message: message.key)))
         names = [signal.name for signal in self.signals]
+        asked = [signal.name for message in self.messages if message.is_window for signal in message.signals]
         for name, state in self.asking.states.items():
             if state.signal not in names:
                 raise InputError(f"profile {self.name}: the state {name} goes by {state.signal}, which is none of its signals")
+            if state.signal in asked:
+                raise InputError(f"profile {self.name}: {state.signal} is asked in a known state only: {name} cannot go by it")
         self._check_windows()
         for twice in _repeated([f"{message.key:X}" for message in self.messages]) or _repeated(names):
             raise InputError(f"profile {self.name}: {twice} is in it twice")

@@ -231,7 +231,9 @@ async def test_frames_among_many_errors_prove_no_rate():
 
     bus._recv = few
     task = asyncio.create_task(autobaud.search(bus, lambda: None))
-    await time.passes(14_000)  # ten seconds at the rate at which a frame came
+    await time.passes(5000)
+    assert (bus.rate, bus.received, bus.bitrate) == (500_000, 3, 0)
+    await time.passes(9000)  # ten seconds at the rate at which a frame came
     assert len(noisy.modes) > 1
     assert (bus.bitrate, task.done()) == (0, False)
     await stopped(task)

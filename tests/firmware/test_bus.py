@@ -55,6 +55,11 @@ def test_drain_stops_at_its_budget_and_goes_on():
     assert b.received == 100
 
 
+def test_remote_frames_without_end_end_a_drain():
+    b = bus.Bus(Can([(1, b"", RTR)] * 100 + [(2, b"\1")]))
+    assert [b.drain(), b.remote, b.drain(), b.remote] == [0, 64, 1, 100]
+
+
 def test_open_hears_every_frame():
     can = Can([])
     bus.Bus(can).open()

@@ -1,12 +1,14 @@
 """can/condition and can/recovery: what the bus suffers is counted, told, and answered with less and less sending."""
 
-from fakes import Can
+import asyncio
+from fakes import Can, stopped
 from mcp2515_model import LISTEN_ONLY, NORMAL, Chip
 from pigtail.can import mcp2515
 from pigtail.can.bus import Bus
 from pigtail.can.condition import STATES, Condition
 from pigtail.can.mcp2515 import MCP2515
 from pigtail.outbox.ledger import Ledger
+from runner import raises
 
 ACTIVE, WARNING, PASSIVE, BUS_OFF = 1, 2, 3, 4
 MINUTE = 60_000
@@ -255,3 +257,36 @@ def test_chip_in_bus_off_listens_again():
     condition.check(8000)
     chip.passes(1000)
     assert chip.mode == NORMAL
+
+
+async def test_chip_that_was_not_there_for_its_fresh_start_is_heard_when_it_is_back():
+    from pigtail.app import App
+
+    class Without:  # a profile
+        _sampler = _keeper = _profile = _tester = None
+
+    chip = Chip()
+    mcp2515.sleep_ms = chip.sleep_ms
+    app = Without()
+    app._bus = bus = Bus(MCP2515(chip, chip.cs, 500_000, interrupt=chip.int), 500_000)
+    app._condition = Condition(bus)
+    reset = bus._can._reset
+
+    def fails():
+        raise OSError("no MCP2515 answers")
+
+    for is_there in False, True:
+        bus._can._reset = reset if is_there else fails
+        if not is_there:
+            with raises(OSError):
+                bus.listen()
+            with raises(OSError):  # the part `bus` begins anew
+                await App._read_bus(app, lambda: None)
+    task = asyncio.create_task(App._read_bus(app, lambda: None))
+    await asyncio.sleep_ms(10)
+    chip.hears([(chip.now + 5000 * n, 0x100, 0, b"12345678") for n in range(1, 20)])
+    for _ in range(20):
+        chip.passes(1000)
+        await asyncio.sleep_ms(5)
+    await stopped(task)
+    assert (bus.received, chip.mode) == (19, LISTEN_ONLY)

@@ -4,6 +4,7 @@ the strongest of several networks."""
 import asyncio
 from fakes import Time, stopped
 from pigtail.uplink import air, link
+from runner import raises
 
 
 class Wlan:
@@ -169,6 +170,20 @@ async def test_scan_that_hangs_is_given_up_never_started_twice_and_holds_nobody(
     await time.passes(60000, step=100)
     assert len(thread.started) == 2
     await stopped(task)
+
+
+async def test_scan_that_could_not_be_started_is_tried_again():
+    class Full:
+        def start_new_thread(self, function, args):
+            raise OSError("can't create thread")
+
+    heard = Wlan([(b"home", -40)])
+    heard_by = air.Air(heard, ["car", "home"])
+    air._thread = Full()
+    with raises(OSError):
+        await heard_by.by_strength(lambda: None)
+    air._thread = AtOnce()
+    assert await heard_by.by_strength(lambda: None) == [1, 0]
 
 
 async def test_state_says_why_the_link_is_down():

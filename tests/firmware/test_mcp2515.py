@@ -434,6 +434,30 @@ def test_deinit_stops_and_init_begins_again_at_another_rate():
     assert pull(can) == [(9, b"\7", 0)]
 
 
+def test_start_that_fails_leaves_it_in_configuration_mode_until_one_succeeds():
+    chip = Chip()
+    can = made(chip)
+    reset, mode = can._reset, can._mode
+
+    def fails():
+        raise OSError("no MCP2515 answers")
+
+    can.deinit()
+    can._reset = fails
+    with raises(OSError):
+        can.init(500_000)
+    for starts in can.set_filters, can.admit_all, lambda _: can.restart():
+        try:
+            starts(None)
+        except OSError as error:
+            assert "is not set up" in str(error)
+        assert (chip.mode, can.state()) == (CONFIGURATION, 0)
+    can._reset = reset
+    can.init(500_000, mode)
+    can.set_filters(None)
+    assert chip.mode == LISTEN_ONLY and can.state() == 1
+
+
 def test_asleep_int_goes_low_for_the_first_frame_and_for_nothing_before_it():
     for before in [], [(1, b"\1"), (2, b"\2"), (3, b"\3")]:  # what was not taken must not wake it
         chip = Chip()

@@ -221,6 +221,17 @@ def test_silence_of_three_periods_and_a_second_is_marked_once():
     assert _qualities(path) == [(3, 1100, STALE), (0, 1600, STALE), (2, 1600, STALE)]
 
 
+def test_row_without_a_period_is_stale_after_a_day_before_its_tick_comes_round():
+    day = 86_400_000
+    path = Path([(0x30, [Signal(0, 8, 0)])])
+    path.hear((0x30, b"\1", 40))
+    path.sampler.start(day - 1000)
+    path.sampler.run(day)
+    assert not [event for record in path.marks() for event in record if event[2] == "mark"]
+    path.sampler.run(day + 1000)
+    assert [event[3] for record in path.marks() for event in record if event[2] == "mark"] == [STALE]
+
+
 def test_row_never_heard_is_not_stale():
     path = Path(RANGED)
     path.sampler.run(10000)

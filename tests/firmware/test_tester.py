@@ -14,6 +14,7 @@ from pigtail.can.condition import Condition
 from pigtail.control import questions
 from pigtail.diag import isotp, tester, uds
 from pigtail.diag.isotp import Failure
+from runner import raises
 
 ACTIVE, PASSIVE, BUS_OFF = 1, 3, 4
 NORMAL, SILENT = 0, 4
@@ -411,6 +412,36 @@ def test_transmit_errors_rising_silence_it():
         can.tec = 32
 
     assert _mutes("transmit_errors", errors) == b"transmit_errors"
+
+
+def test_fault_34_mute_is_kept_and_told_though_the_controller_does_not_answer():
+    async def steps(scene):
+        await scene.opens()
+        scene.can.now = BUS_OFF
+
+        def fails(rate, mode):
+            raise OSError("no MCP2515 answers")
+
+        scene.can.init = fails
+        with raises(OSError):
+            scene.tester._watch()
+        assert scene.said[-1] == ("gate", "muted: bus_off") and scene.bus.muted
+
+    Scene().runs(steps)
+    assert Scene(fresh=False).tester.guard.muted == "bus_off"  # after a restart
+
+
+def test_fault_40_gate_stays_shut_while_the_bit_rate_is_searched_for():
+    async def steps(scene):
+        scene.bus.searching = True
+        scene.hears(*[(0x100, b"12345678")] * 7)
+        await scene.time.passes(3000)
+        assert scene.can.modes == [SILENT] and not scene.tester.guard.is_open and scene.bus.bitrate == 0
+        scene.bus.searching = False
+        await scene.time.passes(1100)
+        assert scene.can.modes[-1] == NORMAL and scene.tester.guard.is_open
+
+    Scene().runs(steps)
 
 
 def test_silent_even_where_flash_does_not_keep_that_it_is():

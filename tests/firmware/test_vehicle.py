@@ -1,7 +1,10 @@
 """power/vehicle: awake only when that is known."""
 
+from fakes import Time
+from pigtail.power import vehicle as vehicle_module
 from pigtail.power.vehicle import Vehicle
 
+TIME = Time(5).into(vehicle_module)
 CHARGING = {"charging": (0, 0, [1, 2])}
 
 
@@ -51,6 +54,18 @@ def test_what_was_not_heard_is_not_known():
         values, vehicle = states_of(CHARGING, True)
         values.ticks[0] = tick
         assert vehicle.state() == "unknown"
+
+
+def test_state_that_no_frame_has_told_for_ten_seconds_is_not_known_nor_when_ticks_have_come_round():
+    values, vehicle = states_of({"awake": (0, 0, [0])}, None)
+    for heard_at in 5, (1 << 28) - 4000:
+        values.ticks[0] = 8 << 28 | heard_at
+        for age, state in (0, "awake"), (10_000, "awake"), (10_001, "unknown"), ((1 << 28) + 9000, "unknown"):
+            TIME.now = heard_at + age
+            assert vehicle.state() == state, age
+    values.ticks[0] = 8 << 28 | TIME.now & 0x0FFFFFFF
+    assert vehicle.state() == "awake"
+    TIME.now = 5
 
 
 def test_value_that_cannot_be_trusted_is_not_known():

@@ -102,6 +102,13 @@ def test_standard_values_are_asked_for_by_name(tmp_path: Path) -> None:
             assert (signal.purpose, signal.period_ms, signal.source) == ("diagnosis", 500, "diagnostic")
 
 
+def test_state_by_what_is_asked_would_never_be_known(tmp_path: Path) -> None:
+    state = '\n[states.charging]\nsignal = "Vehicle.Soc"\nraw = [1]\n'
+    (tmp_path / "car.toml").write_text(HEAD + REQUEST + state)
+    with pytest.raises(InputError, match="^profile car: Vehicle.Soc is asked in a known state only: charging cannot go by it$"):
+        find.find(tmp_path / "car.toml", 0, print)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "fault"),
     [

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 
 import can
+import pytest
 
 from host_tools.control.capture import capture
 from host_tools.reader.connection import parse
@@ -14,7 +15,8 @@ from tests.sim.drives import assert_books_balance, drive
 KEY = "5a" * 32
 
 
-def test_captured_frames_are_those_that_the_car_sent() -> None:
+@pytest.mark.parametrize("profile", ["/profile.bin", "/none.bin"], ids=["profile", "none"])
+def test_captured_frames_are_those_that_the_car_sent(profile: str) -> None:
     taken: list[can.Message] = []
     dropped: list[int] = []
     tasks: list[asyncio.Task[None]] = []
@@ -30,7 +32,7 @@ def test_captured_frames_are_those_that_the_car_sent() -> None:
     def begin(simulation: Simulation) -> None:
         tasks.append(asyncio.get_running_loop().create_task(look(simulation)))
 
-    report, _, _ = drive(24.0, at={6.0: begin}, speed=2.0, config={"command.key": KEY})
+    report, _, _ = drive(24.0, at={6.0: begin}, speed=2.0, config={"command.key": KEY, "profile": profile})
     assert_books_balance(report)
     assert tasks[0].done() and not tasks[0].exception() and dropped[-1] == 0
     for ident in ids:

@@ -23,6 +23,7 @@ async def search(bus, beat, on_event=None) -> None:
     while True:
         for rate in ([last] if last else []) + [rate for rate in _RATES if rate != last]:
             if await _fits(bus, rate, beat):
+                bus.searching = False
                 if rate != last:
                     _remember(pair, rate)
                 if on_event:

@@ -37,6 +37,7 @@ class Bus:
     def __init__(self, can, rate=0):
         self._can = can
         self.rate = rate
+        self.searching = not rate  # each rate is only tried until `can.autobaud` is sure of it
         self.silent = True
         self.muted = False
         self._profile = None
@@ -89,15 +90,17 @@ class Bus:
     @property
     def bitrate(self) -> int:
         """Bits a second, once frames have proved it; 0: unknown."""
-        return self.rate if self.received - self._before >= _SURE else 0
+        return self.rate if self.received - self._before >= _SURE and not self.searching else 0
 
     def drain(self, budget: int = SLOTS) -> int:
-        """Moves up to `budget` waiting frames into `slots`; returns how many slots are filled."""
+        """Takes up to `budget` waiting frames, those with data into `slots`; returns how many slots are filled."""
         recv = self._recv
         frame = self._frame
         tick = ticks_ms() & _TICK_MASK
         filled = 0
-        while filled < budget and recv(frame):
+        for _ in range(budget):
+            if not recv(frame):
+                break
             flags = frame[2]
             size = len(frame[1])  # read anew: recv may put another view there
             if flags & self._rtr:

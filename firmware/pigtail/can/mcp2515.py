@@ -191,7 +191,7 @@ class MCP2515:
             self._write((_RXF0SIDH if n < 3 else _RXF3SIDH - 12) + 4 * n, *_registers(registers[n + 1 + (n > 1)]))
         self._write(_RXB0CTRL, _BUKT)
         self._write(_RXB1CTRL, 0)
-        self._enter(self._opmod)
+        self._start()
 
     def recv(self, arg=None):
         """As machine.CAN: fills `arg`, whose second item becomes a view that is good until the next call."""
@@ -298,7 +298,7 @@ class MCP2515:
         self._entered = [0, 0, 0]
         self._level = self.STATE_ACTIVE
         self._enter(_CONFIGURATION)  # clears them, section 10.1
-        self._enter(self._opmod)
+        self._start()
 
     def send(self, id, data, flags=0):
         """As machine.CAN: the buffer's number, None when there is no room; OSError in listen-only mode and in bus-off."""
@@ -344,6 +344,11 @@ class MCP2515:
         answer = bytearray(2)
         self._hold(self._exchange, bytes([_READ_STATUS, 0]), answer)
         return bool(answer[1] >> 2 + 2 * n & 1)
+
+    def _start(self):
+        if self._mode is None:  # `init` has failed: it has no bit rate
+            raise OSError("the MCP2515 is not set up")
+        self._enter(self._opmod)
 
     def _enter(self, opmod):
         self._modify(_CANCTRL, _OPMOD, opmod)

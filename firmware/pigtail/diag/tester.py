@@ -109,14 +109,14 @@ class Tester:
     def _silence(self, reason):
         """What the gate has done when it mutes itself."""
         self.guard.shut()
-        self._take_all()
         self._bus.muted = True
-        self._bus.listen()
         try:
             self._kept.write(reason.encode())
         except OSError:
             reason += ", till the next start: flash does not keep it"
         self._tell("gate", "muted: " + reason)
+        self._take_all()
+        self._bus.listen()  # last: a controller that does not answer raises
 
     def status(self) -> dict:
         guard = self.guard

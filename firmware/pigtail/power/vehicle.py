@@ -1,7 +1,10 @@
 """The vehicle's state, as far as it is known: whether asking it does harm. What is not known counts as not awake."""
 
 from micropython import const
+from time import ticks_ms
 
+_OLD_MS = const(10_000)  # a state that no frame has told for as long is not known, whatever period the owner gave the signal
+_TICK_MASK = const(0x0FFFFFFF)
 _SILENT = const(15)  # data length of a row that has gone silent
 
 
@@ -17,6 +20,7 @@ class Vehicle:
         self._battery_mv = battery_mv
         self._low_mv = low_mv
         self._charging_mv = charging_mv
+        self._old = {}  # by state: tick of the frame that was found to be too old, since ticks come round
 
     def state(self) -> str:
         """ "awake", "charging", "locked", "asleep" or "unknown"."""
@@ -37,9 +41,15 @@ class Vehicle:
         return "asleep" if mv is None or mv < self._charging_mv else "charging"
 
     def _is(self, name):
-        """None while the signal was not heard, or is silent, or its value is out of range or of a frame that does not check."""
+        """None while the signal was not heard, or is old, or its value is out of range or of a frame that does not check."""
         row, index, raws = self._states[name]
-        size = self._values.ticks[row] >> 28
-        if self._values.ticks[row] == 0 or size == _SILENT or self._values.quality[index]:
+        heard = self._values.ticks[row]
+        if heard == 0 or heard >> 28 == _SILENT or self._values.quality[index]:
+            return None
+        tick = heard & _TICK_MASK
+        if self._old.get(name) == tick:
+            return None
+        if ticks_ms() - tick & _TICK_MASK > _OLD_MS:
+            self._old[name] = tick
             return None
         return self._values.raw[index] in raws

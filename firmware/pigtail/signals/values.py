@@ -9,13 +9,15 @@ from array import array
 from micropython import const
 
 _LEAST_SILENCE_MS = const(1000)
+_DAY_MS = const(86_400_000)
 
 
 @micropython.viper
 def _next_silent(
-    row: int, rows: ptr32, row_count: int, classes: ptr8, periods: ptr32, ticks: ptr32, now: int, least: int
+    row: int, rows: ptr32, row_count: int, classes: ptr8, periods: ptr32, ticks: ptr32, now: int, least: int, day: int
 ) -> int:  # fmt: skip
-    # The next row, from `row` on, that has been silent for three of its periods, and at least that long; it is marked so.
+    # The next row, from `row` on, that has been silent for three of its periods, and for `least`, or without a period for a
+    # day, long before its tick comes round; it is marked so.
     while row < row_count:
         size = int(uint(ticks[row]) >> 28)
         if size and size < 15:
@@ -27,13 +29,14 @@ def _next_silent(
                 if c < 8 and 3 * periods[c] > limit:
                     limit = 3 * periods[c]
                 s += 1
-            if limit:
-                if limit < least:
-                    limit = least
-                if ((now - ticks[row]) << 4) >> 4 > limit:
-                    silent = 15
-                    ticks[row] = int(ticks[row]) | silent << 28
-                    return row
+            if not limit:
+                limit = day
+            if limit < least:
+                limit = least
+            if ((now - ticks[row]) << 4) >> 4 > limit:
+                silent = 15
+                ticks[row] = int(ticks[row]) | silent << 28
+                return row
         row += 1
     return -1
 
@@ -65,4 +68,4 @@ class Values:
     def next_silent(self, row: int, tick: int) -> int:
         """The next row, from `row` on, that has gone silent by `tick` since this was asked last; -1 when there is none."""
         p = self._profile
-        return _next_silent(row, p.rows, p.row_count, p.classes, p.periods, self.ticks, tick, _LEAST_SILENCE_MS)
+        return _next_silent(row, p.rows, p.row_count, p.classes, p.periods, self.ticks, tick, _LEAST_SILENCE_MS, _DAY_MS)

@@ -21,8 +21,9 @@ class Air:
         """The numbers of all networks, strongest first, those not heard last. A scan takes seconds, so it is done aside."""
         count = len(self._names)
         if self._strengths is None or self._strengths[count]:  # else an earlier one hangs
-            self._strengths = bytearray(count + 1)
-            _thread.start_new_thread(_listen, (self._wlan, self._names, self._strengths))
+            strengths = bytearray(count + 1)
+            _thread.start_new_thread(_listen, (self._wlan, self._names, strengths))
+            self._strengths = strengths
         began = ticks_ms()
         while not self._strengths[count] and ticks_diff(ticks_ms(), began) < _SCAN_MS:
             beat()
