@@ -193,6 +193,15 @@ def test_fault_34_bus_off_three_times_in_ten_minutes_silences_for_good_and_recei
     assert scene.can.starts[-1] == (500_000, Controller.MODE_NORMAL)
 
 
+def test_fault_34_bus_off_that_a_listening_controller_tells_by_mistake_never_ends_in_sending():
+    scene = Scene()
+    for _ in range(2):
+        scene.bus_off(MINUTE)
+        assert scene.said[-1] == ("bus_off", "listening only")
+        scene.passes(MINUTE)
+    assert scene.can.starts == [(500_000, Controller.MODE_SILENT)] * 2
+
+
 def test_bus_off_now_and_then_does_not_silence():
     scene = Scene(silent=False)
     for _ in range(5):
