@@ -13,6 +13,7 @@ from rich.table import Table
 
 from host_tools import logs
 from host_tools.errors import InputError
+from host_tools.part import part
 from host_tools.progress import working
 from host_tools.signals import database, find, report, show
 from host_tools.signals.check import Check, check
@@ -65,7 +66,8 @@ def compile_(inputs: tuple[str, ...], out: Path | None, strict: bool, period: in
     packed = pack(profile)
     out = out or Path(f"{Path(inputs[0]).stem}.bin")
     try:
-        out.write_bytes(packed)
+        with part(out) as fresh:
+            fresh.write_bytes(packed)
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror}; name another file with -o") from error
     click.echo(

@@ -19,7 +19,7 @@ signal = "Vehicle.…"    this signal of the profile, one that nobody has to ask
 raw = [1, 2]            has one of these values
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -59,6 +59,16 @@ class Ecu:
         """Whether many may answer."""
         return self.rx_id is None
 
+    @property
+    def asked_at(self) -> tuple[int, bool, int | None]:
+        """Its address on the bus: no other has it."""
+        return self.tx_id, self.is_extended_id, self.prefix
+
+    @property
+    def answers_from(self) -> tuple[int | None, bool, int | None]:
+        """The same of its answers."""
+        return self.rx_id, self.is_extended_id, self.prefix if self.rx_prefix is None else self.rx_prefix
+
 
 @dataclass(frozen=True)
 class State:
@@ -85,11 +95,20 @@ def read(content: Mapping[str, Any]) -> Asking:
             ecus.append(_ecu(table))
         except FaultError as fault:
             raise FaultError(f"ecu {number}: {fault}") from fault
-    if len(ecus) > MOST_ECUS:
-        raise FaultError(f"{len(ecus)} ecus; a device takes {MOST_ECUS}")
-    if len({(ecu.tx_id, ecu.is_extended_id, ecu.prefix) for ecu in ecus}) < len(ecus):
-        raise FaultError("two ecus have the same tx_id: which is asked could not be told")
+    if why := conflict(ecus):
+        raise FaultError(why)
     return Asking(tuple(ecus), _states(content))
+
+
+def conflict(ecus: Sequence[Ecu]) -> str:
+    """Why one device cannot ask all of these; "" where it can."""
+    if len(ecus) > MOST_ECUS:
+        return f"{len(ecus)} ecus; a device takes {MOST_ECUS}"
+    answering = [ecu.answers_from for ecu in ecus if not ecu.functional]
+    for key, what in ("name", [ecu.name for ecu in ecus]), ("tx_id", [ecu.asked_at for ecu in ecus]), ("rx_id", answering):
+        if len(set(what)) < len(what):
+            return f"two ecus have the same {key}: which is asked, or answers, could not be told"
+    return ""
 
 
 def read_told(head: Mapping[str, Any]) -> Asking:

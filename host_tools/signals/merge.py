@@ -1,14 +1,14 @@
 """Several profiles made one."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from host_tools.errors import InputError
-from host_tools.signals import answer
-from host_tools.signals.asking import MOST_ECUS, Asking, Ecu
+from host_tools.signals import answer, asking
+from host_tools.signals.asking import Asking, Ecu
 from host_tools.signals.profile import Message, Profile
 from host_tools.signals.repair import Report
-from host_tools.signals.requests import Request
+from host_tools.signals.requests import AWAKE, Request
 
 
 def merge(profiles: Sequence[Profile], report: Report) -> Profile:
@@ -29,40 +29,53 @@ def merge(profiles: Sequence[Profile], report: Report) -> Profile:
     name, version, car = (
         _joined(getattr(part, key) for part in profiles) for key in ("name", "version", "vehicle")
     )
-    ecus = _ecus(profiles)
-    requests, windows = answer.renumbered(_asked(profiles, names, report))
+    whom = _whom(profiles, report)
+    ecus = tuple(dict.fromkeys(whom.values()))
+    if why := asking.conflict(ecus):
+        raise InputError(f"{name}: {why}")
+    requests, windows = answer.renumbered(_asked(profiles, whom, names, report))
     states = {name: state for part in reversed(profiles) for name, state in part.asking.states.items()}
     return Profile(name, version, car, (*messages.values(), *windows), Asking(ecus, states, requests))
 
 
-def _ecus(profiles: Sequence[Profile]) -> tuple[Ecu, ...]:
-    """Those of all profiles, each once. Raises InputError where two of one name differ."""
-    found: dict[str, Ecu] = {}
-    for part in profiles:
+def _whom(profiles: Sequence[Profile], report: Report) -> dict[tuple[int, str], Ecu]:
+    """By number of the profile and name there the ECU that is asked: of two at one address the first. Raises InputError where two
+    of one name or address differ."""
+    by_name: dict[str, Ecu] = {}
+    by_address: dict[tuple[int, bool, int | None], Ecu] = {}
+    whom = {}
+    for number, part in enumerate(profiles):
         for ecu in part.asking.ecus:
-            if found.setdefault(ecu.name, ecu) != ecu:
+            if by_name.setdefault(ecu.name, ecu) != ecu:
                 raise InputError(f"the ECU {ecu.name} of {part.name} is another one before it; call one of them otherwise")
-    if len(found) > MOST_ECUS:
-        raise InputError(f"{len(found)} ecus; a device takes {MOST_ECUS}, choose among them")
-    return tuple(found.values())
+            whom[number, ecu.name] = first = by_address.setdefault(ecu.asked_at, ecu)
+            if first.answers_from != ecu.answers_from:
+                raise InputError(f"the ECU {ecu.name} of {part.name} has {first.name}'s tx_id and another rx_id; leave one out")
+            if first.name != ecu.name:
+                report(f"ECU {ecu.name} of {part.name} is {first.name} before it, and asked as that says")
+    return whom
 
 
 def _asked(
-    profiles: Sequence[Profile], names: set[str], report: Report
+    profiles: Sequence[Profile], whom: Mapping[tuple[int, str], Ecu], names: set[str], report: Report
 ) -> Iterator[tuple[Request, list[Message]]]:
     """Each request once, with the messages of its windows; names that are taken are changed."""
     seen = set()
-    for part in profiles:
+    for number, part in enumerate(profiles):
         windows = {message.arbitration_id: message for message in part.messages if message.is_window}
         for request in part.asking.requests:
-            if (request.ecu, request.request) in seen:
-                text = f"{request.ecu} {request.request.hex().upper()}"
-                report(f"request {text} of {part.name} left out: it is asked already")
+            ecu = whom[number, request.ecu]
+            text = f"request {ecu.name} {request.request.hex().upper()} of {part.name} left out"
+            if (ecu.name, request.request) in seen:
+                report(f"{text}: it is asked already")
                 continue
-            seen.add((request.ecu, request.request))
+            if unsafe := set(request.states) - {AWAKE, *ecu.safe}:
+                report(f"{text}: {ecu.name} is not said to be safe to ask while {', '.join(sorted(unsafe))}")
+                continue
+            seen.add((ecu.name, request.request))
             own = [_renamed(windows[window.virtual_id], names, report) for window in request.windows]
             names.update(signal.name for message in own for signal in message.signals)
-            yield request, own
+            yield replace(request, ecu=ecu.name), own
 
 
 def _renamed(message: Message, taken: set[str], report: Report) -> Message:

@@ -173,6 +173,8 @@ def _value(table: Any, request: Request) -> Value:
     if not isinstance(table, dict) or not isinstance(table.get("fmt"), dict):
         raise FaultError('it has no "fmt"')
     form = table["fmt"]
+    if "id" not in table or "len" not in form:
+        raise FaultError('it has no "id"' if "id" not in table else 'its "fmt" has no "len"')
     for key in form.keys() - _FORM:
         raise FaultError(f'its "{key}" is not known')
     name, length = typed(table, "id", str), typed(form, "len", int)
@@ -223,12 +225,15 @@ def _range(form: dict[str, Any], signal: Signal) -> tuple[float, float] | None:
 
 def _distinct(commands: list[_Command], report: Report) -> Iterator[_Command]:
     """Each request to an ECU once, and each name once; an ECU answers at one id."""
-    seen, ids, names = set(), dict[tuple[int, int | None], Ecu](), set[str]()
+    seen, names = set(), set[str]()
+    asked, answering = dict[object, Ecu](), dict[object, Ecu]()
     for command in commands:
         request, ecu = command.asked.request, command.ecu
         text = f"{request.ecu} {request.request.hex().upper()}"
-        if ids.setdefault((ecu.tx_id, ecu.prefix), ecu) != ecu:
+        if asked.setdefault(ecu.asked_at, ecu) != ecu:
             report(f"request {text} left out: {ecu.name} answers at another id before")
+        elif (other := answering.setdefault(ecu.answers_from, ecu)) != ecu:
+            report(f"request {text} left out: {other.name} answers at that id before")
         elif (request.ecu, request.request) in seen:
             report(f"request {text} left out: it is asked already")
         else:

@@ -97,7 +97,7 @@ def _standard(table: dict[str, Any], safe: Mapping[str, tuple[str, ...]], standa
     """One request for each parameter; several of the names may be in one."""
     by_request: dict[bytes, list[Value]] = {}
     for name in typed(table, "obd", list):
-        if name not in standard:
+        if not isinstance(name, str) or name not in standard:
             raise FaultError(f'"{name}" is no standard value; `pigtail signals show obd2` has those of one frame')
         request, value = standard[name]
         by_request.setdefault(request, []).append(value)

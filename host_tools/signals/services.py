@@ -24,12 +24,16 @@ def fault(request: bytes) -> str:
     if service not in REPEATED:
         return "its service reads no values"
     one = 1 + REPEATED[service]
-    if service == _BY_IDENTIFIER and len(request) in reads()[service]:
+    if service == _BY_IDENTIFIER and len(request) in _lengths(service):
         several = identifiers(request)
         return "it has an identifier twice" if len(set(several)) < len(several) else ""
-    if not one <= len(request) <= one + _OPTIONAL.get(service, 0) or len(request) not in reads()[service]:
+    if not one <= len(request) <= one + _OPTIONAL.get(service, 0) or len(request) not in _lengths(service):
         return f"service {service:02X} takes one identifier of {REPEATED[service]} bytes at a time"
     return ""
+
+
+def _lengths(service: int) -> tuple[int, ...]:
+    return tuple(reads()[service])
 
 
 def identifiers(request: bytes) -> list[bytes]:

@@ -150,7 +150,9 @@ def test_faults_of_an_ecu_are_named(changes: dict[str, object], fault: str) -> N
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        ({"ecus": [ECUS[0], ECUS[0] | {"name": "twin"}]}, "two ecus have the same tx_id"),
+        ({"ecus": [ECUS[0], ECUS[0] | {"name": "twin", "rx_id": 0x7AA}]}, "two ecus have the same tx_id"),
+        ({"ecus": [ECUS[0], ECUS[0] | {"name": "twin", "tx_id": 0x7A2}]}, "two ecus have the same rx_id"),
+        ({"ecus": [ECUS[0], ECUS[0] | {"tx_id": 0x7A2, "rx_id": 0x7AA}]}, "two ecus have the same name"),
         ({"ecus": [ECUS[0] | {"tx_id": n} for n in range(17)]}, "17 ecus; a device takes 16"),
         ({"ecus": [7]}, '"ecus" must be a list of dict'),
         ({"states": {"parked": {}}}, 'states: "parked" is none; known are locked, charging, awake'),

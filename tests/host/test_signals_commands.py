@@ -332,3 +332,12 @@ def test_the_kona_is_known_but_for_one_frame() -> None:
     log = DATA / "kona-ev" / "kona2019_230112-7_pcan0_ccan1.log.gz"
     done = run(ROOT, "check", str(KONA), "--log", str(log), "--channel", "0")
     assert "24,262 of 24,263 (99.99 %) of the frames" in done.stdout and done.returncode == 0
+
+
+def test_fault_45_full_disk_leaves_the_profile_that_was_there(tmp_path: Path) -> None:
+    (tmp_path / "car.bin").write_bytes(b"the good one")
+    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512)); from host_tools.cli import main; main()"
+    argv = [sys.executable, "-c", limit, "signals", "compile", "demo-ev", "-o", str(tmp_path / "car.bin")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "cannot write" in done.stderr, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["car.bin"] and (tmp_path / "car.bin").read_bytes() == b"the good one"

@@ -80,6 +80,7 @@ def test_range_that_is_only_rounded_is_none(tmp_path: Path) -> None:
         (COMMAND | {"color": 1}, 'command 2 (7E4 220101) left out: its "color" is not known'),
         (COMMAND, "request 7E4 220101 left out: it is asked already"),
         (COMMAND | {"rax": "7EE"}, "request 7E4 220101 left out: 7E4 answers at another id before"),
+        (COMMAND | {"hdr": "7E3", "rax": "7EC"}, "request 7E3 220101 left out: 7E4 answers at that id before"),
         (7, "command 2 left out: it is no object"),
         (form(blsb=True), 'signal SOC of 220101 left out: its "blsb" is not known'),
         (form(len=65), "signal SOC of 220101 left out: signal SOC: 65 bits from bit 0 do not fit"),
@@ -92,6 +93,8 @@ def test_range_that_is_only_rounded_is_none(tmp_path: Path) -> None:
         (form(map={"1" * 5000: {"value": "ON"}}), 'signal SOC of 220101 left out: its "map" is not made as'),
         (COMMAND | {"freq": 10**400}, 'command 2 (7E4 220101) left out: its "freq" is no time in seconds'),
         (form(div=0), 'signal SOC of 220101 left out: its "div" is no number that can be used'),
+        (COMMAND | {"signals": [{"fmt": {"len": 8}}]}, 'signal 1 of 220101 left out: it has no "id"'),
+        (COMMAND | {"signals": [{"id": "X", "fmt": {}}]}, 'signal X of 220101 left out: its "fmt" has no "len"'),
         (COMMAND | {"signals": [{"id": "X"}]}, 'signal X of 220101 left out: it has no "fmt"'),
     ],
 )

@@ -117,6 +117,7 @@ def test_state_by_what_is_asked_would_never_be_known(tmp_path: Path) -> None:
         ('"220101"', '"2E0101"', 'request 1: "2E0101" cannot be asked: its service is none that the device'),
         ('"220101"', '"1902FF"', 'request 1: "1902FF" cannot be asked: its service reads no values'),
         ('"220101"', '"22010102"', 'request 1: "22010102" cannot be asked: service 22 takes one identifier'),
+        ('"220101"', f'"22{"01" * 300}"', 'request 1: "22010101'),
         ('"220101"', '"22 01 zz"', 'request 1: "request" must be bytes in hexadecimal'),
         ('"220101"', '""', 'request 1: "" cannot be asked'),
         ("period_ms = 1000", "period_ms = 99", 'request 1: "period_ms" must be in 100 to 3600000'),
@@ -157,6 +158,7 @@ def refused(text: str, fault: str, folder: Path) -> None:
         (HEAD + WIDE, "Vehicle.Soc cannot be read: its 64 bits lie in 9 bytes; 8 can be read"),
         (HEAD + REQUEST + REQUEST.replace("Vehicle.Soc", "Vehicle.Other"), "battery is asked twice for 220101"),
         (HEAD + OBD.replace("EngineSpeed", "Warp"), 'request 1: "Warp" is no standard value'),
+        (HEAD + OBD.replace('"EngineSpeed"', '["EngineSpeed"]'), 'request 1: "[\'EngineSpeed\']" is no standard value'),
         (HEAD + OBD.replace('"EngineSpeed"', ""), 'request 1: "obd" is empty'),
         (HEAD + OBD + 'request = "010C"', 'request 1: unknown key "request"'),
         (HEAD, '"signals" is missing'),
@@ -202,8 +204,33 @@ def test_profiles_are_merged_with_what_they_ask(tmp_path: Path) -> None:
     assert unpack(pack(profile)) == profile
     with pytest.raises(Exception, match="the ECU battery of car is another one before it"):
         merge([extra, load((HEAD + REQUEST).replace("0x7EC", "0x7ED"), tmp_path)], print)
+    with pytest.raises(InputError, match="the ECU other of car has battery's tx_id and another rx_id"):
+        merge([extra, load((HEAD + REQUEST).replace("0x7EC", "0x7EE").replace('"battery"', '"other"'), tmp_path)], print)
     both = merge([demo, extra], print)
     assert len(both.asking.requests) == 3 and demo.messages == tuple(m for m in both.messages if not m.is_window)
+
+
+def test_one_ecu_under_two_names_is_asked_under_the_first(tmp_path: Path) -> None:
+    lines: list[str] = []
+    asked = load(HEAD + REQUEST, tmp_path)
+    other = (HEAD + REQUEST + REQUEST.replace("220101", "220102").replace("Soc", "Soh")).replace('"battery"', '"other"')
+    profile = merge([asked, load(other, tmp_path)], lines.append)
+    assert lines == [
+        "ECU other of car is battery before it, and asked as that says",
+        "request battery 220101 of car left out: it is asked already",
+    ]
+    assert [(one.ecu, one.request.hex()) for one in profile.asking.requests] == [("battery", "220101"), ("battery", "220102")]
+    assert [ecu.name for ecu in profile.asking.ecus] == ["battery", "all"] and unpack(pack(profile)) == profile
+
+
+def test_what_is_safe_for_an_ecu_by_its_other_name_only_is_left_out(tmp_path: Path) -> None:
+    lines: list[str] = []
+    charging = REQUEST.replace("period_ms = 1000", 'period_ms = 1000\nwhile = ["charging"]')
+    careful = load((HEAD + REQUEST).replace('safe = ["charging"]', ""), tmp_path)
+    other = (HEAD + charging.replace("220101", "220102").replace("Soc", "Soh")).replace('"battery"', '"other"')
+    profile = merge([careful, load(other, tmp_path)], lines.append)
+    assert lines[-1] == "request battery 220102 of car left out: battery is not said to be safe to ask while charging"
+    assert [one.request.hex() for one in profile.asking.requests] == ["220101"]
 
 
 def test_check_of_a_recording_leaves_out_what_is_asked_for(tmp_path: Path) -> None:
