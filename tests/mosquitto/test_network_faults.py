@@ -25,6 +25,20 @@ def test_fault_21_half_open_for_good_is_noticed_and_left(mosquitto: Make) -> Non
     assert scene.device.connections == 2 and "ETIMEDOUT" in str(scene.simulation.status["link"])
 
 
+def test_fault_21_broker_that_says_nothing_leaves_its_place_to_the_next_of_the_list_and_takes_it_back(mosquitto: Make) -> None:
+    def back(scene: Scene) -> None:
+        assert scene.moved and scene.moved.connections == 1
+        scene.device.open()
+        scene.moved.reset()
+
+    acts = {8.0: lambda scene: scene.device.shut(), 45.0: back}
+    report, scene = drive(mosquitto(), 70.0, at=acts, speed=6.0, moved_to="127.0.0.2", config={"mqtt.brokers": ["127.0.0.2"]})
+    assert_all_came(report)
+    status = scene.simulation.status["broker"]
+    assert scene.moved and scene.moved.connections == 1 and scene.device.connections >= 2
+    assert isinstance(status, dict) and status["host"] != "127.0.0.2"
+
+
 class ResetAt(Tamper):
     """Resets the connection behind the n-th byte of what the device sends, or of what the broker does."""
 

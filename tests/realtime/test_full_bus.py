@@ -1,4 +1,5 @@
-"""A full bus, 4,000 frames/s at real time into a queue of 64: none is dropped, whatever the way to the broker does, whoever is asked.
+"""A full bus, 4,000 frames/s at real time into a queue of 64: none is dropped, whatever the way to the broker does, whoever is
+asked.
 
 A machine that is slow or halts the firmware for a while adds drops and takes none away: of up to three runs one without any is
 proof that the firmware keeps up. The books balance in all of them.
