@@ -15,7 +15,7 @@ st_min = 20             the least time between two of them: 0 to 127 ms, 0xF1 to
 pad = 0xAA              fills the frames that go to it up to eight bytes; 0 without it
 timeout_ms = 1000       how long its answer may be in coming (ISO 14229-2, P2)
 [states.charging]       the vehicle is charging, locked or awake while
-signal = "Vehicle.…"    this signal of the profile, one that nobody has to ask for; what was told in the last 10 s counts,
+signal = "Vehicle.…"    this signal of the profile, one that nobody has to ask for; what was told in the last 5 s counts,
 raw = [1, 2]            has one of these values
 """
 

@@ -3,7 +3,7 @@
 from micropython import const
 from time import ticks_ms
 
-_OLD_MS = const(10_000)  # a state that no frame has told for as long is not known, whatever period the owner gave the signal
+_OLD_MS = const(5000)  # a state that no frame has told for as long is not known, whatever period the owner gave the signal
 _TICK_MASK = const(0x0FFFFFFF)
 _SILENT = const(15)  # data length of a row that has gone silent
 
