@@ -388,6 +388,12 @@ def test_fault_37_flow_controls_flood(tmp_path: Path) -> None:
     assert len(said) == 51 and said[50] == (55.0, RX, "027e000000000000")
 
 
+def test_ends_may_be_inf(tmp_path: Path) -> None:
+    head = HEAD.replace("60]", "inf]") + 'silent_while = ["locked"]\n'
+    car = misbehaving(tmp_path, 'request = "3e"\ntimes = inf\nuntil = inf\nnrc = 0x21', head=head)
+    assert [car.asks("3e00", at) for at in (0, 29, 1e9)] == ["7f3e21", "7f3e21", ""]
+
+
 def test_alarm_goes_off_when_the_locked_car_is_asked(tmp_path: Path) -> None:
     car = Car(tmp_path, HEAD + 'alarm_while = ["locked"]\n')
     for tx, at in (TX, 29.9), (0x123, 40), (TX, 60):
@@ -414,11 +420,20 @@ def test_ecu_that_sleeps_says_nothing(tmp_path: Path) -> None:
         (HEAD.replace("0x7e0", "0x20000000"), 'ecu 1: "tx_id" must be from 0 to 0x1fffffff, not 536870912'),
         (HEAD.replace("30, 60", "60, 30"), "state locked: give"),
         (HEAD + 'alarm_while = ["asleep"]', 'ecu 1: alarm_while: there is no state "asleep"'),
+        (HEAD + 'alarm_while = [["locked"]]', "ecu 1: alarm_while: there is no state \"['locked']\""),
+        (HEAD + "silent_while = [{}]", 'ecu 1: silent_while: there is no state "{}"'),
         (HEAD + "prefix = 1", "ecu 1: prefix and rx_prefix: give both or neither"),
         (HEAD + "services = [0x27]", "ecu 1: service 27 is not one that a virtual ECU knows"),
         (HEAD + "delay_ms = -1", 'ecu 1: "delay_ms" must be a number from 0 on, not -1'),
+        (HEAD + "delay_ms = inf", 'ecu 1: "delay_ms" must be 3600000 at most, not inf'),
         (HEAD + 'pad = "some"', 'ecu 1: "pad" must be of type int'),
         (HEAD + '[ecus.dids]\nf1 = "00"', 'ecu 1: dids: "f1" is no identifier: give 4 hexadecimal digits'),
+        (HEAD + '[ecus.dids]\n"-101" = "00"', 'dids: "-101" is no identifier: give 4 hexadecimal digits'),
+        (HEAD + '[ecus.dids]\n"1_01" = "00"', 'dids: "1_01" is no identifier'),
+        (HEAD + '[ecus.pids]\n"+1" = "00"', 'pids: "+1" is no identifier: give 2 hexadecimal digits'),
+        (HEAD + '[ecus.pids]\n" 1" = "00"', 'pids: " 1" is no identifier'),
+        (HEAD + '[[ecus.codes]]\ncode = "P0420"\nextended = { "-1" = "05" }', 'ecu 1: code 1: "-1" is no identifier'),
+        (HEAD + '[[ecus.codes]]\ncode = "P0420"\nsince = inf', 'ecu 1: code 1: "since" must be 3600000 at most'),
         (HEAD + '[ecus.dids]\nf190 = "0"', "ecu 1: dids: \"f190\": '0' are no bytes"),
         (HEAD + "[ecus.dids]\nf190 = 1", 'ecu 1: dids: "f190": 1 is no value'),
         (HEAD + "[ecus.dids]\nf190 = " + "[" * 5000, "not TOML: "),
@@ -432,6 +447,15 @@ def test_ecu_that_sleeps_says_nothing(tmp_path: Path) -> None:
         (HEAD + '[[ecus.behaviours]]\nframes = ["000000000000000000"]', "frames: a frame has eight bytes at most"),
         (HEAD + "[[ecus.behaviours]]\nsilent = 1", '"silent" must be true or false, not 1'),
         (HEAD + "[[ecus.behaviours]]\ncopies = 0", "copies: from 1 on"),
+        (HEAD + "[[ecus.behaviours]]\ndelay_ms = inf", 'behaviour 1: "delay_ms" must be 3600000 at most'),
+        (HEAD + "[[ecus.behaviours]]\npending_ms = inf", 'behaviour 1: "pending_ms" must be 3600000 at most'),
+        (HEAD + "[[ecus.behaviours]]\ncopies_ms = 3600001", 'behaviour 1: "copies_ms" must be 3600000 at most, not 3600001'),
+        (HEAD + "[[ecus.behaviours]]\nsplit_ms = inf", 'behaviour 1: "split_ms" must be 3600000 at most'),
+        (HEAD + "[[ecus.behaviours]]\npending = 10001", 'behaviour 1: "pending" must be from 0 to 10000, not 10001'),
+        (HEAD + "[[ecus.behaviours]]\ncopies = 536870911", 'behaviour 1: "copies" must be from 0 to 10000'),
+        (HEAD + "[[ecus.behaviours]]\nflow_controls = 536870911", 'behaviour 1: "flow_controls" must be from 0 to 10000'),
+        (HEAD + "[[ecus.behaviours]]\npending = 36\npending_ms = 100_001", "pending times pending_ms: 3600000 at most"),
+        (HEAD + "[[ecus.behaviours]]\ncopies = 36\ncopies_ms = 100_001", "copies times copies_ms: 3600000 at most"),
         (HEAD + '[[ecus.behaviours]]\nanswer = ""', "answer: at least one byte"),
         (HEAD + "[[ecus.behaviours]]\nnrc = 256", '"nrc" must be from 0 to 0xff'),
     ],

@@ -10,7 +10,7 @@ prefix = 0x07             extended and mixed addressing: the first byte of reque
 functional = [0x7df]      ids at which all are asked; left out: 0x7df, or 0x18db33f1 for 29 bits
 services = [0x22, 0x3e]   left out: 10, 14, 19, 22, 3e; OBD's where there are pids, freeze or infos; 21 where there are locals
 sessions = [1]            that it takes
-delay_ms = 5              until it answers
+delay_ms = 5              until it answers; an hour at most, as all that is in ms
 pad = 0xaa                fills its frames; "none": they are as short as can be
 block_size = 0, st_min = 0     asked of testers whose requests are long
 alarm_while = ["locked"]  states in which a frame to it sets off the alarm
@@ -24,6 +24,7 @@ request = "22 01 01"
 pending = 3
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
@@ -52,6 +53,9 @@ _KEYS = {
 }  # fmt: skip
 _CODE_KEYS = {"code", "status", "since", "until", "permanent", "snapshot", "extended"}
 _FRAME, _ALWAYS_SINGLE = 8, 6  # bytes
+_ENDLESS = {"until", "times"}  # may be inf
+_COUNTS = {"pending", "copies", "flow_controls"}  # of frames that are made at once
+_MOST_FRAMES, _MOST = 10_000, 3_600_000  # the latter of ms and s
 
 
 def load_all(paths: Sequence[Path]) -> tuple[Facts, ...]:
@@ -137,12 +141,9 @@ def _values(table: dict[str, Any], size: int) -> dict[int, Value]:
 
 def _identifier(text: str, size: int) -> int:
     digits = text.lower().removeprefix("0x")
-    try:
-        if len(digits) == 2 * size:
-            return int(digits, 16)
-    except ValueError:
-        pass
-    raise FaultError(f'"{text}" is no identifier: give {2 * size} hexadecimal digits')
+    if not re.fullmatch(f"[0-9a-f]{{{2 * size}}}", digits):
+        raise FaultError(f'"{text}" is no identifier: give {2 * size} hexadecimal digits')
+    return int(digits, 16)
 
 
 def _code(table: Any) -> Code:
@@ -171,6 +172,9 @@ def _behaviour(table: Any) -> Behaviour:
         raise FaultError("answer: at least one byte; or silent = true")
     if not read.copies:
         raise FaultError("copies: from 1 on; or silent = true")
+    for key, whole_ms in ("pending", read.pending * read.pending_ms), ("copies", read.copies * read.copies_ms):
+        if whole_ms > _MOST:
+            raise FaultError(f"{key} times {key}_ms: {_MOST} at most")
     return read
 
 
@@ -185,7 +189,7 @@ def _spans(name: str, said: Any) -> Spans:
 
 def _while(table: dict[str, Any], key: str, states: Mapping[str, Spans]) -> Spans:
     for name in _list(table, key):
-        if name not in states:
+        if not isinstance(name, str) or name not in states:
             raise FaultError(f'{key}: there is no state "{name}" under [states]')
     return tuple(span for name in _list(table, key) for span in states[name])
 
@@ -213,7 +217,8 @@ def _flag(table: dict[str, Any], key: str) -> bool:
 def _number(table: dict[str, Any], key: str, most: int, default: int = 0) -> int:
     number: int = typed(table, key, int) if key in table else default
     if not 0 <= number <= most:
-        raise FaultError(f'"{key}" must be from 0 to {most:#x}, not {number}')
+        told = most if key in _COUNTS else f"{most:#x}"
+        raise FaultError(f'"{key}" must be from 0 to {told}, not {number}')
     return number
 
 
@@ -225,6 +230,8 @@ def _quantity(table: dict[str, Any], key: str, default: float) -> float:
     said = table.get(key, default)
     if not _is_quantity(said) or said < 0:
         raise FaultError(f'"{key}" must be a number from 0 on, not {said!r}')
+    if said > _MOST and key not in _ENDLESS:
+        raise FaultError(f'"{key}" must be {_MOST} at most, not {said!r}')
     return float(said)
 
 
@@ -243,7 +250,7 @@ _READ: dict[Any, Callable[[dict[str, Any], str], Any]] = {
     bool: _flag,
     float: lambda table, key: _quantity(table, key, 0.0),
     float | None: lambda table, key: _quantity(table, key, 0.0),
-    int: lambda table, key: _number(table, key, _EXTENDED),
+    int: lambda table, key: _number(table, key, _MOST_FRAMES if key in _COUNTS else _EXTENDED),
     int | None: lambda table, key: _number(table, key, 0xFF if key == "nrc" else _EXTENDED),
     tuple[bytes, ...]: lambda table, key: tuple(_named(key, hexadecimal, data) for data in _list(table, key)),
 }
