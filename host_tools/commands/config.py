@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from host_tools.config import draft, firmware, places, secrets, text
+from host_tools.config import draft, firmware, places, secrets, text, usable
 from host_tools.config.draft import Config
 from host_tools.config.keys import KEYS, of
 from host_tools.config_changes import change, write, write_far
@@ -145,6 +145,7 @@ def edit(where: Where, dry_run: bool, yes: bool) -> None:
                 after = secrets.restored(draft.parse_toml(said, "the text"), before)
                 kept = {name: before[name] for name in draft.COUNTED if name in before}
                 after = draft.changed(after, kept)
+                usable.check_changes(before, after)
                 break
             except InputError as error:
                 if yes or not click.confirm(f"{error}\nEdit again?", default=True, err=True):
@@ -168,6 +169,7 @@ def push(where: places.OnDevice | Far, dry_run: bool, as_json: bool, source: Pat
     with opened(where):
         before = where.read()
         after = secrets.restored(given, before)
+        usable.check_changes(before, after)
         if isinstance(where, Far):
             write_far(where, before, after, dry_run, as_json)
         else:

@@ -1,19 +1,16 @@
 """A configuration that is worked on: parsed, changed key by key, compared, put into bytes."""
 
 import json
-import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from host_tools.config import firmware, secrets
+from host_tools.config import firmware, secrets, usable
 from host_tools.config.keys import EXAMPLES, KEYS, of
 from host_tools.errors import InputError
 
 Config = dict[str, Any]
 COUNTED = "schema", "version"  # by us
-_HOSTS = "mqtt.host", "clock.host"
-_NO_HOST = re.compile(r"[\s\x00-\x1f\x7f/@]")
 _FORMS: dict[object, str] = {list: "a JSON list", dict: 'a JSON object, such as {"Vehicle.Speed": 500}', str: "a text"}
 
 
@@ -92,9 +89,7 @@ def value(text: str) -> tuple[str, Any]:
             example = f", such as {EXAMPLES[name]}" if name in EXAMPLES else ""
             raise InputError(f"{name}: takes {_FORMS.get(key.kind, key.takes)}{example}") from None
     firmware.check_value(name, found)
-    hosts = [found] if name in _HOSTS else found if name == "mqtt.brokers" else []
-    if any(_NO_HOST.search(str(host)) for host in hosts):
-        raise InputError(f"{name}: is no host: give a name or an address alone, which has no blank and none of / @ in it")
+    usable.check(name, found)
     return name, found
 
 

@@ -71,10 +71,14 @@ def bad_values() -> Iterator[tuple[str, str]]:
 HOSTS = [("mqtt.host", "a\tb"), ("mqtt.host", " a"), ("clock.host", "a b"), ("mqtt.server_name", "a b")]
 HOSTS += [("mqtt.brokers", '["a", "b c"]'), ("mqtt.host", "mqtt://broker"), ("mqtt.host", "me@broker"), ("clock.host", "a/b")]
 HOSTS += [("device", value) for value in ("a/b", "+", "a#", "a b", "$a", '"a\\u0000"')]
+HOSTS += [("mqtt.host", "192.0.2.7:1883"), ("mqtt.host", "broker:8883"), ("clock.host", "ntp.example:123")]
+SERVICES = [("requests.services", value) for value in ("11", "0x22", "zz", "2", "22,19", "2204", "2 2")]
+PROFILES = [("requests.profile", value) for value in ("xyz", "0badcaf", "0x1234", "0badcaf ")]
+PREFIXES = [("homeassistant", value) for value in ("home/#", "+", " home", "home ", "50%s", '"a\\u0000"')]
 ALMOST = [("can.bitrate", "5"), ("command.key", "abc"), ("mqtt.brokers", '["a:0"]')]
 
 
-@pytest.mark.parametrize(("key", "value"), [*bad_values(), *ALMOST, *HOSTS])
+@pytest.mark.parametrize(("key", "value"), [*bad_values(), *ALMOST, *HOSTS, *SERVICES, *PROFILES, *PREFIXES])
 def test_bad_value_of_every_key_is_one_line_and_status_2_and_nothing_is_written(
     key: str, value: str, pigtail: Any, tmp_path: Path
 ) -> None:
@@ -82,6 +86,66 @@ def test_bad_value_of_every_key_is_one_line_and_status_2_and_nothing_is_written(
     status, out, err = pigtail("config", "set", "--file", path, f"{key}={value}")
     assert (status, out) == (2, "") and err.startswith(f"pigtail: error: {key}: "), err
     assert err.count("\n") == 1 and not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("mqtt.host", value) for value in ("192.0.2.7", "broker.example", "2001:db8::7", "[2001:db8::7]:1883", "fe80::1")),
+        ("mqtt.brokers", ["192.0.2.7:1883"]),
+        *(("requests.services", value) for value in ("", "22", "0a1A", "22 3e\t19", "010203050607090A121317181A2119223E")),
+        *(("requests.profile", value) for value in ("", "0badcafe", "0BADCAFE")),
+        *(("homeassistant", value) for value in ("", "homeassistant", "my/home", "a b", "häuser")),
+    ],
+)
+def test_value_that_a_device_can_use_is_taken(key: str, value: str | list[str], pigtail: Any, tmp_path: Path) -> None:
+    path = tmp_path / "draft.json"
+    status, _, err = pigtail("config", "set", "--file", path, f"{key}={value if isinstance(value, str) else json.dumps(value)}")
+    assert (status, json.loads(path.read_bytes())[key]) == (0, value), err
+
+
+def test_port_in_a_host_is_told_its_key_and_services_those_that_there_are(pigtail: Any, tmp_path: Path) -> None:
+    for pair, says in (
+        ("mqtt.host=192.0.2.7:1883", "mqtt.host: takes no port: give that as mqtt.port"),
+        ("clock.host=ntp:123", "clock.host: takes no port: give that as clock.port"),
+        ("requests.services=2211", "requests.services: 11 may never be asked; those that may are 01 02"),
+    ):
+        assert says in pigtail("config", "set", "--file", tmp_path / "draft.json", pair)[2]
+
+
+USELESS = {"mqtt.host": "192.0.2.7:1883", "requests.services": "11", "requests.profile": "xyz", "homeassistant": "home/#"}
+
+
+@pytest.mark.parametrize("key", USELESS)
+def test_value_that_no_device_can_use_is_refused_in_edit_and_push_too(
+    key: str, kona: Path, pigtail: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, device = kona.read_bytes(), Slow(monkeypatch)
+    editor(monkeypatch, kona.parent, (f"{key} = ", f"{key} = {json.dumps(USELESS[key])} # "))
+    status, _, err = pigtail("config", "edit", "--file", kona, "--yes")
+    assert (status, kona.read_bytes()) == (2, content), err
+    assert err.startswith(f"pigtail: error: {key}: ") and err.count("\n") == 1
+    kona.write_text(json.dumps({key: USELESS[key]}))
+    status, _, err = pigtail("config", "push", "--port", "tty", kona)
+    assert (status, device.files) == (2, {}), err
+    assert err.startswith(f"pigtail: error: {key}: ") and err.count("\n") == 1
+
+
+def test_device_that_has_what_no_device_can_use_is_shown_pulled_changed_and_mended(
+    kona: Path, pigtail: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = Slow(monkeypatch)
+    device.files["/config.json"] = draft.content(USELESS)
+    assert pigtail("config", "get", "--port", "tty", "mqtt.host") == (0, "192.0.2.7:1883\n", "")
+    assert pigtail("config", "pull", "--port", "tty", kona)[0] == 0
+    assert pigtail("config", "push", "--port", "tty", kona)[:2] == (0, "nothing changes\n")
+    assert pigtail("config", "set", "--file", kona, "batch_ms=600")[0] == 0
+    editor(monkeypatch, kona.parent, ("batch_ms = 600", "batch_ms = 700"))
+    assert pigtail("config", "edit", "--file", kona, "--yes")[0] == 0
+    assert pigtail("config", "push", "--port", "tty", kona)[0] == 0
+    assert pigtail("config", "set", "--port", "tty", "mqtt.host=192.0.2.7")[0] == 0
+    after = json.loads(device.files["/config.json"])
+    assert (after["mqtt.host"], after["batch_ms"], after["homeassistant"]) == ("192.0.2.7", 700, "home/#")
 
 
 @pytest.mark.parametrize("value", ["{},5", "{},000", '"{},5"'])
