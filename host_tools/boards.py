@@ -4,7 +4,7 @@ The file says what a board is; its `board.py` is what the firmware imports as `b
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,15 @@ _FLASH_SIZES = (4 * MIB, 8 * MIB, 16 * MIB)
 _PINS = (
     "can_tx", "can_rx", "can_standby", "can_power", "sck", "mosi", "miso", "cs", "interrupt", "led", "ignition", "battery"
 )  # fmt: skip
-_MOST_PIN = 48
+_OUTPUTS = {"can_tx", "can_standby", "can_power", "sck", "mosi", "cs", "led"}
+# From the "GPIO Summary" of ESP-IDF's guide, API reference, Peripherals, of each chip.
+_FREE_PINS = {  # there, and not the flash's or the PSRAM's
+    "esp32": (*range(6), *range(12, 20), *range(21, 24), *range(25, 28), *range(32, 40)),
+    "esp32s3": (*range(22), *range(33, 49)),
+    "esp32c3": (*range(12), *range(18, 22)),
+}
+_INPUT_ONLY = {"esp32": range(34, 40), "esp32s3": (), "esp32c3": ()}
+_ADC1 = {"esp32": range(32, 40), "esp32s3": range(1, 11), "esp32c3": range(5)}
 WAKE_PINS = {  # those that wake the chip from deep sleep
     "esp32": (0, 2, 4, *range(12, 16), *range(25, 28), *range(32, 40)), "esp32s3": range(22), "esp32c3": range(6),
 }  # fmt: skip
@@ -94,7 +102,7 @@ def load(name: str) -> Board:
         raise InputError(f"there is no board {name!r}; there are {', '.join(names())}")
     try:
         facts = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"boards/{name}/board.toml: {error}") from error
     try:
         return _board(name, facts)
@@ -180,8 +188,7 @@ def _check_pins(board: Board) -> None:
     for pin, number in pins.items():
         if pin not in _PINS:
             raise ValueError(f"pins: {pin} is not known here; there are {', '.join(_PINS)}")
-        if type(number) is not int or not 0 <= number <= _MOST_PIN:
-            raise ValueError(f"pins: {pin} is {number!r}, but pins are numbered from 0 to {_MOST_PIN}")
+        _check_pin(board.chip, pin, number)
     if len(set(pins.values())) < len(pins):
         raise ValueError("pins: two have the same number")
     if ("battery" in pins) != (board.divider is not None):
@@ -190,11 +197,24 @@ def _check_pins(board: Board) -> None:
         _check_waking(board, {pin: pins[pin] for pin in (board.bus_pin, "ignition") if pin in pins})
 
 
+def _check_pin(chip: str, pin: str, number: object) -> None:
+    if type(number) is not int or number not in _FREE_PINS[chip]:
+        raise ValueError(f"pins: {pin} is {number!r}, but an {chip} has {_told(_FREE_PINS[chip])} to use")
+    if pin in _OUTPUTS and number in _INPUT_ONLY[chip]:
+        raise ValueError(f"pins: {pin} is {number}, but {_told(_INPUT_ONLY[chip])} of an {chip} are inputs only")
+    if pin == "battery" and number not in _ADC1[chip]:
+        raise ValueError(f"pins: {pin} is {number}, but beside Wi-Fi an {chip} measures at {_told(_ADC1[chip])} only (ADC1)")
+
+
+def _told(pins: Iterable[int]) -> str:
+    return ", ".join(map(str, pins))
+
+
 def _check_waking(board: Board, wakes: Mapping[str, int]) -> None:
     able = WAKE_PINS[board.chip]
     for pin, number in wakes.items():
         if number not in able:
-            told = ", ".join(map(str, able))
+            told = _told(able)
             raise ValueError(f"pins: {pin} is {number}, but an {board.chip} is woken by {told} only; or say sleeps = false")
     if board.chip == "esp32c3" and "ignition" in wakes and not board.ignition_low:
         raise ValueError("ignition_low: the bus wakes an esp32c3 by a low pin, so the ignition must, too; or say sleeps = false")

@@ -65,6 +65,12 @@ def test_planted_board_is_fine_as_it_is(planted: Path) -> None:
         ("cs = 5", "", "pins: cs is missing"),
         ("cs = 5", "cs = 49", "pins: cs is 49"),
         ("cs = 5", 'cs = "5"', "pins: cs is '5'"),
+        ("cs = 5", "cs = true", "pins: cs is True"),
+        *(("cs = 5", f"cs = {n}", f"pins: cs is {n}, but an esp32 has 0, 1, ") for n in (-1, 6, 11, 20, 24, 28, 31, 40)),
+        *(("cs = 5", f"cs = {n}", f"pins: cs is {n}, but 34, 35, 36, 37, 38, 39 of an esp32 are inputs only") for n in (35, 39)),
+        *((f"{pin} = ", f"{pin} = 36 #", f"pins: {pin} is 36, but 34, ") for pin in ("led", "sck", "mosi")),
+        ("battery = 34", "battery = 25", "pins: battery is 25, but beside Wi-Fi an esp32 measures at 32, 33, 34, "),
+        ("[pins]", "colours = " + "[" * 5000 + "\n[pins]", "recursion"),
         ("cs = 5", "cs = 18", "pins: two have the same number"),
         ("cs = 5", "cs = 5\nchip_select = 6", "pins: chip_select is not known here"),
         ("battery = 34", "", "divider: a pin battery needs one"),
@@ -88,6 +94,43 @@ def test_bad_board_is_one_line(planted: Path, line: str, instead: str, says: str
 
 
 C3 = (paths.BOARDS / "esp32c3-can" / "board.toml").read_text().replace("esp32c3-can", "esp32-mcp2515")
+
+
+S3 = (paths.BOARDS / "esp32s3-can" / "board.toml").read_text().replace("esp32s3-can", "esp32-mcp2515")
+OUTPUTS = "can_tx", "can_standby", "can_power"
+T_CAN = (paths.BOARDS / "lilygo-t-can485" / "board.toml").read_text().replace("lilygo-t-can485", "esp32-mcp2515")
+NATIVE = (paths.BOARDS / "esp32-sn65hvd230" / "board.toml").read_text().replace("esp32-sn65hvd230", "esp32-mcp2515")
+
+
+@pytest.mark.parametrize(
+    ("text", "pin", "number", "says"),
+    [
+        *((S3, "led", n, "but an esp32s3 has 0, 1, ") for n in (22, 25, 26, 32, 49)),
+        *((S3, "battery", n, "but beside Wi-Fi an esp32s3 measures at 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 only") for n in (0, 11)),
+        *((C3, "led", n, "but an esp32c3 has 0, 1, ") for n in (12, 17, 22)),
+        (C3, "battery", 5, "but beside Wi-Fi an esp32c3 measures at 0, 1, 2, 3, 4 only (ADC1)"),
+        *((T_CAN, pin, 37, "but 34, 35, 36, 37, 38, 39 of an esp32 are inputs only") for pin in OUTPUTS),
+    ],
+)
+def test_pin_that_the_chip_lacks_or_cannot_use_is_one_line(planted: Path, text: str, pin: str, number: int, says: str) -> None:
+    planted.write_text(text.replace(f"\n{pin} = ", f"\n{pin} = {number} # ", 1))
+    with pytest.raises(InputError) as caught:
+        boards.load("esp32-mcp2515")
+    told = str(caught.value)
+    assert told.startswith(f"boards/esp32-mcp2515/board.toml: pins: {pin} is {number}, {says}") and "\n" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "pin", "number"),
+    [
+        *((NATIVE, "led", n) for n in (0, 3, 12, 19, 21, 23, 25, 27)), *((NATIVE, "can_rx", n) for n in (35, 39)),
+        *((NATIVE, "battery", n) for n in (35, 39)), *((S3, "led", n) for n in (0, 21, 33, 48)),
+        *((S3, "battery", n) for n in (1, 10)), *((C3, "led", n) for n in (0, 11, 18, 21)), *((C3, "battery", n) for n in (0, 2)),
+    ],
+)  # fmt: skip
+def test_pin_that_the_chip_has_is_taken(planted: Path, text: str, pin: str, number: int) -> None:
+    planted.write_text(text.replace(f"\n{pin} = ", f"\n{pin} = {number} # ", 1))
+    assert (boards.load("esp32-mcp2515").pins or {})[pin] == number
 
 
 @pytest.mark.parametrize(
