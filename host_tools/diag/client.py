@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from host_tools.control import NoReply
 from host_tools.control.carriers import Send
 from host_tools.diag.firmware import Failure
+from host_tools.diag.sent import KEPT, Moved, Sent
 from host_tools.errors import BrokerError, InputError, PigtailError
 from host_tools.reader import Reply
 
@@ -16,7 +17,6 @@ _NEGATIVE = re.compile(r"negative ([0-9a-f]{2})")
 _PASSING = ("under_way", "ecu_budget", "budget", "queue")
 _TIMES, _PAUSE_S = 6, 0.3
 _SILENCES = 2  # questions in a row without a reply: then the device is gone
-_LOG = 32  # frames that a device keeps of what it sent
 _STANDARD = 0x7FF
 _OBD = range(0x7E0, 0x7E8)  # ISO 15765-4: physical requests
 _WIDE_OBD, _WIDE_BITS = 0x18DA00F1, 0x1FFF00FF  # those of 29 bits, and what of them counts
@@ -66,13 +66,16 @@ class Client:
     silences: int = 0
 
     async def gate(self) -> dict[str, Any]:
-        """The state of the gate as the device tells it, with all of its log. Raises Refused, NoReply, BrokerError."""
-        told = dict((await self._done("gate", {"skip": 0})).result)
-        page = told["log"]
-        while page and len(told["log"]) < _LOG:  # a reply has room for some
-            page = (await self._done("gate", {"skip": len(told["log"])})).result["log"]
-            told["log"] = [*page, *told["log"]]
-        return told
+        """The state of the gate as the device tells it, with all of its log, and how much of that was `overwritten` before it was
+        read. Raises Refused, NoReply, BrokerError."""
+        told = (await self._done("gate", {"skip": 0})).result
+        sent = Sent(told)
+        while (skip := sent.skip) is not None:  # a reply has room for some
+            try:
+                sent.take(skip, (await self._done("gate", {"skip": skip})).result)
+            except Moved:
+                raise Refused(f"{self.device} was restarted while its log was read: try again") from None
+        return {**told, "log": sent.log, "overwritten": sent.overwritten}
 
     async def ecus(self, name: str | None) -> list[Ecu]:
         """Those that can be asked each by itself, or the one of that name. Raises InputError for none."""
@@ -84,7 +87,7 @@ class Client:
     async def whom(self, name: str | None) -> tuple[Ecu | None, list[Ecu]]:
         """(the functional one, where that is its name; those that it reaches), or else (None, `ecus`). Raises InputError for
         none."""
-        every = [Ecu(*told) for told in (await self._done("gate", {"skip": _LOG})).result["ecus"]]
+        every = [Ecu(*told) for told in (await self._done("gate", {"skip": KEPT})).result["ecus"]]
         found = [ecu for ecu in every if ecu.rx_id is not None]
         if not found:
             raise InputError(f"{self.device} may ask nobody: its profile names no ecus")

@@ -88,6 +88,8 @@ def gate(told: Fields, now_s: float | None = None) -> Iterator[str]:
         yield printable(f"  refused {_count(count, 'time')}: {_why(reason)}")
     for reason, count in sorted(told.get("isotp", {}).items()):  # a firmware of before does not tell it
         yield printable(f"  answers, {_count(count, 'time')}: {_why(reason)}")
+    if told.get("overwritten"):
+        yield f"  newer ones overwrote {_count(told['overwritten'], 'frame')} before these while the log was read"
     for age_ms, identifier, data in told["log"]:
         yield f"  {_when(now_s, age_ms)}  {identifier:03X}  {_hex(data)}"
 

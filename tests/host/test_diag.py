@@ -31,7 +31,7 @@ PIGTAIL = [sys.executable, "-c", "from host_tools.cli import main; main()"]
 ECUS = [["engine", 0x7E0, 0x7E8], ["battery", 0x7E4, 0x7EC], ["door", 0x18DA40F1, 0x18DAF140], ["all", 0x7DF, None]]
 ENGINE, BATTERY, DOOR = Ecu("engine", 0x7E0, 0x7E8), Ecu("battery", 0x7E4, 0x7EC), Ecu("door", 0x18DA40F1, 0x18DAF140)
 GATE = {
-    "open": True, "muted": "", "sent": 12, "refused": {"vehicle": 3}, "ecus": ECUS,
+    "open": True, "muted": "", "sent": 2, "refused": {"vehicle": 3}, "ecus": ECUS,
     "log": [[1500, 0x7E0, "0319028d00000000"], [500, 0x7E0, "3000000000000000"]], "isotp": {"unasked": 2, "no_answer": 7},
 }  # fmt: skip
 MEMORY = "59028d" + "0420002f" + "c100870c" + "1a2b3c08"
@@ -602,7 +602,7 @@ def test_reply_that_no_device_sends() -> None:
 
 def test_gate_is_told_as_a_garage_wants_it() -> None:
     told = list(lines.gate(GATE | {"muted": "dtc"}, 1_700_000_000))
-    assert told[0] == "gate open, muted: a trouble code came after asking began; 12 frames sent since the device started"
+    assert told[0] == "gate open, muted: a trouble code came after asking began; 2 frames sent since the device started"
     assert told[1] == "  may ask engine at 7E0, answers at 7E8"
     assert told[4] == "  may ask all at 7DF, many answer"
     assert told[5].startswith("  refused 3 times: the vehicle is not awake")
@@ -633,11 +633,55 @@ def test_reasons_why_something_was_dropped_all_have_words() -> None:
     assert set(reasons) <= {*DROPPED, *NOT_ASKED}
 
 
-def test_log_of_the_gate_is_read_page_by_page() -> None:
-    for kept in 0, 2, 16, 20, 32:
-        log = [[n, 0x7E0, f"{n:016x}"] for n in range(kept, 0, -1)]
-        told = asyncio.run(Beside(Car({}, GATE | {"log": log})).gate())
-        assert told["log"] == log and told["ecus"] == ECUS
+class Asking(Beside):
+    """A device whose gate has let `sent` frames through, and `more` before each reply but the first, a second later each."""
+
+    def __init__(self, sent: int, more: int = 0) -> None:
+        super().__init__(Car({}))
+        self.at, self.more, self.replies, self.asks = [n * 10 for n in range(sent)], more, 0, 0x7E0
+
+    async def _told(self, command: str, arguments: Mapping[str, object]) -> Reply:
+        now, skip = 100_000 + self.replies * 1_000, arguments["skip"]
+        if self.replies:
+            self.at += [now] * self.more
+        self.replies += 1
+        assert isinstance(skip, int) and skip >= 0
+        log = [[now - at, self.asks, f"{n:016x}"] for n, at in enumerate(self.at)][-32:]
+        end = max(0, len(log) - skip)
+        told = GATE | {"sent": len(self.at), "log": log[max(0, end - 8) : end]}
+        return Reply("kona", "x", command, True, told, "", "")
+
+
+@pytest.mark.parametrize("sent", [0, 2, 8, 9, 20, 32, 33, 421])
+def test_log_of_the_gate_is_read_page_by_page(sent: int) -> None:
+    told = asyncio.run(Asking(sent).gate())
+    assert told["log"] == [[100_000 - n * 10, 0x7E0, f"{n:016x}"] for n in range(max(0, sent - 32), sent)]
+    assert (told["ecus"], told["sent"], told["overwritten"]) == (ECUS, sent, 0)
+
+
+@pytest.mark.parametrize(("sent", "more", "overwritten"), [
+    (421, 3, 12), (421, 1, 4), (421, 6, 21), (421, 7, 24), (421, 8, 24), (421, 14, 24), (421, 50, 24), (9, 3, 0), (20, 3, 0),
+    (20, 12, 12),
+])  # fmt: skip
+def test_log_of_a_gate_that_goes_on_sending_has_each_frame_once_at_its_time(sent: int, more: int, overwritten: int) -> None:
+    told = asyncio.run(Asking(sent, more).gate())
+    first = max(0, sent - 32) + overwritten
+    assert told["log"] == [[100_000 - n * 10, 0x7E0, f"{n:016x}"] for n in range(first, sent)]
+    assert (told["sent"], told["overwritten"]) == (sent, overwritten)
+    words = f"  newer ones overwrote {overwritten} frames before these while the log was read"
+    assert (words in lines.gate(told)) == bool(overwritten)
+
+
+@pytest.mark.parametrize("after", [0, 20, 421, 424])
+def test_log_of_a_device_that_restarts_while_it_is_read_is_told_as_that(after: int) -> None:
+    class Restarts(Asking):
+        async def _told(self, command: str, arguments: Mapping[str, object]) -> Reply:
+            reply = await super()._told(command, arguments)
+            self.at, self.asks = [1] * after, 0x7E4
+            return reply
+
+    with pytest.raises(Refused, match="kona was restarted while its log was read: try again"):
+        asyncio.run(Restarts(421).gate())
 
 
 def test_device_whose_owner_has_allowed_nothing() -> None:
@@ -692,7 +736,7 @@ def test_command_line_over_a_broker(tmp_path: Path) -> None:
             ran = await run(verb)
             assert (ran.returncode, car.heard[-1]) == (0, ("unmute" if verb == "unmute" else "allow", command))
         ran = await run("gate")
-        assert ran.returncode == 0 and ran.stdout.startswith("gate open; 12 frames sent since")
+        assert ran.returncode == 0 and ran.stdout.startswith("gate open; 2 frames sent since")
 
     served(lambda command: [car.answer(command)], tmp_path, use)
 
