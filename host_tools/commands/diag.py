@@ -99,13 +99,13 @@ async def _run(
             rows = await AT_ONCE[verb](AtOnce(client, everyone), ecus)
             is_whole = any("failure" not in row for row in rows) and not _unread(rows)
             return list(lines.told(rows, VERBS[verb][1])), {"ecus": rows}, is_whole
-    else:
+    elif verb != "clear":
         ecus = await client.ecus(name)
     kind: Says
     if verb == "read":
         rows, kind = await answers.read(client, ecus, what, profile), lines.read
     elif verb == "clear":
-        rows, kind = await _clear(client, ecus[0], yes), lines.dtcs
+        rows, kind = await _clear(client, name, yes), lines.dtcs
     else:
         rows, kind = await VERBS[verb][0](client, ecus), VERBS[verb][1]
     return list(lines.told(rows, kind)), {"ecus": rows}, not any("failure" in row for row in rows) and not _unread(rows)
@@ -116,9 +116,12 @@ def _unread(rows: Rows) -> bool:
     return any(row.get("unread") for row in rows)
 
 
-async def _clear(client: Client, ecu: Ecu, yes: bool) -> Rows:
+async def _clear(client: Client, name: str | None, yes: bool) -> Rows:
     """What the ECU has once its codes are cleared. What it has before is shown first."""
-    before = await answers.dtcs(client, [ecu])
+    waiting = f"waiting for {client.device}"
+    with working(waiting):
+        ecu = (await client.ecus(name))[0]
+        before = await answers.dtcs(client, [ecu])
     click.echo("\n".join(lines.told(before, lines.dtcs)), err=True)
     if "failure" in before[0]:
         return before
@@ -128,11 +131,12 @@ async def _clear(client: Client, ecu: Ecu, yes: bool) -> Rows:
         click.echo("Clearing erases them with their snapshots, and resets the car's readiness for emission tests.", err=True)
         if click.prompt(f"Type {ecu.name} to clear them", default="", show_default=False, err=True) != ecu.name:
             raise Refused("nothing was cleared")
-    try:
-        await client.clear(ecu, trouble.CLEARS[before[0]["by"]])
-    except Failure as failure:
-        raise Refused(f"{ecu.name} did not clear them: {descriptions.failure(failure.code, failure.nrc)}") from failure
-    return await answers.dtcs(client, [ecu])
+    with working(waiting):
+        try:
+            await client.clear(ecu, trouble.CLEARS[before[0]["by"]])
+        except Failure as failure:
+            raise Refused(f"{ecu.name} did not clear them: {descriptions.failure(failure.code, failure.nrc)}") from failure
+        return await answers.dtcs(client, [ecu])
 
 
 def _what(verb: str, texts: Sequence[str]) -> list[bytes]:

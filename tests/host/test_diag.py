@@ -7,13 +7,16 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from host_tools import cli
+from host_tools.commands import diag
 from host_tools.control import NoReply
 from host_tools.diag import answers, lines, parameters
 from host_tools.diag.at_once import AtOnce
@@ -739,6 +742,37 @@ def test_command_line_over_a_broker(tmp_path: Path) -> None:
         assert ran.returncode == 0 and ran.stdout.startswith("gate open; 2 frames sent since")
 
     served(lambda command: [car.answer(command)], tmp_path, use)
+
+
+@pytest.mark.parametrize("verb", [*diag.VERBS, *diag.OTHERS])
+def test_who_waits_for_an_answer_sees_a_sign_of_life_and_none_at_the_prompt(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[str] = []
+    waited: list[bool] = []
+    asked: list[bool] = []
+
+    @contextmanager
+    def working(words: str) -> Iterator[None]:
+        turns.append(words)
+        yield
+        turns.pop()
+
+    class Seen(Beside):
+        async def _told(self, command: str, arguments: Mapping[str, object]) -> Reply:
+            waited.append(turns == ["waiting for kona"])
+            return await super()._told(command, arguments)
+
+    def prompt(*words: object, **how: object) -> str:
+        asked.append(not turns)
+        return "engine"
+
+    car = Car({("engine", "19028d"): MEMORY, ("engine", "14ffffff"): "54", ("engine", "22f190"): "62f190" + VIN})
+    monkeypatch.setattr(diag, "carrier", lambda way, wait_s: nullcontext(("kona", Seen(car).send)))
+    monkeypatch.setattr(diag, "working", working)
+    monkeypatch.setattr(diag.click, "prompt", prompt)
+    with pytest.raises(SystemExit):
+        cli.main(["diag", "--ecu", "engine", verb, *(["F190"] if verb == "read" else [])])
+    assert waited and all(waited) and asked == ([True] if verb == "clear" else [])
+    assert verb != "clear" or [name for name, _ in car.heard].index("clear") < len(car.heard) - 1
 
 
 @pytest.mark.parametrize(
