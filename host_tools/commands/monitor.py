@@ -18,7 +18,7 @@ from host_tools.reader import BatchEvent, Listener, Status
 from host_tools.reader.lines import iso8601, printable
 from host_tools.reader.overview import Overview
 
-TURN_S = 1.0  # between two lines of JSON
+TURN_S = 1.0  # between two lines of JSON; between two looks by a cable, at least
 PLAIN_S = 10.0  # between two pictures where there is no terminal
 PIPE_WIDTH = 500
 EXAMPLES = """\b
@@ -33,12 +33,14 @@ Examples:
 @click.command("monitor", epilog=EXAMPLES)
 @way_options
 @seconds_option
-@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON every second.")
+@click.option("--json", "as_json", is_flag=True,
+              help="Print a line of JSON every second; with --port as fast as the device answers, about a second a page.")
 def command(way: Way, seconds: float, as_json: bool) -> None:
     """Watch a device live: bus, queue, link, clock, health, and each value with its age and source.
 
-    Over MQTT, as the devices at a broker tell it; or with --port by a serial port, where the firmware is asked once a second
-    and goes on, and what it prints is shown as well. Ctrl-C ends it.
+    Over MQTT, as the devices at a broker tell it; or with --port by a serial port, where the firmware goes on, and what it prints
+    is shown as well. It is asked for a page after the other there, about a second each: its status, once its profile, and its
+    values. --for ends with the page that is under way. Ctrl-C ends it.
     """
     with suppress(KeyboardInterrupt):
         if way.port is not None:
@@ -62,13 +64,15 @@ def _ask(port: str, seconds: float, as_json: bool) -> None:
     with view, Asking(port, note) as device:
         watching = Watching(device)
         while True:
-            watching.look(overview)
-            if not on_terminal and time.monotonic() >= due:
-                _show(overview, as_json)
-                due = time.monotonic() + (0 if as_json else PLAIN_S)
-            if time.monotonic() >= until:
-                return
-            device.listen(min(TURN_S, until - time.monotonic()))
+            turn = time.monotonic() + TURN_S
+            for _ in watching.look(overview):
+                is_over = time.monotonic() >= until
+                if not on_terminal and (as_json or is_over or time.monotonic() >= due):
+                    _show(overview, as_json)
+                    due = time.monotonic() + PLAIN_S
+                if is_over:
+                    return
+            device.listen(min(turn, until) - time.monotonic())
 
 
 async def _watch(listener: Listener, seconds: float, as_json: bool) -> None:

@@ -1,23 +1,28 @@
 """A device that runs, asked by its serial port: no broker, no key, and it goes on. `monitor`, `diag` and `command` by a cable."""
 
+import binascii
 import json
 import os
 import threading
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from host_tools import cli
+from host_tools.commands import monitor
 from host_tools.control import NoReply
-from host_tools.device import asking, connect
+from host_tools.device import asking, connect, watching
 from host_tools.device.asking import Asking
 from host_tools.errors import InputError
 from host_tools.paths import ROOT
+from host_tools.reader import Reply, now
+from host_tools.reader.overview import Overview
 from host_tools.signals import find, pack
 from host_tools.signals.merge import merge
 from host_tools.signals.profile import Profile
@@ -25,6 +30,7 @@ from host_tools.sim import drive, image, scenario
 from host_tools.sim.board import compiled
 from host_tools.sim.ecus.file import load_all
 from tests.device.virtual import FLASH_SIZE, Powered, powered, wait_for
+from tests.host.test_reader_overview import GOOD
 
 DEMO = ROOT / "host_tools" / "sim" / "ecus" / "demo.toml"
 ALONE = {"device": "virtual", "mqtt.host": "127.0.0.1", "mqtt.port": 1, "clock.host": "", "batch_ms": 1000}
@@ -59,11 +65,36 @@ def run(*words: str) -> object:
     return exit.value.code or 0
 
 
-def test_monitor_by_a_cable_shows_the_same_picture_as_over_mqtt(board: Powered, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("monitor", "--port", board.port, "--for", "14", "--json") == 0
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert len(told) >= 2
-    seen = told[-1]["devices"][board.port]
+def clocked(monkeypatch: pytest.MonkeyPatch, clock: Callable[[], float]) -> None:
+    """`monitor` goes by this clock."""
+    monkeypatch.setattr(monitor, "time", SimpleNamespace(monotonic=clock, time=time.time))
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What `monitor` asks for, whose clock shows how many statuses it has."""
+    asked: list[str] = []
+
+    class Counted(Asking):
+        def ask(self, name: str, arguments: Mapping[str, object], wait_s: float = 10.0) -> Reply:
+            reply = super().ask(name, arguments, wait_s)
+            asked.append(name)
+            return reply
+
+    monkeypatch.setattr(monitor, "Asking", Counted)
+    clocked(monkeypatch, lambda: asked.count("status"))
+    return asked
+
+
+def test_monitor_by_a_cable_shows_the_same_picture_as_over_mqtt(
+    board: Powered, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = counted(monkeypatch)
+    assert run("monitor", "--port", board.port, "--for", "2", "--json") == 0
+    told = [json.loads(line)["devices"][board.port] for line in capsys.readouterr().out.splitlines()]
+    assert len(told) == len(asked) and asked[-1] == "status"
+    values_of = [len(seen["values"]) for seen in told]
+    assert values_of[0] == 0 and values_of == sorted(values_of) and told[0]["status"] and told[0]["frames_per_s"] is None
+    seen = told[-1]
     assert seen["status"]["state"] == "online" and seen["status"]["boot"] == 1 and seen["frames_per_s"] > 100
     assert [row["name"] for row in seen["health"]][:5] == ["bus", "queue", "link", "clock", "device"]
     values = {value["name"]: value for value in seen["values"]}
@@ -72,11 +103,113 @@ def test_monitor_by_a_cable_shows_the_same_picture_as_over_mqtt(board: Powered, 
     assert speed["value"] == pytest.approx(speed["raw"] * 0.01, abs=0.001) and speed["clock"] == "host"
     known = [signal.name for signal in find.find("demo-ev", 1000, print).signals]
     assert len(values) > 40 and list(values) == [name for name in known if name in values]
-    assert run("monitor", "--port", board.port, "--for", "0.2") == 0
-    drawn = capsys.readouterr().out
-    for words in "of 16 messages heard", "km/h", "broadcast", "bytes wait":
-        assert words in drawn, words
     assert not [life.death for life in board.board.lives if life.death] and board.board.console().count("running") == 1
+
+
+class Told:
+    """A device that tells its status, its profile and its values, each page in 1.1 s of `now_s`; every value is 500 ms old."""
+
+    port = "/dev/told"
+
+    def __init__(self) -> None:
+        self.now_s, self.asked, self.listened_s = 0.0, list[str](), 0.0
+        self.profile = find.find("demo-ev", 1000, print)
+        self._packed = pack.pack(self.profile)
+        self.known_as = f"{pack.identity(self._packed):08x}"
+
+    def __enter__(self) -> "Told":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Has nothing to close."""
+
+    def listen(self, seconds: float) -> None:
+        """Says nothing."""
+        self.listened_s += max(0, seconds)
+        self.now_s += max(0, seconds)
+
+    def ask(self, name: str, arguments: Mapping[str, int], wait_s: float = 10.0) -> Reply:
+        """A page."""
+        self.now_s += 1.1
+        self.asked.append(name)
+        skip = arguments.get("skip", 0)
+        if name == "status":
+            told: dict[str, object] = {**GOOD, "profile": self.known_as, "uptime_ms": 60_000 + round(self.now_s * 1000)}
+        elif name == "profile":
+            data = binascii.b2a_base64(self._packed[skip : skip + 384], newline=False).decode()
+            told = {"profile": self.known_as, "size": len(self._packed), "data": data}
+        else:
+            counts = [len(row.fields) for row in self.profile.rows][skip : skip + 6]
+            rows = [[skip + n, 500, [0] * count, [0] * count] for n, count in enumerate(counts)]
+            told = {"profile": self.known_as, "boot": 2, "rows": rows, "next": skip + 6 if skip < 12 else None}
+        return Reply(self.port, "x", name, True, told, "", "")
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    device = Told()
+    monkeypatch.setattr(monitor, "Asking", lambda port, note: device)
+    clocked(monkeypatch, lambda: device.now_s)
+    monkeypatch.setattr(now, "time", SimpleNamespace(time=lambda: device.now_s))
+    return device
+
+
+FIRST = ["status", *["profile"] * 5, *["values"] * 3]  # a look of one who does not know the profile
+
+
+@pytest.mark.parametrize(("seconds", "pages"), [("1", 1), ("1.2", 2), ("6.5", 6), ("8", 8), ("12", 11)])
+def test_monitor_by_a_cable_tells_each_page_and_ends_with_the_one_under_way(
+    seconds: str, pages: int, told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("monitor", "--port", told.port, "--for", seconds, "--json") == 0
+    assert told.asked == [*FIRST, "status", "values"][:pages] and told.listened_s == 0
+    seen = [json.loads(line)["devices"][told.port] for line in capsys.readouterr().out.splitlines()]
+    assert len(seen) == pages and all(picture["status"]["state"] == "online" for picture in seen)
+    counts = [len(picture["values"]) for picture in seen]
+    assert counts[:6] == [0] * min(pages, 6) and counts[6:] == [20, 39, 51, 51, 51][: max(0, pages - 6)]
+
+
+def test_values_by_a_cable_are_as_old_as_the_device_says_though_its_profile_is_read_first(told: Told) -> None:
+    overview = Overview()
+    for _ in watching.Watching(told).look(overview):  # type: ignore[arg-type]
+        pass
+    at = [sample.utc for _, sample in overview._latest.of(told.port)]
+    assert at[0] == pytest.approx(7 * 1.1 - 0.5) and at[-1] == pytest.approx(9 * 1.1 - 0.5)
+
+
+def test_picture_by_a_cable_comes_at_once_then_every_ten_seconds_and_at_the_end(
+    told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("monitor", "--port", told.port, "--for", "13") == 0
+    drawn = capsys.readouterr().out
+    first, second, third = drawn.split(f"{told.port}\n")[1:]
+    assert "of 16 messages heard" in first and "km/h" not in first
+    for picture in second, third:
+        assert "km/h" in picture and "broadcast" in picture
+
+
+def test_look_that_took_less_than_a_second_is_followed_by_a_pause(told: Told) -> None:
+    told.known_as = ""  # no profile: a status is all there is
+    asked = told.ask
+
+    def at_once(name: str, arguments: Mapping[str, int], wait_s: float = 10.0) -> Reply:
+        reply = asked(name, arguments, wait_s)
+        told.now_s -= 1.0
+        return reply
+
+    told.ask = at_once  # type: ignore[method-assign]
+    assert run("monitor", "--port", told.port, "--for", "3", "--json") == 0
+    assert told.asked == ["status"] * 4 and told.listened_s == pytest.approx(3 - 3 * 0.1)
+
+
+def test_profile_that_changes_amid_a_look_is_told_and_the_next_look_has_it(told: Told) -> None:
+    overview, watched = Overview(), watching.Watching(told)  # type: ignore[arg-type]
+    for page, _ in enumerate(watched.look(overview)):
+        if page == 6:
+            before, told.known_as = told.known_as, "0badcafe"
+    assert told.asked == FIRST[:-1] and "no values: its profile has just changed" in overview._notes[0]
+    told.known_as = before
+    assert sum(1 for _ in watched.look(overview)) == 4 and len(list(overview._latest.of(told.port))) == 51
 
 
 def test_command_by_a_cable_needs_no_key_and_no_time(board: Powered, capsys: pytest.CaptureFixture[str]) -> None:
@@ -253,14 +386,17 @@ def test_mqtt_without_device_or_key_is_refused(words: tuple[str, ...], capsys: p
     assert "give --device and --command-key; or --port" in capsys.readouterr().err
 
 
-def test_device_that_asks_by_a_schedule_has_room_to_be_asked_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_device_that_asks_by_a_schedule_has_room_to_be_asked_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counted(monkeypatch)
     profile = merge([find.find(name, 1000, print) for name in ("demo-ev", "demo-ev-diagnostics")], print)
     with running(tmp_path / "board", profile, **scenario.permission(profile)) as board:
         wait_for(lambda: gate_is_open(board.port), "it may not ask")
         for verb in ("dtcs",), ("vin",), ("--ecu", "battery", "read", "F190"), ("gate",):
             assert run("diag", "--port", board.port, *verb) == 0, verb
         capsys.readouterr()
-        assert run("monitor", "--port", board.port, "--for", "4", "--json") == 0
+        assert run("monitor", "--port", board.port, "--for", "2", "--json") == 0
         seen = json.loads(capsys.readouterr().out.splitlines()[-1])["devices"][board.port]
         assert {value["source"] for value in seen["values"]} == {"broadcast", "diagnostic"}
         assert seen["status"]["gate"]["answered"] > 0 and seen["status"]["restarts"] == {}
