@@ -12,6 +12,7 @@ from rich.live import Live
 
 from host_tools.broker_options import Way, seconds_option, way_options
 from host_tools.commands.listen import describe
+from host_tools.device import only
 from host_tools.device.asking import Asking
 from host_tools.device.watching import Watching
 from host_tools.reader import BatchEvent, Listener, Status
@@ -44,7 +45,7 @@ def command(way: Way, seconds: float, as_json: bool) -> None:
     """
     with suppress(KeyboardInterrupt):
         if way.port is not None:
-            _ask(way.port, seconds, as_json)
+            _ask(only(way.port), seconds, as_json)
             return
         asyncio.run(_watch(way.listener(), seconds, as_json))
 

@@ -54,13 +54,13 @@ class OnDevice:
     """A context manager: the device is stopped, and starts with what was written at the end."""
 
     def __init__(self, port: str | None) -> None:
-        self.name = port or ""
+        self.name, self._port = port or "", port
         self.trouble: str | None = None  # with the file, so that another one is in force
         self._device: Device | None = None
         self._is_stopped = True
 
     def __enter__(self) -> "OnDevice":
-        self.name = only(self.name or None)
+        self.name = only(self._port)
         with working(f"stopping the firmware at {self.name}"):
             self._device = connect(self.name)
         return self

@@ -58,7 +58,9 @@ def _by_number(path: str) -> list[tuple[str, int]]:
 
 
 def only(path: str | None) -> str:
-    """`path`, or else the one port with a board. Raises InputError where there is none, or more than one."""
+    """`path`, or else the one port with a board. Raises InputError where there is none or more than one, or `path` is empty."""
+    if path == "":
+        raise InputError("no port '': is a variable unset? `pigtail devices` lists those that there are")
     if path is not None:
         return path
     boards = [port.path for port in all_ports() if port.board]

@@ -310,7 +310,9 @@ def _errno(match: "re.Match[str]") -> str:
 
 def _open(port: str) -> _Transport:
     """The port, ours alone. Raises InputError."""
-    if not os.path.exists(port) and "://" not in port and os.name == "posix":
+    if "://" in port:
+        raise InputError(f"{port} is an address, no serial port: `pigtail devices` lists those that there are")
+    if not os.path.exists(port) and os.name == "posix":
         raise InputError(f"no port {port}: `pigtail devices` lists those that there are")
     try:
         transport = _Transport(os.path.realpath(port), BAUD, timeout=QUIET_S)

@@ -186,6 +186,11 @@ def test_fault_45_no_such_port() -> None:
     assert refusal(lambda: connect("/dev/nothing")) == "no port /dev/nothing: `pigtail devices` lists those that there are"
 
 
+@pytest.mark.parametrize("url", ["loop://", "socket://localhost:1", "rfc2217://localhost:1"])
+def test_fault_45_address_in_place_of_a_port(url: str) -> None:
+    assert refusal(lambda: connect(url)) == f"{url} is an address, no serial port: `pigtail devices` lists those that there are"
+
+
 def test_fault_45_port_that_is_no_port(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     assert "cannot be opened" in refusal(lambda: connect(str(tmp_path / "file")))

@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
 
 from host_tools import cli
-from host_tools.commands import completion
+from host_tools.commands import completion, flash
+from host_tools.device import ports
 from host_tools.paths import ROOT
 
 
@@ -122,6 +124,33 @@ def test_what_would_only_show_later_is_refused_at_once(
 def test_port_that_is_not_there_is_one_line_and_nothing_before_it(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = said(capsys, verb, "--port", "/dev/nonexistent")
     assert (status, out) == (2, "") and err.startswith("pigtail: error: ") and err.count("\n") == 1, err
+
+
+BESIDES_PORT = {
+    "command": ["ping"], "config push": ["draft.json"], "config pull": ["pulled.json"],
+    "config set": ["batch_ms=2000"], "config get": ["batch_ms"], "config reset": ["batch_ms"], "diag": ["dtcs"],
+    "flash": ["--board", "esp32-mcp2515", "--image", "draft.json", "--yes"],
+    "provision": ["--broker", "mqtt://192.0.2.7", "--insecure"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", [" ".join(path) for path, verb in VERBS.items() if any("--port" in p.opts for p in verb.params)])
+def test_fault_45_port_of_an_unset_variable_is_no_port_though_there_is_a_board(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    somebody = SimpleNamespace(device="/dev/somebody", vid=0x303A, pid=0x1001, serial_number=None)
+    monkeypatch.setattr(ports.list_ports, "comports", lambda: [somebody])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "draft.json").write_text('{"batch_ms": 3000}')
+    monkeypatch.setattr(flash, "image", SimpleNamespace(read=lambda *_: None))
+    monkeypatch.setattr(flash, "_warnings", lambda *_: [])
+    with pytest.raises(SystemExit) as exit:
+        cli.main([*verb.split(), "--port", "", *BESIDES_PORT.get(verb, [])])
+    said, error = capsys.readouterr()
+    assert exit.value.code == (1 if verb == "doctor" else 2)
+    refused = "no port '': is a variable unset? `pigtail devices` lists those that there are\n"
+    assert refused in (said if verb == "doctor" else error)
+    assert "somebody" not in said + error
 
 
 def test_readme_has_a_line_for_every_verb() -> None:
