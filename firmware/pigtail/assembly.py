@@ -52,7 +52,6 @@ class Assembly:
         self.client = self._make_client(config)
         self.client.set_last_will(self.topics.status, _OFFLINE, True, 1)
         self.text = Text(self.client.scratch)
-        self.events = Events(self.boot, self.topics.base + "/event", self.text)
         self.profile = self.profile_error = None
         if not is_safe:
             self.profile, self.profile_error = once.call(
@@ -66,7 +65,10 @@ class Assembly:
         self.bus = None if is_safe else self._make_bus(config["can.bitrate"])
         self._batches = self._make_batches() if self.profile else []
         self.outbox = self._make_outbox(config, self._room_for_states(config) if has_states and self.profile else 0)
-        self.boot = self.outbox.boot
+        if self.outbox.boot != self.boot:
+            self.boot = self.outbox.boot
+            once.call("pigtail.outbox.boots", "go_on", self.boot)
+        self.events = Events(self.boot, self.topics.base + "/event", self.text)
         if self.profile:
             self._make_sampler(self.profile, config)
         self.states, self.speakers = None, []

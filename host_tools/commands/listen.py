@@ -51,7 +51,7 @@ Examples:
 @click.option("--broker", metavar="URL", default="mqtt://127.0.0.1:1883", show_default=True)
 @click.option("--device", metavar="ID", help="Only this device.  [default: all]")
 @click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
-@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE.  [default: stdout]")
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE, with --session behind what it holds.  [default: stdout]")
 @click.option("--raw", metavar="FILE", type=click.Path(path_type=Path), help="Append all messages as they come to FILE.")
 @trust
 @click.option("--share", metavar="GROUP", help="Take a share of the telemetry: the collectors of a group divide it.")
@@ -72,12 +72,12 @@ def command(
         tap = stack.enter_context(_recorder(raw)) if raw else None
         trust = Trust(ca, cert, key)
         listener = listen(broker, device, reconnect=True, tap=tap, trust=trust, share=share, session=session)
-        _listen(listener, form, out)
+        _listen(listener, form, out, keep=session is not None)
 
 
-def _listen(listener: Listener, form: str, out: Path | None) -> None:
+def _listen(listener: Listener, form: str, out: Path | None, keep: bool) -> None:
     try:
-        with _output(form, out) as (show, note):
+        with _output(form, out, keep) as (show, note):
             asyncio.run(_run(listener, show, note))
     except KeyboardInterrupt:
         click.echo("\n".join([summary(listener), *map(printable, listener.inbox.missing())]), err=True)
@@ -112,11 +112,12 @@ def _is_recording(path: Path) -> bool:
 
 
 @contextmanager
-def _output(form: str, out: Path | None) -> Iterator[tuple[Show, Note]]:
-    """What shows a batch and what tells of other events. Raises InputError when `out` cannot be written."""
+def _output(form: str, out: Path | None, keep: bool) -> Iterator[tuple[Show, Note]]:
+    """What shows a batch and what tells of other events; `keep` appends, since the broker has no second copy of what an earlier
+    run of a session wrote. Raises InputError when `out` cannot be written."""
     if out is not None:
         try:
-            with out.open("w", encoding="utf-8", newline="") as file:
+            with out.open("a" if keep else "w", encoding="utf-8", newline="") as file:
                 yield Lines(file, form).show, _to_stderr
         except OSError as error:
             raise InputError(f"cannot write {out}: {error.strerror}; name another file with --out") from error

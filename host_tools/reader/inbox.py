@@ -17,6 +17,7 @@ from host_tools.signals.profile import Profile
 
 ROOT = "pigtail/v1"
 HELD_BATCHES = 10_000  # how many batches may wait for their profile, which a kept session brings last
+HELD_BYTES = 64 << 20  # and how much of them: a device's own have some 1,400 bytes each
 _TOPIC = re.compile(rf"{ROOT}/([^/]+)/(status|telemetry|gap|event|reply|profile/([0-9a-f]{{8}}))")
 
 
@@ -126,6 +127,7 @@ class Inbox:
         self.shared_samples = 0  # that came by the share
         self.clocks = Clocks()
         self.held: deque[tuple[str, int, bytes]] = deque()
+        self._held_bytes = 0
         self._device = device
         self._held_batches = held_batches
         self._profiles: dict[tuple[str, int], Profile] = {}
@@ -177,8 +179,8 @@ class Inbox:
         header = read_header(payload)
         profile = self._profiles.get((device, header.profile_hash))
         if profile is None:
-            self.held.append((device, header.profile_hash, payload))
-            if len(self.held) > self._held_batches:
+            self._hold(device, header.profile_hash, payload)
+            while len(self.held) > self._held_batches or self._held_bytes > HELD_BYTES:
                 yield self._given_up(*self.held.popleft())
             return
         batch = decode(payload, profile)
@@ -190,6 +192,10 @@ class Inbox:
             occurrences = tuple(o for o in batch.occurrences if _is_in(o.sequence, fresh))
             batch = replace(batch, samples=samples, occurrences=occurrences)
             yield BatchEvent(device, self.clocks.placed(device, batch), len(payload))
+
+    def _hold(self, device: str, profile_hash: int, payload: bytes) -> None:
+        self.held.append((device, profile_hash, payload))
+        self._held_bytes += len(payload)
 
     def _booked(self, device: str, header: Header) -> list[tuple[int, int]]:
         """The parts of a batch's samples that are new here."""
@@ -209,12 +215,12 @@ class Inbox:
             raise InputError(f"its identity is {identity(payload):08x}, not the one its topic names")
         self._profiles[device, profile_hash] = profile
         yield ProfileSeen(device, profile_hash, profile)
-        waiting, self.held = self.held, deque()
+        waiting, self.held, self._held_bytes = self.held, deque(), 0
         for held in waiting:
             if held[:2] == (device, profile_hash):
                 yield from self.receive(f"{ROOT}/{device}/telemetry", held[2])
             else:
-                self.held.append(held)
+                self._hold(*held)
 
     def _gap(self, device: str, fields: dict[str, Any]) -> Gap | FramesLost:
         if "frames" in fields:
@@ -246,6 +252,7 @@ class Inbox:
             return f"stream {stream}"
 
     def _given_up(self, device: str, profile_hash: int, payload: bytes) -> Trouble:
+        self._held_bytes -= len(payload)
         header = read_header(payload)
         samples = f"{header.count} samples of boot {header.boot}, stream {header.stream}, from {header.first} on"
         return Trouble(
@@ -262,7 +269,7 @@ def _numbers_of_gap(fields: dict[str, Any], **least: int) -> list[int]:
     """These fields in their order. Raises InputError where one is no whole number or less than it may be, or the reason is no
     text."""
     numbers = [fields.get(name) for name in least]
-    good = all(type(number) is int and number >= low for number, low in zip(numbers, least.values(), strict=True))
+    good = all(type(number) is int and low <= number < 1 << 64 for number, low in zip(numbers, least.values(), strict=True))
     if not isinstance(fields.get("reason"), str) or not good:
         *names, last = least
         raise InputError(f"it does not name {', '.join(names)} and {last} as whole numbers and the reason as text")
@@ -272,7 +279,7 @@ def _numbers_of_gap(fields: dict[str, Any], **least: int) -> list[int]:
 def _happened(device: str, fields: dict[str, Any]) -> Happened:
     numbers = [fields.get(name) for name in ("boot", "number", "uptime_ms")]
     kind, text = fields.get("kind"), fields.get("text")
-    good = all(type(number) is int and number >= 0 for number in numbers)
+    good = all(type(number) is int and 0 <= number < 1 << 64 for number in numbers)
     if not good or not isinstance(kind, str) or not isinstance(text, str):
         raise InputError("it does not name boot, number and uptime_ms as whole numbers and kind and text as text")
     boot, number, uptime_ms = map(int, numbers)  # type: ignore[arg-type]  # checked in `good`

@@ -29,7 +29,7 @@ class Lines:
     def __init__(self, file: IO[str], form: str) -> None:
         self._file = file
         self._format: _Format = {"table": plain, "jsonl": jsonl, "csv": csv_line}[form]
-        if form == "csv":
+        if form == "csv" and not (file.seekable() and file.tell()):
             file.write(",".join(FIELDS) + "\n")
             file.flush()
 

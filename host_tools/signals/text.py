@@ -164,6 +164,8 @@ def _typed(line: dict[str, Any], key: str, kind: type[T], default: T) -> T:
     value = line.get(key, default)
     if not isinstance(value, kind):
         raise ValueError(f'"{key}" in its text is no {kind.__name__}')
+    if isinstance(value, str):
+        value.encode()  # half of a surrogate pair is none: UnicodeEncodeError is a ValueError
     return value
 
 

@@ -1,6 +1,10 @@
 """outbox/boots: every boot has a number of its own, whatever the flash went through."""
 
+# heap: 512k
+
+import json
 import os
+from configured import forget
 from packed import get, put
 from pair import Pair
 from pigtail.outbox.boots import next_boot
@@ -65,3 +69,17 @@ def test_rotten_newest_copy_never_gives_a_number_twice():
         assert next_boot() not in given
         _forget()
         given = [next_boot() for _ in range(4)]
+
+
+def test_number_that_the_outbox_knows_is_the_events_too_and_is_counted_on_from():
+    import board
+    from pigtail.assembly import Assembly
+    from pigtail.outbox.outbox import Outbox
+
+    forget()
+    put("/config.json", json.dumps({}))
+    _forget()  # the file system was formatted, the outbox's partition was not
+    known = Outbox(40, [], board.outbox_device()).boot
+    made = Assembly("1.2.3")
+    assert made.boot == made.outbox.boot == made.events._boot == known + 1
+    assert next_boot() == known + 2

@@ -6,7 +6,7 @@ import json
 import os
 import struct
 from fakes import Time
-from packed import Signal, described, load, slots, wide
+from packed import Signal, described, load, put, slots, wide
 from pigtail import uptime
 from pigtail.signals.table import Table
 from pigtail.signals.values import Values
@@ -367,6 +367,26 @@ def test_entity_that_was_not_acknowledged_is_announced_again():
     assert scene.discovery.next(10)[0] == topic
     scene.discovery.told()
     assert scene.discovery.next(20) is None
+
+
+def test_weeks_without_a_session_keep_no_value_and_no_entity_back():
+    scene = speed(prefix="ha")
+    for days in 0, 7, 9:
+        for _ in range(24 * days):
+            scene.time.now += 3_600_000
+            uptime.ms()
+        scene.time.now &= 0x3FFFFFFF
+        scene.hear(0x100, bytes((days + 1, 0)))
+        for speaker in scene.states, scene.discovery:
+            speaker.rewind()
+            told = [speaker.next(scene.time.now + 10 * n) for n in range(100)]
+            assert any(told), (days, speaker)
+            speaker.told()
+
+
+def test_fault_5_flipped_bit_in_what_is_to_be_taken_off_ends_no_session():
+    put("/withdrawn", b"pigtail/v1/d/state/Sp\xe5ed\n")
+    assert Withdrawn().next(0) is None
 
 
 def test_what_is_wanted_no_more_is_taken_off_and_forgotten_when_that_is_acknowledged():

@@ -51,6 +51,20 @@ class Scene:
         task.cancel()
 
 
+async def test_change_on_a_device_without_commands_stays_once_it_is_online():
+    from pigtail.uplink.mqtt import Client
+
+    _fresh()
+    trial.propose({"batch_ms": 900})
+    config, _ = store.load()
+    scene = Scene("online")
+    task = asyncio.create_task(trial.watch(config["version"], scene, Client("d", "h"), scene.reset))
+    await scene.time.passes(10_000, 500)
+    await task
+    assert scene.asked == [] and _trials() == []
+    assert json.loads(get("/config.json"))["batch_ms"] == 900
+
+
 def test_change_is_in_force_from_the_next_start_and_is_not_kept_yet():
     _fresh()
     assert trial.propose({"batch_ms": 900, "wifi.ssid": "new"}) == 4

@@ -7,6 +7,7 @@ import errno
 from fakes import Link, Time, steps, stopped
 from pigtail.uplink import resolve, uplink
 from pigtail.uplink.mqtt import Portal
+from runner import raises
 from umqtt.simple import MQTTException
 
 
@@ -74,6 +75,36 @@ async def test_nothing_is_opened_while_the_link_is_down():
     scene.link.up = True
     await scene.time.passes(200, step=100)
     assert len(scene.client.opened) == 1
+    await stopped(scene.task)
+
+
+async def test_state_is_never_online_without_a_connection():
+    scene = Scene()
+    scene.session_ms = 5000
+    scene.uplink._wait_ms = 60_000  # as after a long outage
+    await scene.time.passes(1000, step=100)
+    assert scene.uplink.state == "online"
+    scene.link.up = False
+    for _ in range(20):
+        await scene.time.passes(1000, step=100)
+        assert scene.uplink.state in ("lost", "no_link")
+    await stopped(scene.task)
+
+
+async def test_session_that_breaks_down_is_closed_before_its_part_begins_anew():
+    scene = Scene()
+    scene.session_error = MemoryError()
+    await scene.time.passes(500, step=100)
+    assert scene.task.done() and (scene.uplink.state, scene.client.closes) == ("lost", 1)
+    with raises(MemoryError):
+        await scene.task
+
+
+async def test_error_with_a_text_in_place_of_a_number_is_noted_under_tls_too():
+    scene = Scene(tls=FakeTls())
+    scene.client.error = OSError("can't create thread")
+    await scene.time.passes(500, step=100)
+    assert not scene.task.done() and scene.uplink.state == "unreachable" and "can't create thread" in scene.uplink.reason
     await stopped(scene.task)
 
 

@@ -112,6 +112,15 @@ def test_csv_into_a_file(tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("form", "head"), [("jsonl", 0), ("csv", 1)])
+def test_session_goes_on_in_the_file_of_its_last_run_and_others_begin_anew(tmp_path, form, head):
+    lines = []
+    for session in ["--session", "archive"], ["--session", "archive"], []:
+        listen_to(tmp_path, "--format", form, "--out", str(tmp_path / "all"), *session)
+        lines.append((tmp_path / "all").read_text().splitlines())
+    assert len(lines[0]) > head and lines[1] == lines[0] + lines[0][head:] and lines[2] == lines[0]
+
+
 def test_raw_messages_are_recorded_as_they_come(tmp_path):
     path = tmp_path / "it.rec"
     for _ in range(2):  # the second run goes on where the first one ended

@@ -102,6 +102,15 @@ def test_held_batches_are_bounded_and_the_oldest_is_reported():
     assert sequences(list(inbox.receive(PROFILE_TOPIC, PACKED))) == [[3, 4, 5], [6, 7, 8]]
 
 
+def test_held_batches_are_bounded_in_bytes_too(monkeypatch):
+    monkeypatch.setattr("host_tools.reader.inbox.HELD_BYTES", len(batch(6, 3)) + len(batch(9, 3)))
+    inbox = Inbox()
+    events = [e for first in (0, 3, 6, 9) for e in inbox.receive(topic("telemetry"), batch(first, 3))]
+    assert [type(event) for event in events] == [Trouble, Trouble] and len(inbox.held) == 2
+    assert sequences(list(inbox.receive(PROFILE_TOPIC, PACKED))) == [[6, 7, 8], [9, 10, 11]]
+    assert not list(inbox.receive(topic("telemetry", "zoe"), batch(0, 3)))
+
+
 def test_profile_again_is_no_event():
     assert list(filled().receive(PROFILE_TOPIC, PACKED)) == []
 
@@ -293,6 +302,8 @@ def test_reply_of_a_device_comes_once() -> None:
         ("event", b"[]"),
         ("event", b"{}"),
         ("event", event_of(number=-1)),
+        ("event", event_of(uptime_ms=10**400)),
+        ("gap", json.dumps({"boot": 1, "frames": 3, "from_ms": 10**400, "to_ms": 0, "reason": "overrun"}).encode()),
         ("event", event_of(boot=True)),
         ("event", event_of(text=None)),
         ("event", event_of(kind=5)),

@@ -253,6 +253,7 @@ def test_a_field_out_of_bounds_is_refused(at: int, new: bytes, text: str) -> Non
         (b"[]\n{}\n{}\n{}\n{}\n{}", "no JSON object"),
         (b"\xff", "utf-8"),
         (b"{}" + b'\n{"name":1}' * 5, "no str"),
+        (b"{}" + b'\n{"name":"\\ud800","length":16,"signed":false}' * 5, "surrogates not allowed"),
         (b"{}" + b'\n{"name":"a","length":16,"signed":false,"scale":NaN}' * 5, "no number"),
         (b"{}" + b'\n{"name":"a","length":16,"signed":false,"labels":{"x":"y"}}' * 5, "invalid literal"),
         (b"{}" + b'\n{"name":"a","length":1,"signed":false}' * 5, "text and bits of a differ"),

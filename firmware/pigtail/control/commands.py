@@ -72,7 +72,7 @@ class Commands(Replies):
     def _work(self, now):
         try:
             if self._job is None:
-                if not self._waiting or (self._began is not None and ticks_diff(now, self._began) < _PAUSE_MS):
+                if not self._waiting or (self._began is not None and 0 <= ticks_diff(now, self._began) < _PAUSE_MS):
                     return
                 self._began = now
                 command = once.call("pigtail.control.judging", "judge", self, self._waiting.pop(0))
@@ -97,4 +97,4 @@ class Commands(Replies):
         self.end()
 
     def rewind(self) -> None:
-        pass
+        self._tells_chunk = False

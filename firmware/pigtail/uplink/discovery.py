@@ -24,7 +24,7 @@ class Discovery:
         self._states.flags[self._said] &= ~UNANNOUNCED
 
     def next(self, now: int):
-        if ticks_diff(now, self._at) < 0:
+        if -_PACE_MS <= ticks_diff(now, self._at) < 0:
             return None
         states = self._states
         for k in range(states.count):

@@ -95,7 +95,7 @@ class States:
         return self.file
 
     def next(self, now: int):
-        if ticks_diff(now, self._at) < 0:
+        if -_PACE_MS <= ticks_diff(now, self._at) < 0:
             return None
         self._at = ticks_add(now, _PACE_MS)
         v, ms = self._values, uptime.ms()

@@ -77,7 +77,10 @@ class Uplink:
         except (OSError, MQTTException, _Untrusted) as error:
             failed = True
             self._note(error)
-        self._client.close()
+        finally:
+            self._client.close()
+            if self.state == "online":
+                self.state = "lost"
         if self._online_at is not None and ticks_diff(ticks_ms(), self._online_at) > _STEADY_MS:
             self._wait_ms = _LEAST_WAIT_MS
             failed = False  # a broker that was good for so long is tried first again
@@ -109,7 +112,7 @@ class Uplink:
         if isinstance(error, OSError):
             self.state = "unreachable" if self._online_at is None else "lost"
             told = errno.errorcode.get(error.errno, error.errno)
-            if self._client.ssl and told is error.errno and told < 0:  # one of mbedTLS's numbers
+            if self._client.ssl and isinstance(told, int) and told < 0:  # one of mbedTLS's numbers
                 self.state, told = self._client.ssl.judge(error)
         elif isinstance(error, Portal):
             self.state, told = "portal", "a web server answers"

@@ -30,6 +30,6 @@ class Withdrawn:
                 self._after = self._at + len(topic)
                 return topic[:-1].decode(), b"", True
             os.remove(PATH)
-        except OSError:
-            pass  # of the flash; what is left is tried again after the next boot
+        except (OSError, ValueError):
+            pass  # of the flash, or of a topic that is no text any more; what is left is tried again after the next boot
         self._over = True
