@@ -51,7 +51,10 @@ Examples:
 @click.option("--broker", metavar="URL", default="mqtt://127.0.0.1:1883", show_default=True)
 @click.option("--device", metavar="ID", help="Only this device.  [default: all]")
 @click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
-@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to FILE, with --session behind what it holds.  [default: stdout]")
+@click.option(
+    "--out", metavar="FILE", type=click.Path(path_type=Path),
+    help="Write to FILE, with --session behind what it holds.  [default: stdout]",
+)
 @click.option("--raw", metavar="FILE", type=click.Path(path_type=Path), help="Append all messages as they come to FILE.")
 @trust
 @click.option("--share", metavar="GROUP", help="Take a share of the telemetry: the collectors of a group divide it.")

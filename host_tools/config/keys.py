@@ -38,7 +38,11 @@ _ROWS: dict[str, dict[str, tuple[str, str]]] = {
     "The device": {
         "schema": ("", "Version of these keys. A file without it is of version 1; the device reads every older version."),
         "version": ("", "Number of this configuration, counted up with every change; batches and status name it."),
-        "device": ("", "The device's id, a level of its topics: no blank, no / + #, no $ first. Empty: the chip's number, hex. What waits then goes out under the new one."),
+        "device": (
+            "",
+            "The device's id, a level of its topics: no blank, no / + #, no $ first. Empty: the chip's number, hex. "
+            "What waits when it changes goes out under the new one.",
+        ),
     },
     "Wi-Fi": {
         "wifi.ssid": ("", "Name of the network."),

@@ -347,42 +347,6 @@ def test_command_is_judged_at_once_however_long_ago_the_last_one_was():
         assert len(scene.replies) == replies + 1, days
 
 
-class Bus:
-    """One that a capture listens to."""
-
-    admit_all = None
-
-    def __init__(self):
-        self.taps = []
-
-    def overruns(self):
-        return 0
-
-
-def test_chunk_of_a_capture_whose_session_ends_is_told_again_whatever_is_told_before_it():
-    scene = Scene()
-    scene.commands.bus, scene.parts.boot = Bus(), 1
-    scene.send("capture", arguments={"ids": [], "duration_ms": 60_000, "frames": 1000})
-    assert scene.replies[-1]["ok"]
-    for _ in range(2):
-        scene.commands.bus.taps[0](bytearray(16 * 64), 64)
-    topic, chunk, _ = scene.commands.next(scene.now)
-    assert topic == "t/capture"
-    first = bytes(chunk)
-    scene.nonce += 1
-    fields = {"id": "x", "nonce": scene.nonce, "expires_ms": UTC + 100_000, "command": "ping", "arguments": {}}
-    scene.commands.heard(b"t/command", sealed(json.dumps(fields)))
-    scene.commands.rewind()  # a new session
-    said = []
-    for _ in range(20):
-        scene.now += 100
-        told = scene.commands.next(scene.now)
-        if told:
-            said.append((told[0], bytes(told[1])))
-            scene.commands.told()
-    assert [topic for topic, _ in said] == ["t/reply", "t/capture", "t/capture"] and said[1][1] == first
-
-
 def test_nonces_are_new_once_in_any_order():
     Scene()
     order = [100, 99, 101, 150, 149, 118, 140, 151, 200, 183]
@@ -854,3 +818,27 @@ def test_requests_are_allowed_for_the_profile_in_force_and_forbidden_again():
         assert (config["requests.profile"], error) == (identity, None)
     assert scene.replies[-1]["result"] == {"version": 2}
     _refuses("bad_arguments", True, Scene(), command="allow", arguments={"requests": True})
+
+
+def test_chunk_of_a_capture_whose_session_ends_is_told_again_whatever_is_told_before_it():
+    scene = Scene()
+    scene.commands.bus, scene.parts.boot = Bus(), 1
+    scene.send("capture", arguments={"ids": [], "duration_ms": 60_000, "frames": 1000})
+    assert scene.replies[-1]["ok"]
+    for _ in range(2):
+        scene.commands.bus.taps[0](bytearray(16 * 64), 64)
+    topic, chunk, _ = scene.commands.next(scene.now)
+    assert topic == "t/capture"
+    first = bytes(chunk)
+    scene.nonce += 1
+    fields = {"id": "x", "nonce": scene.nonce, "expires_ms": UTC + 100_000, "command": "ping", "arguments": {}}
+    scene.commands.heard(b"t/command", sealed(json.dumps(fields)))
+    scene.commands.rewind()  # a new session
+    said = []
+    for _ in range(20):
+        scene.now += 100
+        told = scene.commands.next(scene.now)
+        if told:
+            said.append((told[0], bytes(told[1])))
+            scene.commands.told()
+    assert [topic for topic, _ in said] == ["t/reply", "t/capture", "t/capture"] and said[1][1] == first
