@@ -76,19 +76,21 @@ class App:
     def _look_at_power(self):
         """Once a second: whether it is time to park, or to sleep."""
         heard = self._bus.received if self._bus else 0
+        is_on, mv = board.ignition(), board.battery_mv()
+        if self._tester and (mv is None or mv < self._limits[1]):
+            heard -= self._tester.isotp.heard  # answers say that the car is on only while it is charged, too
         self._silent = 0 if heard != self._heard else self._silent + 1
         self._heard = heard
-        is_on, mv = board.ignition(), board.battery_mv()
-        if self._power is None:
-            if self._silent < _SILENT and is_on is not False and (mv is None or mv >= self._limits[0]):
-                return  # it drives
-            parts = self._sampler, self._keeper, self.outbox, self._events, self._uplink
-            try:
+        try:
+            if self._power is None:
+                if self._silent < _SILENT and is_on is not False and (mv is None or mv >= self._limits[0]):
+                    return  # it drives
+                parts = self._sampler, self._keeper, self.outbox, self._events, self._uplink
                 self._power = once.call("pigtail.power.states", "Power", self._limits, parts, not heard)
-            except MemoryError:
-                return  # it is tried again in a second
-        if not self._power.look(is_on, mv, self._silent):
-            self._power = None
+            if not self._power.look(is_on, mv, self._silent):
+                self._power = None
+        except MemoryError:
+            pass  # it is tried again in a second
 
     def _show(self):
         """Once a second: the LED is lit while the broker is reached, blinks while it is not, and seldom in safe mode."""
@@ -260,7 +262,7 @@ class App:
         watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         self._supervisor = supervisor = Supervisor(watchdog.feed, self._events.add)
         if self._tester:
-            supervisor.heartbeats.append(self._tester.guard.beat)
+            supervisor.heartbeats.append(self._tester.beat)
             supervisor.add("tester", self._tester.run)
             if self._tester.poller:
                 supervisor.add("poller", self._tester.poller.run)

@@ -62,7 +62,7 @@ class Assembly:
             once.call("pigtail.control.listing", "make", self.profile)
         self.asking = self._asking(config["requests.profile"]) if self.profile and config["requests.profile"] else None
         self.values = self.table = self.sampler = self.keeper = None
-        self.bus = None if is_safe else self._make_bus(config["can.bitrate"])
+        self.bus = _leave_bus() if is_safe else self._make_bus(config["can.bitrate"])
         self._batches = self._make_batches() if self.profile else []
         self.outbox = self._make_outbox(config, self._room_for_states(config) if has_states and self.profile else 0)
         if self.outbox.boot != self.boot:
@@ -205,3 +205,11 @@ class Assembly:
         from pigtail.uplink.tls import Tls  # here: most configurations do without
 
         return Tls(config, self.clock)
+
+
+def _leave_bus():
+    """In safe mode: a controller on SPI is as the crash has left it, and may acknowledge what it hears."""
+    try:
+        board.make_can(_RATE)
+    except Exception:  # whatever it is, the rest of safe mode is to work
+        pass

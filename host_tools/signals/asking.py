@@ -108,6 +108,9 @@ def conflict(ecus: Sequence[Ecu]) -> str:
     for key, what in ("name", [ecu.name for ecu in ecus]), ("tx_id", [ecu.asked_at for ecu in ecus]), ("rx_id", answering):
         if len(set(what)) < len(what):
             return f"two ecus have the same {key}: which is asked, or answers, could not be told"
+    forms = {(*ecu.asked_at[:2], ecu.prefix is None) for ecu in ecus}
+    if len({form[:2] for form in forms}) < len(forms):
+        return "two ecus have the same tx_id, with a prefix and without: what one takes for a length is an address to the other"
     return ""
 
 

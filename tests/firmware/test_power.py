@@ -1,7 +1,9 @@
 """power/states and power/sleep: what keeps the device awake, and what does not; what it does before it sleeps."""
+# heap: 256k
 
 import asyncio
 from fakes import Time
+from pigtail import app
 from pigtail.power import sleep, states
 
 LOW, CHARGING, QUIET, PARKED, WAKE = 11800, 13200, 100, 0, 21600
@@ -241,6 +243,18 @@ class Entering:
         return task.done()
 
 
+async def test_fault_8_it_sleeps_though_flash_or_memory_fails():
+    for error in MemoryError, OSError, ValueError:
+        scene = Entering("low battery", "no_link")
+
+        def hold(now, error=error):
+            raise error
+
+        scene.hold = hold
+        await scene.run(1000)
+        assert scene.done[-1][0] == "sleep", error
+
+
 async def test_what_was_sampled_is_told_before_it_sleeps():
     scene = Entering()
     assert not await scene.run(5000)
@@ -293,3 +307,42 @@ async def test_low_battery_is_looked_at_twice_an_hour_at_least():
         scene = Entering("low battery", "no_link")
         await scene.run(100, False, wake_s)
         assert scene.done[-1][1] == ms
+
+
+class Looking:
+    """What `app` looks at the power with."""
+
+    def __init__(self, mv, ignition=True):
+        self._bus = self._tester = self.isotp = self
+        self._sampler = self._keeper = self.outbox = self._uplink = None
+        self._events = Events()
+        self.received = self.heard = self._silent = self._heard = 0
+        self._limits = LOW, CHARGING, QUIET, PARKED, WAKE
+        self._power = None
+        app.board.ignition, app.board.battery_mv = lambda: ignition, lambda: mv
+
+    def asks(self, seconds, others=0):
+        """Each second two answers come, and so many other frames; how long nobody has said anything by himself."""
+        for _ in range(seconds):
+            self.received += 2 + others
+            self.heard += 2
+            app.App._look_at_power(self)
+            self._power = None
+        return self._silent
+
+
+def test_answers_alone_keep_a_car_awake_only_while_its_battery_is_charged():
+    for mv, others, silent in (None, 0, 20), (12_400, 0, 20), (12_400, 1, 0), (CHARGING, 0, 0):
+        assert Looking(mv).asks(20, others) == silent, mv
+
+
+def test_fault_8_power_without_memory_is_looked_at_again():
+    class Full:
+        def look(self, is_on, mv, silent):
+            raise MemoryError
+
+    looking = Looking(11_000)
+    for power in Full(), None:
+        looking._power = power
+        app.App._look_at_power(looking)
+    assert looking._power.state == "driving"

@@ -194,3 +194,22 @@ async def test_heartbeat_that_takes_itself_out_leaves_the_one_after_it_alone():
     beats.extend([once, lambda: called.append("each")])
     await scene.run(3050)
     assert called == ["once"] + ["each"] * len(scene.fed) and scene.fed
+
+
+async def test_fault_8_part_is_begun_anew_though_there_is_no_memory_to_tell():
+    def no_memory(kind, text):
+        raise MemoryError
+
+    scene = Scene()
+    scene.supervisor._tell = no_memory
+
+    async def dies(beat):
+        await scene.time.sleep_ms(10)
+        raise MemoryError
+
+    async def hangs(beat):
+        await scene.time.sleep_ms(1_000_000)
+
+    died, hung = scene.part("dies", dies), scene.part("hangs", hangs)
+    await scene.run(70_000)
+    assert len(died) > 2 and len(hung) > 1 and scene.fed

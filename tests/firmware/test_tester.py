@@ -118,7 +118,7 @@ class Scene:
     async def _drains(self):
         while True:
             self.bus.drain()
-            self.tester.guard.beat()
+            self.tester.beat()
             await asyncio.sleep_ms(0)
 
     async def idle(self):
@@ -412,6 +412,149 @@ def test_transmit_errors_rising_silence_it():
         can.tec = 32
 
     assert _mutes("transmit_errors", errors) == b"transmit_errors"
+
+
+def _no_memory(*args):
+    raise MemoryError
+
+
+def _mutes_though(breaks, mends, drains=True):
+    """A mute in whose course memory ends: the controller listens at once, the rest follows when there is memory."""
+
+    async def steps(scene):
+        await scene.opens()
+        breaks(scene)
+        scene.can.tec = 200
+        scene.tester._watch()
+        assert scene.can.modes[-1] == SILENT and scene.tester.guard.muted == "transmit_errors"
+        mends(scene)
+        scene.can.tec = 0
+        scene.tester._watch()
+        assert scene.said[-1] == ("gate", "muted: transmit_errors")
+
+    scene = Scene()
+    if not drains:
+        scene._drains = scene.idle
+    scene.runs(steps)
+    assert Scene(fresh=False).tester.guard.muted == "transmit_errors"  # after a restart
+
+
+def test_fault_8_memory_that_ends_while_a_mute_is_kept_or_told_loses_none_of_it():
+    kept = tester.Pair.write
+    _mutes_though(lambda scene: setattr(tester.Pair, "write", _no_memory), lambda scene: setattr(tester.Pair, "write", kept))
+
+    def told(tell):
+        def set_it(scene):
+            scene.tester._tell = tell or scene._hear_of
+
+        return set_it
+
+    _mutes_though(told(_no_memory), told(None))
+
+    def waits(scene):
+        scene.can.waiting = [(0x100, b"12345678")] * 3
+        scene.tester._put = _no_memory
+
+    _mutes_though(waits, lambda scene: None, drains=False)
+
+
+def test_fault_7_mute_of_which_one_copy_is_damaged_is_one():
+    for unmuted_before in False, True:
+
+        async def steps(scene, turns=1 + unmuted_before):
+            await scene.opens()
+            for turn in range(turns):
+                if turn:
+                    scene.can.tec = 0
+                    scene.tester.unmute()
+                    scene.tester._watch()
+                    assert scene.tester.guard.is_open
+                scene.can.tec = 200
+                scene.tester._watch()
+
+        Scene().runs(steps)
+        with open("/mute.1", "r+b") as f:
+            f.seek(13)
+            f.write(b"\xff")
+        scene = Scene(fresh=False)
+        assert scene.tester.guard.muted == "damaged"
+        scene.tester.unmute()
+        assert Scene(fresh=False).tester.guard.muted == ""
+
+
+class Endless(list):
+    """A controller's queue that frames come to as fast as they are taken."""
+
+    def __bool__(self):
+        return True
+
+    def pop(self, i):
+        return 0x100, b"12345678"
+
+
+def test_frames_without_end_do_not_hold_up_a_mute():
+    async def steps(scene):
+        await scene.opens()
+        scene.can.waiting = Endless()
+        scene.can.tec = 200
+        scene.tester._watch()
+        assert scene.can.modes[-1] == SILENT
+        scene.can.waiting = []
+
+    scene = Scene()
+    scene._drains = scene.idle
+    scene.runs(steps)
+
+
+def _asks_for_a_while(scene_of):
+    """How many of 50 questions, one a second, pass the gate while nobody looks after it; the supervisor is alive."""
+    passed = []
+
+    async def steps(scene):
+        await scene.opens()
+        scene.is_deaf = True
+        for _ in range(50):
+            passed.append(scene.tester.guard.send(0x7E4, False, b"\x02\x09\x02\0\0\0\0\0") == "")
+            scene.tester.guard.ended(scene.tester.servers["battery"].ecu)
+            await scene.time.passes(1000, step=100)
+
+    scene = scene_of()
+    scene.is_deaf = False
+    scene.runs(steps)
+    assert scene.tester.guard.muted == "heartbeat"
+    return sum(passed)
+
+
+def test_fault_35_gate_that_nobody_watches_any_more_mutes_itself():
+    def unwatched():
+        scene = Scene()
+
+        async def run(beat):  # then it has died, and waits to be begun anew
+            while not scene.is_deaf:
+                scene.tester._watch()
+                await tester.sleep_ms(100)
+
+        scene.tester.run = run
+        return scene
+
+    assert 8 <= _asks_for_a_while(unwatched) <= 15
+
+
+def test_fault_35_gate_of_a_bus_that_nobody_hears_any_more_mutes_itself():
+    def unheard():
+        scene = Scene()
+
+        async def drains():
+            while True:
+                if not scene.is_deaf:
+                    scene.bus.drain()
+                scene.tester.beat()
+                await asyncio.sleep_ms(0)
+
+        scene._drains = drains
+        return scene
+
+    assert 8 <= _asks_for_a_while(unheard) <= 15
 
 
 def test_fault_34_mute_is_kept_and_told_though_the_controller_does_not_answer():

@@ -27,9 +27,9 @@ def test_ignition_alone():
 
 def test_twelve_volts_say_that_it_is_charged_or_that_there_is_too_little():
     for ignition, mv, state in (
-        (True, 12_400, "awake"), (True, 14_100, "awake"), (True, 11_799, "asleep"), (False, 12_400, "asleep"),
-        (False, 13_199, "asleep"), (False, 13_200, "charging"), (False, 11_000, "asleep"), (None, 13_500, "unknown"),
-        (None, 11_000, "asleep"),
+        (True, 12_400, "awake"), (True, 14_100, "awake"), (True, 11_799, "low"), (False, 12_400, "asleep"),
+        (False, 13_199, "asleep"), (False, 13_200, "charging"), (False, 11_000, "low"), (None, 13_500, "unknown"),
+        (None, 11_000, "low"),
     ):  # fmt: skip
         assert states_of({}, ignition, mv)[1].state() == state, (ignition, mv)
 
@@ -41,12 +41,14 @@ def test_charging_with_the_ignition_on():
         assert vehicle.state() == state
 
 
-def test_locked_is_told_after_charging():
+def test_locked_hides_charging_and_a_low_battery_both():
     values, vehicle = states_of({"charging": (0, 0, [1]), "locked": (1, 1, [1])}, True)
-    values.raw[1] = 1
-    assert vehicle.state() == "locked"
     values.raw[0] = 1
     assert vehicle.state() == "charging"
+    values.raw[1] = 1
+    assert vehicle.state() == "locked"
+    vehicle._battery_mv = lambda: 11_000
+    assert vehicle.state() == "low"
 
 
 def test_what_was_not_heard_is_not_known():

@@ -191,3 +191,35 @@ async def test_answer_that_is_none_of_codes_is_not_taken_for_a_new_one():
     await drive.runs(2 * MINUTE)
     await drive.stop()
     assert drive.muted == []
+
+
+async def test_ecu_that_falls_silent_and_comes_back_with_a_code_mutes():
+    engine = server()
+    drive = drive_of(engine)
+    drive.answers(engine, STORED, HEAD)
+    drive.answers(engine, OBD, b"\x43\x00")
+    drive.answers(engine, PENDING, b"\x47\x00")
+    drive.start()
+    await drive.runs(3 * MINUTE)
+    replies, drive.replies = drive.replies, {}
+    await drive.runs(2 * MINUTE)
+    drive.replies = replies
+    drive.answers(engine, STORED, HEAD + P0420)
+    drive.answers(engine, OBD, b"\x43\x01\x04\x20")
+    assert drive.muted == []
+    await drive.runs(10 * MINUTE)
+    await drive.stop()
+    assert drive.muted == ["dtc"]
+
+
+async def test_nothing_is_asked_of_an_ecu_before_its_codes_are_known():
+    engine = server()
+    drive = drive_of(engine)
+    drive.answers(engine, LEVEL, b"\x62\x01\x01\x07")
+    drive.start()
+    await drive.runs(4000)
+    assert drive.asked and not drive.asked_at(LEVEL, engine)
+    drive.answers(engine, STORED, HEAD + P0420)
+    await drive.runs(MINUTE)
+    await drive.stop()
+    assert drive.asked_at(LEVEL, engine) and drive.muted == []

@@ -105,6 +105,15 @@ def test_device_refuses_a_request_that_the_tools_would_not_write(
     assert run([str(tmp_path / "script.py"), str(tmp_path / "profile.bin")]).splitlines() == ["refused"]
 
 
+def test_device_refuses_a_prefix_and_none_behind_one_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    twin = ECUS[0] | {"name": "twin", "rx_id": 0x7AA, "prefix": 3}
+    monkeypatch.setattr(asking, "told", lambda whom, told=asking.told: told(whom) | {"ecus": [*ECUS, twin]})
+    (tmp_path / "profile.bin").write_bytes(pack(profile()))
+    (tmp_path / "script.py").write_text(f"try:\n{textwrap.indent(LOADED, '    ')}except ValueError as e: print(e)")
+    said = run([str(tmp_path / "script.py"), str(tmp_path / "profile.bin")]).splitlines()
+    assert said == ["two ecus have one tx_id, with a prefix and without"]
+
+
 def test_device_loads_a_profile_that_allows_nothing(tmp_path: Path) -> None:
     (tmp_path / "profile.bin").write_bytes(pack(profile(Asking())))
     (tmp_path / "script.py").write_text(LOADED)
@@ -153,6 +162,7 @@ def test_faults_of_an_ecu_are_named(changes: dict[str, object], fault: str) -> N
         ({"ecus": [ECUS[0], ECUS[0] | {"name": "twin", "rx_id": 0x7AA}]}, "two ecus have the same tx_id"),
         ({"ecus": [ECUS[0], ECUS[0] | {"name": "twin", "tx_id": 0x7A2}]}, "two ecus have the same rx_id"),
         ({"ecus": [ECUS[0], ECUS[0] | {"tx_id": 0x7A2, "rx_id": 0x7AA}]}, "two ecus have the same name"),
+        ({"ecus": [ECUS[0], ECUS[0] | {"name": "twin", "rx_id": 0x7AA, "prefix": 3}]}, "two ecus have the same tx_id, with"),
         ({"ecus": [ECUS[0] | {"tx_id": n} for n in range(17)]}, "17 ecus; a device takes 16"),
         ({"ecus": [7]}, '"ecus" must be a list of dict'),
         ({"states": {"parked": {}}}, 'states: "parked" is none; known are locked, charging, awake'),

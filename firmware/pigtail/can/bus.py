@@ -55,7 +55,7 @@ class Bus:
         self.malformed = 0
         self.bus_offs = 0  # seen by `state`: once each, whoever looks first and starts the controller anew
         self._is_off = False
-        self._filled = 0
+        self._filled = self.drained_at = 0
         self._rtr = can.FLAG_RTR
         self._extended = can.FLAG_EXT_ID
 
@@ -96,7 +96,7 @@ class Bus:
         """Takes up to `budget` waiting frames, those with data into `slots`; returns how many slots are filled."""
         recv = self._recv
         frame = self._frame
-        tick = ticks_ms() & _TICK_MASK
+        self.drained_at = tick = ticks_ms() & _TICK_MASK
         filled = 0
         for _ in range(budget):
             if not recv(frame):

@@ -122,6 +122,7 @@ class Isotp:
         self._flows = []  # when the flow controls of the last second went out
         self._requests = []  # and the requests
         self._again_at = None  # when the gate is to be tried again
+        self.heard = 0  # frames of these ECUs
         self.counts = {reason: 0 for reason in _REASONS}
 
     def has_room(self) -> bool:
@@ -156,6 +157,7 @@ class Isotp:
         found = _next(slots, 0, n, self._keys, count)
         while found >= 0:
             i = found // count
+            self.heard += 1
             self._frame(self._channels[found % count], slots, i << 4, now)
             found = _next(slots, i + 1, n, self._keys, count)
         self._look(now)

@@ -216,7 +216,8 @@ class Poller:
                 self._say(i, "unanswered", failure)
                 wait_ms = min(period_ms << silences - _TRIES + 1, max(period_ms, _RARELY_MS))
         self._due[i] = ticks_add(now, wait_ms)
-        return 0
+        # Before its codes are known nothing else is asked of it.
+        return 0 if isinstance(self.requests[i][5], tuple) or wait_ms > _SOON_MS or self._refused[i] == _DROPPED else wait_ms
 
     def _replace(self, i):
         """Whether there is another request in its place."""

@@ -18,6 +18,8 @@ from time import ticks_diff, ticks_ms
 _TURN_MS = const(10)
 _WATCH_MS = const(1000)
 _BUS_OFF = const(4)
+_DRAINS = const(8)
+_ALIVE_MS = const(8000)  # longer than `outbox.keeper` holds
 _MUTE = "/mute"
 _EXTENDED, _WHOLE = const(0x20000000), const(0x3FFFFFFF)  # the latter: all bits of an id count
 
@@ -39,7 +41,8 @@ class Tester:
         self._bus_offs = bus.bus_offs
         self.vehicle = Vehicle(values, states, *senses)
         ecus = [_ecu(one) for one in told]
-        muted = (self._kept.read() or b"").decode()
+        muted = (self._kept.read() or b"").decode() or ("damaged" if self._kept.damaged else "")
+        self._untold = ""  # a mute that is not on flash yet
         self.guard = TxGuard(ecus, unhexlify(services) or DEFAULT, self.vehicle.state, self._silence, muted)
         self.servers, self.functional = {}, {}
         for i, one in enumerate(told):
@@ -87,8 +90,16 @@ class Tester:
             beat()
             await sleep_ms(_TURN_MS)
 
+    def beat(self) -> None:
+        """The supervisor is alive; the gate hears of it only while it is watched, too, and the bus is heard."""
+        now = ticks_ms()
+        if ticks_diff(now, self._watched_at) < _ALIVE_MS and now - self._bus.drained_at & 0x0FFFFFFF < _ALIVE_MS:
+            self.guard.beat()
+
     def _watch(self):
         guard, bus = self.guard, self._bus
+        if self._untold:
+            self._keep()
         if not guard.muted and not guard.is_open and bus.bitrate:
             self._take_all()
             bus.let_send(guard)
@@ -101,22 +112,31 @@ class Tester:
     def _take_all(self):
         """What waits in the controller's queue would be lost when its mode changes."""
         bus = self._bus
-        filled = bus.drain()
-        while filled:
-            self._put(bus.slots, filled)
+        for _ in range(_DRAINS):
             filled = bus.drain()
+            if filled:
+                self._put(bus.slots, filled)
 
     def _silence(self, reason):
         """What the gate has done when it mutes itself."""
         self.guard.shut()
         self._bus.muted = True
+        self._untold = reason
+        try:
+            self._keep()
+            self._take_all()
+        except MemoryError:
+            pass  # `_watch` goes on with it
+        self._bus.listen()  # last: a controller that does not answer raises
+
+    def _keep(self):
+        reason = self._untold
         try:
             self._kept.write(reason.encode())
         except OSError:
             reason += ", till the next start: flash does not keep it"
         self._tell("gate", "muted: " + reason)
-        self._take_all()
-        self._bus.listen()  # last: a controller that does not answer raises
+        self._untold = ""
 
     def status(self) -> dict:
         guard = self.guard
@@ -128,6 +148,7 @@ class Tester:
     def unmute(self) -> None:
         """The owner says that it may ask again. Raises OSError where flash refuses: then it stays mute."""
         self._kept.write(b"")
+        self._untold = ""
         self._bus.muted = False
         self.guard.unmute()
 

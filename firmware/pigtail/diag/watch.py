@@ -43,7 +43,7 @@ class Codes:
 
     def instead(self):
         asks = self._asks
-        if not asks or asks[0] == _OBD_STORED:
+        if not asks or asks[0] == _OBD_STORED or not (asks[0] or self._first):  # it has told its codes: that is its way
             return None
         if asks[0]:
             self._asks, self._first = None, 0

@@ -45,8 +45,11 @@ class Part:
 
     def _note(self, error):
         self.restarts += 1
-        self.error = error
-        self._tell("part_restarted", "%s: %s" % (self.name, error))
+        try:
+            self.error = error if isinstance(error, str) else repr(error)
+            self._tell("part_restarted", "%s: %s" % (self.name, self.error))
+        except MemoryError:
+            pass  # begun anew it must be, told or not
 
     async def _keep(self):
         wait_ms = _LEAST_WAIT_MS
@@ -56,7 +59,7 @@ class Part:
                 await self._run(self.beat)
                 self._note("ended")
             except Exception as error:  # whatever it was, this part begins anew and the others go on
-                self._note(repr(error))
+                self._note(error)
                 sys.print_exception(error)
             if ticks_diff(ticks_ms(), began) > _STEADY_MS:
                 wait_ms = _LEAST_WAIT_MS

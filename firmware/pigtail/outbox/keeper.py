@@ -83,6 +83,8 @@ class Keeper:
 
 def restart(keeper) -> None:
     """Starts the chip anew, with everything on flash; `keeper` is None where there is nothing to keep."""
-    if keeper:
-        keeper.hold(uptime.ms())
-    machine.reset()
+    try:
+        if keeper:
+            keeper.hold(uptime.ms())
+    finally:
+        machine.reset()

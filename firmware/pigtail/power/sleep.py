@@ -1,6 +1,7 @@
 """Falling asleep: what was sampled is told while that is possible, then put on flash, then the chip sleeps. Loaded for it."""
 
 import board
+import sys
 from asyncio import sleep_ms
 from micropython import const
 from pigtail import uptime
@@ -22,10 +23,13 @@ async def enter(power, is_on, wake_s: int, sampler, keeper, outbox, events, upli
         if uplink.state != "online" or not (outbox.bytes or len(outbox.ledger) or events.waiting):
             break
         await sleep_ms(_TURN_MS)
-    if keeper:
-        keeper.hold(uptime.ms())
-    elif outbox:
-        outbox.flush_all()
+    try:
+        if keeper:
+            keeper.hold(uptime.ms())
+        elif outbox:
+            outbox.flush_all()
+    except Exception as error:  # the battery comes before what could not be kept
+        sys.print_exception(error)
     is_low = power.reason == "low battery"
     if is_low:
         wake_s = min(wake_s or _LOW_S, _LOW_S)

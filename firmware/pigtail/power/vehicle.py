@@ -23,17 +23,17 @@ class Vehicle:
         self._old = {}  # by state: tick of the frame that was found to be too old, since ticks come round
 
     def state(self) -> str:
-        """ "awake", "charging", "locked", "asleep" or "unknown"."""
-        for name in "charging", "locked":
+        """ "awake", "locked", "charging", "asleep" or "unknown"; "low", which no profile can call harmless."""
+        on, mv = self._ignition(), self._battery_mv()
+        if mv is not None and mv < self._low_mv:
+            return "low"
+        for name in "locked", "charging":
             if name in self._states:
                 is_so = self._is(name)
                 if is_so is None:
                     return "unknown"
                 if is_so:
                     return name
-        on, mv = self._ignition(), self._battery_mv()
-        if mv is not None and mv < self._low_mv:
-            return "asleep"
         if on is None:
             return "awake" if "awake" in self._states and self._is("awake") else "unknown"
         if on:

@@ -34,9 +34,19 @@ def load(profile):
                 for name in wanted:
                     if wanted[name]["signal"].encode() in line and json.loads(line)["name"] == wanted[name]["signal"]:
                         states[name] = row_of(profile, i), i, wanted[name]["raw"]
+    _check_prefixes(head.get("ecus", ()))
     if len(states) < len(wanted):
         raise ValueError("states")  # a profile that the tools have checked has them all
     return head.get("ecus", ()), states, requests
+
+
+def _check_prefixes(ecus):
+    """Behind one id the first byte is for all an address, or for all a length: the gate judges by that."""
+    prefixed = {}
+    for told in ecus:
+        key = told["tx_id"], told.get("is_extended_id", False)
+        if prefixed.setdefault(key, "prefix" in told) != ("prefix" in told):
+            raise ValueError("two ecus have one tx_id, with a prefix and without")
 
 
 def _request(told, names):
