@@ -28,7 +28,7 @@ _TEXT = const(80)  # longest text of somebody else's in the status
 _WATCHDOG_MS = const(8000)
 _RESTART_AFTER_MS = const(2000)
 _SILENT = const(10)  # seconds without a frame
-_ASKING_WINDOW = const(4)  # of messages, at most, where the car is asked: the heap has no room for more
+_ASKING_WINDOW = const(3)  # of messages, at most, where the car is asked: the heap has no room for more
 _CAUSES = {1: "power_on", 2: "hard", 3: "watchdog", 4: "deep_sleep", 5: "soft"}
 
 

@@ -20,7 +20,7 @@ LAST = const(16)
 _RULE = const(12)
 HEADER_SIZE = const(68)
 _ROW = const(12)
-_CHUNK = const(256)
+_CHUNK = const(128)
 
 
 class ProfileError(Exception):
