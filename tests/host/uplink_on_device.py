@@ -19,14 +19,16 @@ class Clock: quality = int(os.getenv("CLOCK"))
 class Link: up = True
 class Session:
     acknowledged = []
+    state = None
     async def run(self, link, beat):
         client.on_puback = self.acknowledged.append
         client.publish("t", bytes(1000), False, 1)
         while link.up and not self.acknowledged:
             client.step()
             await asyncio.sleep_ms(5)
+        Session.state = uplink.state
         raise SystemExit
-def told(): print(json.dumps([uplink.state, uplink.reason, uplink.trust, Session.acknowledged]))
+def told(): print(json.dumps([Session.state or uplink.state, uplink.reason, uplink.trust, Session.acknowledged]))
 tls = Tls(config, Clock)
 client = Client("dev", config["mqtt.host"], config["mqtt.port"], "me", "secret", 30, tls)
 uplink = Uplink(client, Link, Session)

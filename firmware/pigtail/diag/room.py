@@ -4,7 +4,7 @@ anew, and fails when they hold no longer."""
 from micropython import const
 
 _TESTER = const(17024)  # `diag.tester` and all that it imports, with two ECUs
-_SCHEDULE = const(5504)  # `diag.poller` and `diag.watch`, which ask by themselves
+_SCHEDULE = const(5568)  # `diag.poller` and `diag.watch`, which ask by themselves
 _REQUEST = const(105)  # each of the schedule's
 # What must be left then. Drives of the demo car take 5 KB more in their first seconds, for the tasks, a connection and the
 # status, and three more for a moment when what an outage left goes out; a command that asks needs 6 KB for a moment, in pieces
