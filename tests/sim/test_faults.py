@@ -1,6 +1,5 @@
 """A drive in which things go wrong: power cuts, long outages, a stuck processor. Each cost is stated, nothing else is lost."""
 
-import asyncio
 import contextlib
 import itertools
 import signal
@@ -10,12 +9,10 @@ import pytest
 from littlefs import LittleFS
 
 from host_tools.errors import SimError
-from host_tools.sim import scenario
 from host_tools.sim.image import BLOCK_SIZE
 from host_tools.sim.run import Simulation
-from host_tools.sim.scenario import Scenario
 from host_tools.toolchain import micropython
-from tests.sim.drives import assert_books_balance, assert_only_deaths_cost, demo_car, drive, send
+from tests.sim.drives import assert_books_balance, assert_only_deaths_cost, drive, send
 
 
 def test_generated_drive_arrives_whole_through_an_outage() -> None:
@@ -94,19 +91,12 @@ def test_period_of_a_signal_that_is_not_there_is_reported_and_the_rest_goes_on()
     assert "periods" in str(simulation.status["profile_error"])
 
 
-def test_profile_that_is_missing_leaves_a_device_that_says_so() -> None:
-    said: dict[str, object] = {}
-    with pytest.raises(SimError, match="did not open its bus"):
-        config = {"profile": "/nothing.bin"}
-        simulation = Simulation(Scenario(demo_car(), scenario.frames(()), 1.0, 5.0, config=config))
-        with pytest.MonkeyPatch.context() as patch:
-
-            def tick() -> None:
-                said.update(simulation.status)
-                patch.setattr("host_tools.sim.run.BOOT_S", 0.0 if "profile_error" in said else 120.0)
-
-            asyncio.run(simulation.run(tick))
-    assert said["state"] == "online" and "ENOENT" in str(said["profile_error"])
+def test_profile_that_is_missing_leaves_a_device_that_says_so_and_hears_the_bus() -> None:
+    report, simulation, samples = drive(10.0, config={"profile": "/nothing.bin"})
+    status = simulation.status
+    assert not samples and report.frames_received > 1000 and report.restarts == 0
+    assert status["state"] == "online" and "ENOENT" in str(status["profile_error"]) and status["profile"] is None
+    assert status["frames"]["unknown"] == status["frames"]["received"] > 0 and status["bus"]["state"] == "active"  # type: ignore[index]
 
 
 def test_outbox_larger_than_the_heap_is_made_smaller_and_reported() -> None:
