@@ -55,7 +55,7 @@ _ROWS: dict[str, dict[str, tuple[str, str]]] = {
         "mqtt.user": ("", "User name."),
         "mqtt.password": ("", "Password, sent with mqtt.user only. It needs mqtt.tls, or else mqtt.insecure."),
         "mqtt.keepalive_s": ("s", "Longest silence before the broker takes the device for gone."),
-        "mqtt.window": ("messages", "How many may wait for the broker's acknowledgement; 4 at most where the car is asked."),
+        "mqtt.window": ("messages", "How many may wait for the broker's acknowledgement; 3 at most where the car is asked."),
         "mqtt.brokers": ("", 'Brokers to try after mqtt.host: "host" or "host:port".'),
     },
     "Security": {
