@@ -3,6 +3,7 @@
 import gc
 import machine
 import os
+import sys
 from binascii import hexlify
 from micropython import const
 
@@ -211,5 +212,5 @@ def _leave_bus():
     """In safe mode: a controller on SPI is as the crash has left it, and may acknowledge what it hears."""
     try:
         board.make_can(_RATE)
-    except Exception:  # whatever it is, the rest of safe mode is to work
-        pass
+    except Exception as error:  # whatever it is, the rest of safe mode is to work
+        sys.print_exception(error)

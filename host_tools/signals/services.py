@@ -11,9 +11,9 @@ _OPTIONAL = {0x21: 1}  # bytes that may follow and that the answer does not repe
 
 
 @cache
-def reads() -> dict[int, bytes]:
+def reads() -> dict[int, tuple[int, ...]]:
     """The gate's own table: service to the lengths that a request may have."""
-    return dict(Modules().module("pigtail.can.tx_guard").READS)
+    return {service: tuple(lengths) for service, lengths in Modules().module("pigtail.can.tx_guard").READS.items()}
 
 
 def fault(request: bytes) -> str:
@@ -24,16 +24,12 @@ def fault(request: bytes) -> str:
     if service not in REPEATED:
         return "its service reads no values"
     one = 1 + REPEATED[service]
-    if service == _BY_IDENTIFIER and len(request) in _lengths(service):
+    if service == _BY_IDENTIFIER and len(request) in reads()[service]:
         several = identifiers(request)
         return "it has an identifier twice" if len(set(several)) < len(several) else ""
-    if not one <= len(request) <= one + _OPTIONAL.get(service, 0) or len(request) not in _lengths(service):
+    if not one <= len(request) <= one + _OPTIONAL.get(service, 0) or len(request) not in reads()[service]:
         return f"service {service:02X} takes one identifier of {REPEATED[service]} bytes at a time"
     return ""
-
-
-def _lengths(service: int) -> tuple[int, ...]:
-    return tuple(reads()[service])
 
 
 def identifiers(request: bytes) -> list[bytes]:
