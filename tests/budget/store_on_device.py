@@ -32,7 +32,8 @@ class Flash:
             vfs.VfsLfs2.mkfs(self.nor)
             vfs.mount(vfs.VfsLfs2(self.nor), "/flash")
             device = None
-        self.outbox = Outbox(1, streams, device, files=files, folder="/flash/outbox")
+        # By position: the device's build has shortened names that only others give.
+        self.outbox = Outbox(1, streams, device, 4096, (4, 8), files, (1, 1, 1), "/flash/outbox")
         self.lost_ms = 0
         self.zero()
 
